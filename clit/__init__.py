@@ -1,0 +1,54 @@
+"""Arbitrary-scale super-resolution by local attention: LIT, CLIT, and the methods they replace.
+
+    model = clit.load("clit-light")
+    rgb = clit.upscale(model, "photo.png", scale=7.3)                   # (H, W, 3) float32 in [0, 1]
+    seen = clit.attend(model, "photo.png", pixel=(40, 60), scale=7.3)   # what that output pixel looked at
+
+Names are imported when first used, so that `import clit` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clit.api import attend, load, upscale
+    from clit.config import PRESETS
+    from clit.errors import Cancelled, UserError
+    from clit.geometry import Window
+    from clit.official import import_official
+    from clit.render import Renderer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "attend": "clit.api",
+    "load": "clit.api",
+    "upscale": "clit.api",
+    "PRESETS": "clit.config",
+    "Cancelled": "clit.errors",
+    "UserError": "clit.errors",
+    "Window": "clit.geometry",
+    "import_official": "clit.official",
+    "Renderer": "clit.render",
+}
+__all__ = [
+    "PRESETS",
+    "Cancelled",
+    "Renderer",
+    "UserError",
+    "Window",
+    "attend",
+    "import_official",
+    "load",
+    "upscale",
+]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'clit' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

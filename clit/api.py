@@ -1,0 +1,37 @@
+"""The public functions: load, upscale, attend. One renderer stands behind them, so features are computed once."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from clit import checkpoints
+from clit.attention import Attention
+from clit.baselines import INTERPOLATIONS, Interpolation
+from clit.model import SRModel
+from clit.render import Renderer
+
+
+def load(name: str | Path, *, untrained: bool = False) -> SRModel | Interpolation:
+    """A model by name: a preset in checkpoints/, a checkpoint directory, a hub id, "bilinear" or "bicubic".
+
+    untrained: allow a preset without weights, randomly initialised. UserError where nothing is found.
+    """
+    return Interpolation(str(name)) if str(name) in INTERPOLATIONS else checkpoints.load(name, untrained=untrained)
+
+
+@cache
+def _renderer() -> Renderer:
+    return Renderer()
+
+
+def upscale(model: SRModel | Interpolation, image, scale: float | None = None, **options) -> np.ndarray:
+    """The image at `scale` or `size`, or a window of that: (height, width, 3) float32; see `Renderer.render`."""
+    return _renderer().render(model, image, scale=scale, **options)
+
+
+def attend(model: SRModel, image, pixel: tuple[int, int], scale: float | None = None, **options) -> Attention:
+    """What output pixel (row, column) looked at; see `Renderer.attend` and `Attention`."""
+    return _renderer().attend(model, image, pixel=pixel, scale=scale, **options)

@@ -1,0 +1,136 @@
+"""Checkpoints: `<name>/{model.safetensors, config.json, README.md}`, the same in a folder and on a hub.
+
+Loading is strict and never runs code from a file. Weights may be stored as float16; they come back as float32.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from clit.config import PRESETS, ModelConfig
+from clit.errors import UserError
+from clit.model import SRModel
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+
+def folder() -> Path:
+    """Where the project's own checkpoints lie: $CLIT_CHECKPOINTS, else ./checkpoints, else beside the package."""
+    named = os.environ.get("CLIT_CHECKPOINTS")
+    if named:
+        return Path(named)
+    here = Path("checkpoints")
+    return here if here.is_dir() else Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+def available() -> list[str]:
+    """Names of the checkpoints in `folder()`, presets first and in their order."""
+    names = sorted(p.parent.name for p in folder().glob(f"*/{WEIGHTS}") if (p.parent / CONFIG).is_file())
+    order = list(PRESETS)
+    return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
+
+
+def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` on a temporary neighbour of `path` and move it into place: never half a file."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        write(Path(temporary))
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def save(model: SRModel, directory: str | Path, card: str | None = None, dtype: torch.dtype = torch.float32) -> None:
+    """Write a checkpoint directory; the weights are stored as `dtype`, each file is replaced atomically."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
+    config = json.dumps(model.config.to_dict(), indent=2) + "\n"
+    atomic_write(directory / CONFIG, lambda p: p.write_text(config))
+    atomic_write(directory / WEIGHTS, lambda p: save_file(state, p))
+    if card is not None:
+        atomic_write(directory / CARD, lambda p: p.write_text(card))
+
+
+def load(name: str | Path, *, untrained: bool = False) -> SRModel:
+    """The model of a preset in `folder()`, a checkpoint directory, or a hub id ("owner/name"); local first.
+
+    untrained: allow a preset without weights, randomly initialised. Returned in evaluation mode on the CPU.
+    UserError where there is no such checkpoint, or its files do not fit together.
+    """
+    directory = _find(str(name))
+    if directory is None:
+        if str(name) not in PRESETS:
+            known = ", ".join(sorted({*PRESETS, *available(), "bilinear", "bicubic"}))
+            raise UserError(f'There is no checkpoint "{name}": give a directory that holds one, or one of {known}.')
+        if not untrained:
+            raise UserError(
+                f'The preset "{name}" has no trained weights in {folder()}: train it with '
+                f"`python -m clit train {name} --data DIR`, or use one of {', '.join(available()) or 'none yet'}."
+            )
+        return SRModel(PRESETS[str(name)]).eval()
+    try:
+        config = json.loads((directory / CONFIG).read_text())
+        state = load_file(directory / WEIGHTS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"The checkpoint in {directory} cannot be read ({error}): fetch or train it again.") from error
+    model = SRModel(ModelConfig.from_dict(config))
+    load_strictly(model, state, str(directory))
+    return model.eval()
+
+
+def load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
+    """Load every weight or raise a UserError that names what is missing, unexpected or misshapen."""
+    wanted = module.state_dict()
+    faults = {
+        "missing": sorted(set(wanted) - set(state)),
+        "unexpected": sorted(set(state) - set(wanted)),
+        "of another shape": sorted(k for k in set(wanted) & set(state) if wanted[k].shape != state[k].shape),
+    }
+    told = [
+        f"{len(keys)} {fault} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for fault, keys in faults.items()
+        if keys
+    ]
+    if told:
+        raise UserError(f"The weights in {source} do not fit the model: {'; '.join(told)}.")
+    module.load_state_dict({k: v.to(wanted[k].dtype) for k, v in state.items()})
+
+
+def _find(name: str) -> Path | None:
+    for directory in (folder() / name, Path(name)):
+        if (directory / WEIGHTS).is_file() and (directory / CONFIG).is_file():
+            return directory
+    if name.count("/") == 1 and not Path(name).exists() and all(name.split("/")):
+        return _fetch(name)
+    return None
+
+
+def _fetch(hub_id: str) -> Path | None:
+    """A snapshot of a hub repository, from the local cache if it is there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    files = [WEIGHTS, CONFIG, CARD]
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=files, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError:
+        return None
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=files))
+    except (HfHubHTTPError, OSError, LocalEntryNotFoundError) as error:
+        raise UserError(
+            f'The checkpoint "{hub_id}" is neither a local directory nor to be had from the hub.'
+        ) from error

@@ -1,0 +1,134 @@
+"""What a model is made of, as frozen dataclasses; every preset is written here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+from clit.errors import UserError
+
+
+@dataclass(frozen=True)
+class EDSRConfig:
+    """EDSR-baseline without upsampler (Lim et al., CVPRW 2017): `blocks` residual blocks of `width` channels."""
+
+    width: int = 64
+    blocks: int = 16
+    name: str = "edsr-baseline"
+
+
+@dataclass(frozen=True)
+class RDNConfig:
+    """RDN (Zhang et al., CVPR 2018), configuration B by default."""
+
+    width: int = 64
+    blocks: int = 16
+    layers: int = 8
+    growth: int = 64
+    name: str = "rdn"
+
+
+@dataclass(frozen=True)
+class SwinIRConfig:
+    """SwinIR (Liang et al., ICCVW 2021) without upsampler; `features` channels come out."""
+
+    width: int = 180
+    depths: tuple[int, ...] = (6, 6, 6, 6, 6, 6)
+    heads: int = 6
+    window: int = 8
+    mlp_ratio: int = 2
+    features: int = 64
+    name: str = "swinir"
+
+
+@dataclass(frozen=True)
+class LIIFConfig:
+    """LIIF (Chen et al., CVPR 2021): `hidden` are the widths of the MLP's hidden layers."""
+
+    hidden: tuple[int, ...] = (256, 256, 256, 256)
+    name: str = "liif"
+
+
+@dataclass(frozen=True)
+class LTEConfig:
+    """LTE (Lee & Jin, CVPR 2022): `width` amplitudes from width/2 frequencies; `hidden` as in LIIF."""
+
+    width: int = 256
+    hidden: tuple[int, ...] = (256, 256, 256)
+    name: str = "lte"
+
+
+@dataclass(frozen=True)
+class CLITConfig:
+    """LIT (`stages` = 1) and CLIT (Chen et al., CVPR 2023).
+
+    width: attention width D; heads: M, a divisor of D; radius: r of the (2r+1)^2 window; hidden: widths of
+    each stage's MLP; octaves: the highest positional frequency is 2**octaves - 1.
+    """
+
+    width: int = 256
+    heads: int = 8
+    radius: int = 3
+    hidden: tuple[int, ...] = (256, 256, 256, 256)
+    stages: int = 1
+    octaves: float = 10.0
+    name: str = "clit"
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.heads, self.stages) < 1 or self.radius < 0 or not self.hidden:
+            raise UserError(
+                "A CLIT decoder needs width, heads and stages of at least 1, radius 0 or more, and a hidden layer."
+            )
+        if self.width % self.heads:
+            raise UserError(f"The attention width {self.width} must be a multiple of the {self.heads} heads.")
+
+
+EncoderConfig = EDSRConfig | RDNConfig | SwinIRConfig
+DecoderConfig = LIIFConfig | LTEConfig | CLITConfig
+
+_ENCODERS = {c.name: c for c in (EDSRConfig, RDNConfig, SwinIRConfig)}
+_DECODERS = {c.name: c for c in (LIIFConfig, LTEConfig, CLITConfig)}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One super-resolution model: an encoder and a decoder."""
+
+    encoder: EncoderConfig
+    decoder: DecoderConfig
+
+    def to_dict(self) -> dict:
+        """The form written to config.json."""
+        return {"encoder": asdict(self.encoder), "decoder": asdict(self.decoder)}
+
+    @staticmethod
+    def from_dict(data: dict) -> ModelConfig:
+        """Read back `to_dict`'s form; UserError for unknown networks or options."""
+        if not isinstance(data, dict) or not {"encoder", "decoder"} <= set(data):
+            raise UserError('The configuration must have the two entries "encoder" and "decoder".')
+        return ModelConfig(_build(data["encoder"], _ENCODERS), _build(data["decoder"], _DECODERS))
+
+
+def _build(data: dict, registry: dict):
+    kind = registry.get(data.get("name"))
+    if kind is None:
+        raise UserError(f'The configuration names "{data.get("name")}", but must name one of {", ".join(registry)}.')
+    unknown = set(data) - {f.name for f in fields(kind)}
+    if unknown:
+        raise UserError(f'The configuration of "{kind.name}" has unknown entries: {", ".join(sorted(unknown))}.')
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in data.items()})
+
+
+# The light shapes cost 60-70 thousand multiply-adds per output pixel and stage at x4 (decoders' `work`).
+_LIGHT = dict(width=64, heads=4, hidden=(96, 96, 96))
+
+PRESETS: dict[str, ModelConfig] = {
+    "liif-base": ModelConfig(EDSRConfig(), LIIFConfig()),
+    "lte-base": ModelConfig(EDSRConfig(), LTEConfig()),
+    "lit-base": ModelConfig(EDSRConfig(), CLITConfig(stages=1)),
+    "clit-base": ModelConfig(EDSRConfig(), CLITConfig(stages=3)),
+    "liif-light": ModelConfig(EDSRConfig(), LIIFConfig(hidden=(72, 72, 72, 72))),
+    "lte-light": ModelConfig(EDSRConfig(), LTEConfig(width=72, hidden=(72, 72, 72))),
+    "lit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=1, **_LIGHT)),
+    "clit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=3, **_LIGHT)),
+}
+"""The paper's widths (`base`), and a light family that shares one encoder (`light`)."""

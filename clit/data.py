@@ -1,0 +1,83 @@
+"""Training photographs: decoded once into memory, random crops, antialiased bicubic, flips and transposes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clit.degrade import resize_pil
+from clit.errors import UserError
+from clit.images import as_array
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+JPEG_LIMIT = 4_000_000
+"""JPEG photographs over this many pixels are halved: it takes their compression marks away."""
+
+
+def find_images(folders: list[Path]) -> list[Path]:
+    """All picture files below the folders, sorted; UserError for a folder that is missing or has none."""
+    found: list[Path] = []
+    for folder in folders:
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UserError(f"{folder} is not a folder: give the folder that holds the photographs.")
+        here = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not here:
+            raise UserError(f"{folder} holds no photographs ({', '.join(sorted(SUFFIXES))}).")
+        found += here
+    return found
+
+
+def read_photograph(path: Path) -> np.ndarray:
+    """(h, w, 3) uint8; a large JPEG is halved."""
+    pixels = (as_array(path) * 255).round().astype(np.uint8)
+    if path.suffix.lower() in {".jpg", ".jpeg"} and pixels.shape[0] * pixels.shape[1] > JPEG_LIMIT:
+        pixels = resize_pil(pixels, (pixels.shape[0] // 2, pixels.shape[1] // 2))
+    return pixels
+
+
+@dataclass(frozen=True)
+class Batch:
+    """LR (B, 3, p, p) and HR (B, 3, s, s), float32 RGB in [0, 1]."""
+
+    lr: Tensor
+    hr: Tensor
+
+
+class Photographs:
+    """Photographs in memory, as uint8, from which batches are cut."""
+
+    def __init__(self, paths: list[Path], progress: Callable[[int], None] | None = None):
+        self.pixels: list[Tensor] = []
+        for path in paths:
+            self.pixels.append(torch.from_numpy(np.ascontiguousarray(read_photograph(path))))
+            if progress:
+                progress(1)
+        self.sides = np.array([min(p.shape[:2]) for p in self.pixels])
+        self.areas = np.array([p.shape[0] * p.shape[1] for p in self.pixels], dtype=np.float64)
+
+    def batch(self, random: np.random.Generator, count: int, patch: int, scale: float) -> Batch:
+        """`count` random crops of round(patch * scale) pixels and their LR of patch x patch.
+
+        Photographs are drawn by area among those large enough. Where none is, the LR patch is made smaller.
+        """
+        patch = min(patch, int(self.sides.max() / scale))
+        side = round(patch * scale)
+        enough = self.sides >= side
+        chosen = random.choice(len(self.pixels), count, p=enough * self.areas / (enough * self.areas).sum())
+        crops = []
+        for pixels in (self.pixels[i] for i in chosen):
+            top = random.integers(pixels.shape[0] - side + 1)
+            left = random.integers(pixels.shape[1] - side + 1)
+            crop = pixels[top : top + side, left : left + side]
+            crop = crop.flip(0) if random.random() < 0.5 else crop
+            crop = crop.flip(1) if random.random() < 0.5 else crop
+            crops.append(crop.transpose(0, 1) if random.random() < 0.5 else crop)
+        hr = torch.stack(crops).permute(0, 3, 1, 2).float() / 255
+        lr = resize_pil(hr, (patch, patch)).clamp(0, 1)
+        return Batch((lr * 255).round() / 255, hr)  # LR pictures are 8 bit files

@@ -1,0 +1,116 @@
+"""CLIT (Chen et al., CVPR 2023, section 3.4): local attention in a cascade. LIT is CLIT with one stage.
+
+Stage 1 reads the features, every later stage the same features resampled to its grid; all answer the same
+output coordinates: R_j = residual_j + 0.75 R_(j-1), output = R_n + the bilinear upsampled input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from clit.config import CLITConfig
+from clit.decoders.ensemble import Features, Skip
+from clit.decoders.lit import Attended, LocalAttention, StageAxis, StageField, stage_region
+from clit.geometry import Window, linear_taps, pixel_centres, scale_chain, stage_grids, to_pixels
+from clit.layers import (
+    PositionalBias,
+    Region,
+    conv_valid,
+    crop,
+    outside_zero,
+    sample_columns,
+    sample_rows,
+)
+
+CARRY = 0.75
+"""How much of the previous stage's prediction a stage keeps."""
+
+
+@dataclass(frozen=True)
+class CascadeField:
+    """What depends on the view: one field per stage in use, and the skip."""
+
+    stages: tuple[StageField, ...]
+    skip: Skip
+    window: Window
+
+
+class CLIT(nn.Module):
+    """The cascade, with `config.stages` stages; fewer run where the scale needs fewer."""
+
+    def __init__(self, config: CLITConfig, channels: int):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Conv2d(channels, config.width, 3, padding=1)
+        self.bias = PositionalBias(config.heads, config.octaves)
+        self.stages = nn.ModuleList(LocalAttention(config) for _ in range(config.stages))
+
+    def work(self, queries_per_latent: float) -> float:
+        """Multiply-adds per output pixel of one stage (they all cost the same at equal density)."""
+        return self.stages[0].work(queries_per_latent)
+
+    def prepare(
+        self,
+        features: Features,
+        size: tuple[int, int],
+        window: Window,
+        chain: str | Sequence[float] = "published",
+        stages: int | None = None,
+    ) -> CascadeField:
+        """Everything that depends on the output size (H, W) and the window.
+
+        chain: how the scale is split (see `geometry.scale_chain`); stages: stop after this many.
+        """
+        lr = tuple(features.map.shape[-2:])
+        grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
+        r, device = self.config.radius, features.map.device
+        fields = []
+        for j, (stage, grid) in enumerate(zip(self.stages, grids, strict=False)):
+            rows = StageAxis.prepare(size[0], grid[0], window.top, window.bottom, r, device)
+            columns = StageAxis.prepare(size[1], grid[1], window.left, window.right, r, device)
+            region = stage_region(rows, columns, r)
+            z = (
+                self._resampled(features.map, region.grown(1), grid)
+                if j
+                else self._embedded(features.map, region.grown(1))
+            )
+            fields.append(stage.prepare(z, region, grid, rows, columns, size, self.bias))
+        return CascadeField(tuple(fields), Skip.prepare(features.image, size, window), window)
+
+    def query(self, field: CascadeField, positions: Tensor) -> Tensor:
+        """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
+        row, column = (positions[:, 0] - field.window.top, positions[:, 1] - field.window.left)
+        residual = 0
+        for stage, stage_field in zip(self.stages, field.stages, strict=False):
+            residual = stage.query(stage_field, row, column) + CARRY * residual
+        return residual + field.skip.query(row, column)
+
+    def attend(self, field: CascadeField, positions: Tensor) -> list[Attended]:
+        """Per stage in use, the attention that `query` decodes."""
+        row, column = (positions[:, 0] - field.window.top, positions[:, 1] - field.window.left)
+        return [s.attend(f, row, column) for s, f in zip(self.stages, field.stages, strict=False)]
+
+    def render(self, field: CascadeField) -> Tensor:
+        """Colours (B, R, S, 3) of the whole window, in the cell-grouped order."""
+        residual = 0
+        for stage, stage_field in zip(self.stages, field.stages, strict=False):
+            residual = stage.render(stage_field) + CARRY * residual
+        return residual + field.skip.render()
+
+    def _embedded(self, features: Tensor, region: Region) -> Tensor:
+        """z over a region of the LR grid, zero outside the image."""
+        return outside_zero(conv_valid(self.embed, crop(features, region.grown(1))), region, features.shape[-2:])
+
+    def _resampled(self, features: Tensor, region: Region, grid: tuple[int, int]) -> Tensor:
+        """z bilinearly resampled to a stage's grid, over a region of that grid, zero outside the image."""
+        h, w = features.shape[-2:]
+        rows = to_pixels(pixel_centres(grid[0], region.top, region.bottom, features.device), h)
+        columns = to_pixels(pixel_centres(grid[1], region.left, region.right, features.device), w)
+        (y, wy), (x, wx) = linear_taps(rows, h, "zeros"), linear_taps(columns, w, "zeros")
+        lr = Region(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
+        z = self._embedded(features, lr).permute(0, 2, 3, 1)
+        z = sample_columns(sample_rows(z, y - lr.top, wy.to(z)), x - lr.left, wx.to(z))
+        return outside_zero(z.permute(0, 3, 1, 2), region, grid)

@@ -1,0 +1,176 @@
+"""The local ensemble (LIIF, section 3.2): four latents around a query, blended by distance alone.
+
+What LIIF and LTE share. A subclass says what is computed once per view (`_maps`) and what one latent
+predicts: at scattered queries (`_predict`, the plain definition) and over a whole window (`_hidden`, the
+fast order, whose last linear layer is applied after the blend because both are linear).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clit.geometry import Window, linear_taps, nearest_latent, pixel_centres, to_pixels
+from clit.layers import MLP, Region, sample_columns, sample_rows
+
+# Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an encoder made of one image: `map` (B, C, h, w), and the `image` (B, 3, h, w) in [-1, 1]."""
+
+    map: Tensor
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The bilinear upsampled input (border padding) over one window."""
+
+    image: Tensor  # (B, h, w, 3)
+    rows: tuple[Tensor, Tensor]  # taps: index (R, 2), weight (R, 2)
+    columns: tuple[Tensor, Tensor]
+
+    @staticmethod
+    def prepare(image: Tensor, size: tuple[int, int], window: Window) -> Skip:
+        h, w = image.shape[-2:]
+        rows = to_pixels(pixel_centres(size[0], window.top, window.bottom, image.device), h)
+        columns = to_pixels(pixel_centres(size[1], window.left, window.right, image.device), w)
+        return Skip(image.permute(0, 2, 3, 1), linear_taps(rows, h, "border"), linear_taps(columns, w, "border"))
+
+    def query(self, row: Tensor, column: Tensor) -> Tensor:
+        """(B, Q, 3) at rows and columns counted from the window's corner."""
+        y, wy = self.rows[0][row], self.rows[1][row]
+        x, wx = self.columns[0][column], self.columns[1][column]
+        corners = self.image[:, y[:, :, None], x[:, None, :]]  # (B, Q, 2, 2, 3)
+        return torch.einsum("bqijc,qi,qj->bqc", corners, wy, wx)
+
+    def render(self) -> Tensor:
+        """(B, R, S, 3) over the whole window."""
+        return sample_columns(sample_rows(self.image, *self.rows), *self.columns)
+
+
+@dataclass(frozen=True)
+class EnsembleAxis:
+    """One axis of a window: the two latents next to each query and the relative coordinates to them."""
+
+    nearest: Tensor  # (2, Q) absolute latent index
+    rel: Tensor  # (2, Q) float32, one latent's step is 2.0
+
+    @staticmethod
+    def prepare(n_out: int, n: int, start: int, stop: int, device) -> EnsembleAxis:
+        centres = pixel_centres(n_out, start, stop, device)
+        latents = pixel_centres(n, device=device)
+        nearest = []
+        for side in (-1, 1):  # half a latent each way, plus 1e-6 that settles ties as published
+            shifted = (centres + (side * (1 / n) + 1e-6)).clamp(-1 + 1e-6, 1 - 1e-6)
+            nearest.append(nearest_latent(to_pixels(shifted, n), n))
+        return EnsembleAxis(torch.stack(nearest), torch.stack([(centres - latents[i]) * n for i in nearest]))
+
+
+def ensemble_weights(rel_y: Tensor, rel_x: Tensor) -> Tensor:
+    """Weights of the four latents: rel_y (2, ...) and rel_x (2, ...) -> (2, 2, ...), summing to 1.
+
+    Each is the area of the rectangle between the query and the diagonally opposite latent.
+    """
+    area = (rel_y[:, None] * rel_x[None]).abs() + 1e-9
+    return area.flip(0, 1) / (area[0, 0] + area[0, 1] + area[1, 0] + area[1, 1])
+
+
+@dataclass(frozen=True)
+class EnsembleField:
+    """What depends on the view: maps at LR resolution over `region`, and where the queries lie."""
+
+    maps: tuple[Tensor, ...]  # each (B, h', w', channels) over `region`
+    region: Region
+    rows: EnsembleAxis
+    columns: EnsembleAxis
+    cell: Tensor  # (2,) in LR pixels: 2 / scale
+    skip: Skip
+    window: Window
+    grid: tuple[int, int]
+
+
+class EnsembleDecoder(nn.Module):
+    """Base of LIIF and LTE."""
+
+    mlp: MLP
+    skips = False  # whether the bilinear upsampled input is added
+
+    def prepare(self, features: Features, size: tuple[int, int], window: Window) -> EnsembleField:
+        """Everything that depends on the output size (H, W) and the window, for `query`, `attend`, `render`."""
+        h, w = features.map.shape[-2:]
+        device = features.map.device
+        rows = EnsembleAxis.prepare(size[0], h, window.top, window.bottom, device)
+        columns = EnsembleAxis.prepare(size[1], w, window.left, window.right, device)
+        region = Region(
+            int(rows.nearest.min()), int(columns.nearest.min()),
+            int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
+        )  # fmt: skip
+        cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor([h, w], device=device)
+        skip = Skip.prepare(features.image, size, window)
+        cell = cell.to(features.map.dtype)
+        return EnsembleField(self._maps(features.map, region), region, rows, columns, cell, skip, window, (h, w))
+
+    def query(self, field: EnsembleField, positions: Tensor) -> Tensor:
+        """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
+        weights, predictions = self._four(field, positions)
+        rgb = (weights[:, :, None, :, None] * predictions).sum((0, 1))
+        row, column = (positions - _corner(field.window, positions)).unbind(-1)
+        return rgb + field.skip.query(row, column) if self.skips else rgb
+
+    def attend(self, field: EnsembleField, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """The four weights (2, 2, Q) and predictions (2, 2, B, Q, 3) that `query` blends."""
+        return self._four(field, positions)
+
+    def render(self, field: EnsembleField) -> Tensor:
+        """Colours (B, R, S, 3) of the whole window, by the factored order."""
+        blended = 0
+        weights = ensemble_weights(field.rows.rel[:, :, None], field.columns.rel[:, None, :])  # (2, 2, R, S)
+        for i in (0, 1):
+            for j in (0, 1):
+                hidden = self._hidden(field, i, j)  # (B, R, S, width of the last hidden layer)
+                blended = blended + hidden * weights[i, j, :, :, None].to(hidden.dtype)
+        rgb = self.mlp[-1](blended)  # the weights sum to 1, so the bias passes through the blend
+        return rgb + field.skip.render() if self.skips else rgb
+
+    def _four(self, field: EnsembleField, positions: Tensor) -> tuple[Tensor, Tensor]:
+        row, column = (positions - _corner(field.window, positions)).unbind(-1)
+        rel_y, rel_x = field.rows.rel[:, row], field.columns.rel[:, column]  # (2, Q) each
+        weights = ensemble_weights(rel_y, rel_x)
+        predictions = []
+        for i in (0, 1):
+            for j in (0, 1):
+                y = field.rows.nearest[i, row] - field.region.top
+                x = field.columns.nearest[j, column] - field.region.left
+                rel = torch.stack([rel_y[i], rel_x[j]], -1)  # (Q, 2)
+                predictions.append(self._predict(field, y, x, rel))
+        return weights, torch.stack(predictions).unflatten(0, (2, 2))
+
+    def _maps(self, features: Tensor, region: Region) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+    def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _hidden(self, field: EnsembleField, i: int, j: int) -> Tensor:
+        raise NotImplementedError
+
+
+def _corner(window: Window, positions: Tensor) -> Tensor:
+    return torch.tensor([window.top, window.left], device=positions.device)
+
+
+def gather_window(map: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """(B, h', w', C) -> (B, R, S, C): rows y (R,), then columns x (S,)."""
+    return map[:, y][:, :, x]
+
+
+def unfold3(features: Tensor) -> Tensor:
+    """3x3 neighbourhoods side by side: (B, C, h+2, w+2) -> (B, h, w, 9 C), channel c * 9 + ky * 3 + kx."""
+    h, w = features.shape[-2] - 2, features.shape[-1] - 2
+    return F.unfold(features, 3).unflatten(-1, (h, w)).permute(0, 2, 3, 1)

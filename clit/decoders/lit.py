@@ -1,0 +1,235 @@
+"""Local attention (LIT: Chen et al., CVPR 2023, section 3.2): one stage of LIT and CLIT.
+
+Each query attends over the (2r+1)^2 latents around its nearest one, by feature similarity and position, and an
+MLP reads all weighted values side by side. `query` and `attend` are the plain definition; `render` evaluates
+whole windows in the cell-grouped order: all queries in one latent's footprint share its window, so the MLP's
+first layer, being linear, is done once per latent (U = V W1) and mixed by the attention weights.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from clit.config import CLITConfig
+from clit.geometry import (
+    linear_taps,
+    nearest_latent,
+    pixel_centres,
+    relative_coordinates,
+    to_pixels,
+)
+from clit.layers import MLP, PositionalBias, Region, outside_zero, sample_columns, sample_rows
+
+# Legend for shapes: B batch, Q queries, R rows and S columns of latents, N latents, n queries per latent,
+# P = (2r+1)^2 window, M heads, D width, d = D / M, H1 first hidden width.
+
+_CHUNK_FLOATS = 6_000_000  # U of one chunk of latents (24 MB) stays near the cache
+
+
+@dataclass(frozen=True)
+class StageAxis:
+    """One axis of a window on one stage's grid."""
+
+    nearest: Tensor  # (Q,) absolute latent index
+    rel: Tensor  # (Q, 2r+1) relative coordinates to the window's latents
+    taps: tuple[Tensor, Tensor]  # index and weight (Q, 2) for the bilinear query sample
+
+    @staticmethod
+    def prepare(n_out: int, n: int, start: int, stop: int, radius: int, device) -> StageAxis:
+        centres = pixel_centres(n_out, start, stop, device)
+        positions = to_pixels(centres, n)
+        nearest = nearest_latent(positions, n)
+        rel = relative_coordinates(centres, nearest, n, radius)
+        return StageAxis(nearest, rel, linear_taps(positions, n, "zeros"))
+
+
+def stage_region(rows: StageAxis, columns: StageAxis, radius: int) -> Region:
+    """The latents that queries on these axes touch: their windows, and the taps of the query sample."""
+    reach = max(radius, 1)
+    return Region(
+        int(rows.nearest.min()), int(columns.nearest.min()),
+        int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
+    ).grown(reach)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StageField:
+    """What one stage needs for one window. Maps are channels-last over `region`, zero outside the image."""
+
+    q: Tensor  # (B, h', w', D)
+    k: Tensor
+    v: Tensor
+    region: Region
+    grid: tuple[int, int]
+    rows: StageAxis
+    columns: StageAxis
+    bias_y: Tensor  # (rows, 2r+1, M); the positional bias is bias_y + bias_x
+    bias_x: Tensor  # (columns, 2r+1, M)
+    cell: Tensor  # (2,)
+
+
+@dataclass(frozen=True)
+class Attended:
+    """Attention of some queries: softmax(content + position) = weights, each (B, Q, M, P)."""
+
+    weights: Tensor
+    content: Tensor
+    position: Tensor
+
+
+class LocalAttention(nn.Module):
+    """q, k, v convolutions and the MLP of one stage. The positional bias is given: stages share it."""
+
+    def __init__(self, config: CLITConfig):
+        super().__init__()
+        self.config = config
+        self.window = (2 * config.radius + 1) ** 2
+        self.query_conv, self.key_conv, self.value_conv = (
+            nn.Conv2d(config.width, config.width, 3, padding=1) for _ in range(3)
+        )
+        self.mlp = MLP([self.window * config.width + 2, *config.hidden, 3], nn.GELU)
+
+    def work(self, queries_per_latent: float) -> float:
+        """Multiply-adds per output pixel in the cell-grouped order (METHOD: P D h1 / n + M P h1 + P D + MLP)."""
+        c, p, hidden = self.config, self.window, self.config.hidden
+        rest = sum(a * b for a, b in zip(hidden, hidden[1:], strict=False)) + 3 * hidden[-1]
+        return p * c.width * hidden[0] / queries_per_latent + c.heads * p * hidden[0] + p * c.width + rest
+
+    def prepare(
+        self,
+        z: Tensor,
+        region: Region,
+        grid: tuple[int, int],
+        rows: StageAxis,
+        columns: StageAxis,
+        size: tuple[int, int],
+        bias: PositionalBias,
+    ) -> StageField:
+        """Project z, (B, D, ...) over `region` grown by one and zero outside the image, and tabulate the bias."""
+        weight = torch.cat([c.weight for c in (self.query_conv, self.key_conv, self.value_conv)])
+        offset = torch.cat([c.bias for c in (self.query_conv, self.key_conv, self.value_conv)])
+        maps = outside_zero(nn.functional.conv2d(z, weight, offset), region, grid).permute(0, 2, 3, 1)
+        q, k, v = (m.contiguous() for m in maps.split(self.config.width, -1))
+        cell = torch.tensor([2 / size[0], 2 / size[1]]) * torch.tensor(grid)
+        return StageField(
+            q, k, v, region, grid, rows, columns, bias.along_y(rows.rel), bias.along_x(columns.rel),
+            cell.to(z.device, z.dtype),
+        )  # fmt: skip
+
+    # The plain definition
+
+    def attend(self, field: StageField, row: Tensor, column: Tensor) -> Attended:
+        """Attention at queries `row`, `column` (Q,), counted from the window's corner."""
+        keys = self._windows(field.k, field, row, column)  # (B, Q, P, M, d)
+        query = self._sample(field, row, column)  # (B, Q, M, d)
+        content = torch.einsum("bqmd,bqpmd->bqmp", query, keys) / math.sqrt(query.shape[-1])
+        position = field.bias_y[row][:, :, None] + field.bias_x[column][:, None]  # (Q, 2r+1, 2r+1, M)
+        position = position.flatten(1, 2).transpose(1, 2).expand_as(content)
+        return Attended(torch.softmax(content + position, -1), content, position)
+
+    def weighted_values(self, field: StageField, row: Tensor, column: Tensor, weights: Tensor) -> Tensor:
+        """(B, Q, P, D): each value of the window times its weight (weights: (B, Q, M, P))."""
+        values = self._windows(field.v, field, row, column)
+        return (weights.transpose(2, 3)[..., None] * values).flatten(-2)
+
+    def decode(self, field: StageField, weighted: Tensor) -> Tensor:
+        """The MLP on [a_1 V_1, ..., a_P V_P, cell]: (B, Q, P, D) -> residual (B, Q, 3)."""
+        flat = weighted.flatten(2)
+        return self.mlp(torch.cat([flat, field.cell.expand(*flat.shape[:2], 2)], -1))
+
+    def query(self, field: StageField, row: Tensor, column: Tensor) -> Tensor:
+        """Residual colours (B, Q, 3)."""
+        weights = self.attend(field, row, column).weights
+        return self.decode(field, self.weighted_values(field, row, column, weights))
+
+    def _windows(self, map: Tensor, field: StageField, row: Tensor, column: Tensor) -> Tensor:
+        y, x = self._window_index(field, field.rows.nearest[row], field.columns.nearest[column])
+        windows = map[:, y[:, :, None], x[:, None, :]]  # (B, Q, 2r+1, 2r+1, D)
+        return windows.flatten(2, 3).unflatten(-1, (self.config.heads, -1))
+
+    def _window_index(self, field: StageField, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and columns, within the field's maps, of the windows of latents y and x: (..., 2r+1) each."""
+        r = self.config.radius
+        offset = torch.arange(-r, r + 1, device=y.device)
+        return y[:, None] - field.region.top + offset, x[:, None] - field.region.left + offset
+
+    def _sample(self, field: StageField, row: Tensor, column: Tensor) -> Tensor:
+        (y, wy), (x, wx) = field.rows.taps, field.columns.taps
+        corners = field.q[:, (y[row] - field.region.top)[:, :, None], (x[column] - field.region.left)[:, None]]
+        sampled = torch.einsum("bqijd,qi,qj->bqd", corners, wy[row].to(corners), wx[column].to(corners))
+        return sampled.unflatten(-1, (self.config.heads, -1))
+
+    # The cell-grouped order
+
+    def render(self, field: StageField) -> Tensor:
+        """Residual colours (B, R', S', 3) of the whole window, equal to `query` to float rounding."""
+        batch, rows, columns = len(field.q), len(field.rows.nearest), len(field.columns.nearest)
+        first, c = self.mlp[0], self.config
+        values = first.weight[:, :-2].reshape(-1, self.window, c.heads, c.width // c.heads)
+        w1 = values.permute(2, 1, 3, 0).flatten(0, 1).contiguous()  # (M P, d, H1)
+        constant = first.bias + first.weight[:, -2:] @ field.cell
+        out = field.q.new_zeros(batch, rows, columns, 3)
+        limit = max(1, _CHUNK_FLOATS // (self.window * c.heads * w1.shape[-1] * batch))
+        for y, y_out in _groups(field.rows.nearest):
+            for x, x_out in _groups(field.columns.nearest):
+                across = min(len(x), limit)
+                down = max(1, limit // across)
+                for top in range(0, len(y), down):
+                    for left in range(0, len(x), across):
+                        part = (slice(top, top + down), slice(left, left + across))
+                        i, j = y_out[part[0]], x_out[part[1]]  # (R, a), (S, b) output rows and columns
+                        rgb = self._render_group(field, y[part[0]], x[part[1]], i, j, w1, constant)
+                        out[:, i.flatten()[:, None], j.flatten()] = rgb
+        return out
+
+    def _render_group(
+        self, field: StageField, y: Tensor, x: Tensor, i: Tensor, j: Tensor, w1: Tensor, constant: Tensor
+    ) -> Tensor:
+        """R x S latents with a x b queries each: residuals (B, R a, S b, 3)."""
+        (r, a), (s, b), m, batch = i.shape, j.shape, self.config.heads, len(field.q)
+        side, n_latents, n = 2 * self.config.radius + 1, batch * len(y) * len(x), i.shape[1] * j.shape[1]
+        d = self.config.width // m
+
+        rows, columns = self._window_index(field, y, x)  # (R, 2r+1), (S, 2r+1)
+        index = (slice(None), rows[:, None, :, None], columns[None, :, None, :])
+        keys = field.k[index].view(n_latents, self.window, m, d)
+        vals = field.v[index].view(n_latents, self.window, m, d)
+
+        (ty, wy), (tx, wx) = field.rows.taps, field.columns.taps
+        i_flat, j_flat = i.flatten(), j.flatten()
+        # Only the rows and columns this group touches are interpolated.
+        near = field.q[:, :, int(tx[j_flat].min()) - field.region.left : int(tx[j_flat].max()) + 1 - field.region.left]
+        q = sample_rows(near, ty[i_flat] - field.region.top, wy[i_flat].to(near))
+        q = sample_columns(q, tx[j_flat] - int(tx[j_flat].min()), wx[j_flat].to(near)) / math.sqrt(d)
+        q = q.view(batch, r, a, s, b, m, d).permute(0, 1, 3, 5, 2, 4, 6).reshape(n_latents * m, n, d)
+
+        logits = torch.bmm(q, keys.permute(0, 2, 3, 1).reshape(n_latents * m, d, self.window))
+        logits = logits.view(batch, r, s, m, a, b, side, side)
+        bias_y = field.bias_y[i].permute(0, 3, 1, 2)[:, None, :, :, None, :, None]  # (R, 1, M, a, 1, 2r+1, 1)
+        bias_x = field.bias_x[j].permute(0, 3, 1, 2)[:, :, None, :, None, :]  # (S, M, 1, b, 1, 2r+1)
+        weights = torch.softmax((logits + bias_y + bias_x).flatten(-2), -1)  # (B, R, S, M, a, b, P)
+        weights = weights.permute(0, 1, 2, 4, 5, 3, 6).reshape(n_latents, n, m * self.window)
+
+        # U[m, p] = V_mp W1[p, m], one product per (head, position) over all latents.
+        u = torch.bmm(vals.permute(2, 1, 0, 3).reshape(m * self.window, n_latents, d), w1)  # (M P, N, H1)
+        hidden = torch.bmm(weights, u.transpose(0, 1)) + constant  # (N, n, H1)
+        rgb = self.mlp.after_first(hidden)
+        return rgb.view(batch, r, s, a, b, 3).permute(0, 1, 3, 2, 4, 5).reshape(batch, r * a, s * b, 3)
+
+
+def _groups(nearest: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Group the latents of one axis by how many queries fall into their footprint.
+
+    nearest: (Q,) ascending latent indices. Returns (latents (R,), queries (R, count)) per count.
+    """
+    latents, counts = torch.unique_consecutive(nearest, return_counts=True)
+    starts = torch.cumsum(counts, 0) - counts
+    groups = []
+    for count in counts.unique().tolist():
+        chosen = counts == count
+        groups.append((latents[chosen], starts[chosen][:, None] + torch.arange(count, device=nearest.device)))
+    return groups

@@ -1,0 +1,126 @@
+"""PSNR and SSIM of models on folders of pictures, as published evaluations do it: rows, means, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from clit.degrade import published_pair
+from clit.errors import UserError
+from clit.geometry import check_scale
+from clit.images import as_array, write_bytes
+from clit.metrics import psnr, ssim
+from clit.render import Renderer
+
+
+class Row(NamedTuple):
+    """One model on one picture at one scale; psnr in dB."""
+
+    dataset: str
+    image: str
+    scale: float
+    model: str
+    psnr: float
+    ssim: float
+
+
+class Mean(NamedTuple):
+    """The mean over a dataset's pictures."""
+
+    dataset: str
+    scale: float
+    model: str
+    psnr: float
+    ssim: float
+    images: int
+
+
+def find_pictures(folder: str | Path) -> list[Path]:
+    """The picture files in a folder (not below it), sorted by name; UserError if there are none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: give the folder that holds the pictures.")
+    Image.init()  # fills Image.EXTENSION
+    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in Image.EXTENSION and p.is_file())
+    if not pictures:
+        raise UserError(f"There are no pictures in {folder}.")
+    return pictures
+
+
+def evaluate(
+    models: Mapping[str, Any],
+    folders: Sequence[str | Path],
+    scales: Sequence[float],
+    *,
+    rule: str = "benchmark",
+    chain: str = "published",
+    progress: Callable[[float], None] | None = None,
+) -> list[Row]:
+    """Score models on every picture of every folder at every scale.
+
+    models: name -> what `clit.load` or `clit.import_official` returned. folders: each is a dataset, called by the
+    folder's name. The low-resolution picture is made by `degrade.published_pair`; the prediction is clipped to [0, 1]
+    and not rounded. rule: a key of `metrics.RULES`, for the PSNR. chain: how CLIT splits the scale.
+    progress(done) hears a share 0..1. UserError for empty folders, unreadable pictures, wrong scales or rules.
+    """
+    scales = [check_scale(scale) for scale in scales]
+    pictures = [(Path(folder), path) for folder in folders for path in find_pictures(folder)]
+    total = len(pictures) * len(scales) * len(models)
+    renderer = Renderer()
+    rows: list[Row] = []
+    for folder, path in pictures:
+        truth = np.rint(as_array(path) * 255).astype(np.uint8)
+        for scale in scales:
+            lr, hr = published_pair(truth, scale)
+            for name, model in models.items():
+                sr = renderer.render(model, lr, size=hr.shape[:2], chain=chain)
+                scores = psnr(sr, hr, rule, scale=scale), ssim(sr, hr, scale=scale)
+                rows.append(Row(folder.resolve().name, path.name, scale, name, *scores))
+                if progress:
+                    progress(len(rows) / total)
+    return rows
+
+
+def means(rows: Iterable[Row]) -> list[Mean]:
+    """Means per dataset, scale and model, in the order they first come."""
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.dataset, row.scale, row.model), []).append(row)
+    return [
+        Mean(*key, np.mean([r.psnr for r in group]).item(), np.mean([r.ssim for r in group]).item(), len(group))
+        for key, group in groups.items()
+    ]
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The mean PSNR / SSIM as a Markdown table: a line per dataset and model, a column per scale."""
+    found = {(m.dataset, m.model, m.scale): m for m in means(rows)}
+    scales = sorted({scale for _, _, scale in found})
+    lines = [["dataset", "model", *(f"x{scale:g}" for scale in scales)]]
+    for dataset, model in dict.fromkeys((dataset, model) for dataset, model, _ in found):
+        cells = (found.get((dataset, model, scale)) for scale in scales)
+        lines.append([dataset, model, *(f"{m.psnr:.2f} / {m.ssim:.4f}" if m else "" for m in cells)])
+    return markdown(lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, aligned to be read as plain text too; the first line is the head."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    padded.insert(1, ["-" * width for width in widths])
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def write_csv(rows: Iterable[Row], path: str | Path) -> None:
+    """Write the rows; UserError if that fails."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Row._fields)
+    writer.writerows((*row[:4], f"{row.psnr:.4f}", f"{row.ssim:.6f}") for row in rows)
+    write_bytes(path, text.getvalue().encode())

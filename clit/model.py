@@ -1,0 +1,75 @@
+"""SRModel: an encoder, a decoder, and the normalisation between pictures and networks."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clit.config import ModelConfig
+from clit.decoders import DECODERS
+from clit.decoders.ensemble import Features
+from clit.encoders import ENCODERS
+from clit.geometry import Window
+
+
+class SRModel(nn.Module):
+    """Arbitrary-scale super-resolution: RGB in [0, 1] at every public boundary, x * 2 - 1 inside.
+
+    Nothing about an image is stored on the module, so that many visitors can share one.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = ENCODERS[config.encoder.name](config.encoder)
+        self.decoder = DECODERS[config.decoder.name](config.decoder, self.encoder.channels)
+
+    def encode(self, image: Tensor) -> Features:
+        """(B, 3, h, w) RGB in [0, 1] -> features, once per image.
+
+        Where the encoder needs sides of a multiple, the image is padded at the bottom and right by reflection
+        without repeating the edge, and the features are cropped.
+        """
+        x = image * 2 - 1
+        h, w = x.shape[-2:]
+        down, right = -h % self.encoder.multiple, -w % self.encoder.multiple
+        return Features(self.encoder(_reflect(x, down, right))[..., :h, :w], x)
+
+    def prepare(self, features: Features, size: tuple[int, int], window: Window | None = None, **options):
+        """The decoder's field for one view; options are those of the decoder (chain, stages)."""
+        window = (window or Window(0, 0, *size)).check(size)
+        return self.decoder.prepare(features, size, window, **options)
+
+    def query(self, field, positions: Tensor) -> Tensor:
+        """RGB (B, Q, 3), unclipped, at whole-output pixels (Q, 2): the plain definition."""
+        return self.decoder.query(field, positions) / 2 + 0.5
+
+    def render(self, field) -> Tensor:
+        """RGB (B, height, width, 3), unclipped, of the field's window: the fast order."""
+        return self.decoder.render(field) / 2 + 0.5
+
+    def encoder_key(self) -> str:
+        """A fingerprint of the encoder's configuration, weights and place: equal keys mean equal features."""
+        digest = hashlib.sha256(repr(self.config.encoder).encode())
+        for name, tensor in self.encoder.state_dict().items():
+            digest.update(f"{name}{tensor.dtype}{tensor.device}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _reflect(x: Tensor, down: int, right: int) -> Tensor:
+    """Reflection without the edge, also for images smaller than the padding."""
+    if not down and not right:
+        return x
+    h, w = x.shape[-2:]
+    if down < h and right < w:
+        return F.pad(x, (0, right, 0, down), mode="reflect")
+
+    def index(n: int, extra: int) -> Tensor:
+        i = torch.arange(n + extra, device=x.device) % max(2 * (n - 1), 1)
+        return torch.minimum(i, 2 * (n - 1) - i)
+
+    return x[..., index(h, down)[:, None], index(w, right)]

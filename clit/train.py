@@ -1,0 +1,303 @@
+"""Training: one or more presets on the same photographs, sharing one encoder and its features.
+
+A run is a folder: `state.pt` (everything a resumed run needs), `metrics.csv`, and per preset a checkpoint
+directory with the averaged weights. A killed run goes on where its last saved state was.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clit import checkpoints
+from clit.config import PRESETS
+from clit.data import Batch, Photographs, find_images, read_photograph
+from clit.decoders.clit import CARRY, CLIT
+from clit.degrade import resize_pil
+from clit.errors import UserError
+from clit.geometry import Window
+from clit.metrics import psnr
+from clit.model import SRModel
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is trained. `minutes` (of wall time) or `steps` sets its length."""
+
+    minutes: float | None = None
+    steps: int | None = None
+    batch: int = 16
+    patch: int = 24  # LR pixels a side
+    queries: int = 1024  # output pixels per crop, a contiguous window of them
+    rate: float = 1e-3
+    warmup: int = 100
+    average: float = 0.999  # decay of the averaged weights
+    freeze_encoder: bool = False
+    save_every: float = 120.0  # seconds
+    test_every: int = 500  # steps
+    seed: int = 0
+
+
+# Factors of CLIT's stages in training. The third one's range is wider than the published U(1, 2), so that the
+# balanced chain at x30 (three factors of 3.1) lies inside what was seen.
+STAGE_FACTORS = ((1.0, 4.0), (1.0, 4.0), (1.0, 3.2))
+
+
+def stages_at(total: int, progress: float, step: int) -> int:
+    """How many stages a step trains: the cumulative curriculum (CLIT, section 3.5).
+
+    One stage first, then one and two in turn, then one, two and three; the last phase is half as long again
+    as the others (published: 1000, 1000, 1500 epochs).
+    """
+    phase = min(total, 1 + int(progress * (total + 0.5)))
+    return 1 + step % phase
+
+
+class Run:
+    """The state of training: models that share one encoder, their averages, optimiser, progress, random state."""
+
+    def __init__(self, presets: list[str], settings: Settings, encoder: dict[str, Tensor] | None):
+        torch.manual_seed(settings.seed)
+        self.presets, self.settings = presets, settings
+        self.models = {name: SRModel(PRESETS[name]) for name in presets}
+        self.encoder = self.models[presets[0]].encoder
+        for model in self.models.values():
+            model.encoder = self.encoder
+        if encoder is not None:
+            checkpoints.load_strictly(self.encoder, encoder, "the starting encoder")
+        self.encoder.requires_grad_(not settings.freeze_encoder)
+        self.network = nn.ModuleDict({"encoder": self.encoder, **{n: m.decoder for n, m in self.models.items()}})
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(
+            [p for p in self.network.parameters() if p.requires_grad], lr=settings.rate, betas=(0.9, 0.99)
+        )
+        self.random = np.random.default_rng(settings.seed)
+        self.step, self.seconds = 0, 0.0
+        self.started_stages = {name: 1 for name in presets}
+        self.cpu_seconds = {name: 0.0 for name in [*presets, "shared"]}
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0..1."""
+        s = self.settings
+        return min(1.0, self.step / s.steps if s.steps else self.seconds / (60 * s.minutes))
+
+    def state(self) -> dict:
+        return {
+            "presets": self.presets,
+            "settings": asdict(self.settings),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.random.bit_generator.state,
+            "step": self.step,
+            "seconds": self.seconds,
+            "started_stages": self.started_stages,
+            "cpu_seconds": self.cpu_seconds,
+        }
+
+    def restore(self, state: dict) -> None:
+        if state["presets"] != self.presets:
+            raise UserError(f"This run trains {', '.join(state['presets'])}: choose another --out folder for others.")
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.random.bit_generator.state = state["random"]
+        for name in ("step", "seconds", "started_stages", "cpu_seconds"):
+            setattr(self, name, state[name])
+
+    def averaged(self, name: str) -> SRModel:
+        """The preset with its averaged weights."""
+        model = copy.deepcopy(self.models[name])
+        model.encoder.load_state_dict(self.average["encoder"].state_dict())
+        model.decoder.load_state_dict(self.average[name].state_dict())
+        return model.eval()
+
+    def train_step(self, photographs: Photographs) -> dict[str, float]:
+        """One step of every preset; returns each one's L1 loss."""
+        s = self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        wanted: dict[int, list[str]] = {}
+        for name, model in self.models.items():
+            stages = getattr(model.decoder.config, "stages", 1)
+            wanted.setdefault(stages_at(stages, self.progress, self.step), []).append(name)
+        losses = {}
+        for stages, names in sorted(wanted.items()):
+            began = time.process_time()
+            factors = [self.random.uniform(*STAGE_FACTORS[min(j, 2)]) for j in range(stages)]
+            batch = photographs.batch(self.random, s.batch, s.patch, math.prod(factors))
+            window = self._window(batch)
+            target = batch.hr[:, :, window.top : window.bottom, window.left : window.right].permute(0, 2, 3, 1)
+            with torch.set_grad_enabled(not s.freeze_encoder):
+                features = self.models[names[0]].encode(batch.lr)
+            self._spent("shared", began)
+            for name in names:
+                began = time.process_time()
+                model = self.models[name]
+                self._start_stages(name, stages)
+                options = {"chain": factors} if isinstance(model.decoder, CLIT) else {}
+                field = model.prepare(features, tuple(batch.hr.shape[-2:]), window, **options)
+                loss = (model.render(field) - target).abs().mean() * 2  # in the networks' [-1, 1]
+                loss.backward(retain_graph=not s.freeze_encoder and name != names[-1])
+                losses[name] = loss.item()
+                self._spent(name, began)
+        self.optimizer.step()
+        self._update_average()
+        self.step += 1
+        return losses
+
+    def rate(self) -> float:
+        """Learning rate: linear warm-up, then a cosine down to a fiftieth."""
+        s = self.settings
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
+        return s.rate * min(1.0, (self.step + 1) / s.warmup) * (0.02 + 0.98 * cosine)
+
+    def _window(self, batch: Batch) -> Window:
+        side = batch.hr.shape[-1]
+        extent = min(side, math.isqrt(self.settings.queries))
+        top, left = self.random.integers(side - extent + 1, size=2)
+        return Window(int(top), int(left), extent, extent)
+
+    def _start_stages(self, name: str, stages: int) -> None:
+        """A stage that is trained for the first time starts from the one before it.
+
+        Its last layer is scaled so that the new stage's prediction begins as the sum it is to improve on.
+        """
+        for j in range(self.started_stages[name], stages):
+            for network in (self.network, self.average):
+                source, target = network[name].stages[j - 1], network[name].stages[j]
+                target.load_state_dict(source.state_dict())
+                with torch.no_grad():
+                    for p in target.mlp[-1].parameters():
+                        p.mul_(1 - CARRY)
+            self.started_stages[name] = j + 1
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+
+    def _spent(self, name: str, began: float) -> None:
+        self.cpu_seconds[name] += time.process_time() - began
+
+
+class HeldOut:
+    """Photographs kept out of training: their middles, as LR and HR, for a score while training goes on."""
+
+    scales = (2, 4)
+
+    def __init__(self, paths: list[Path], count: int = 8, side: int = 192):
+        every = max(1, len(paths) // count)
+        self.pairs = []
+        for path in paths[::every][:count]:
+            pixels = read_photograph(path)
+            top, left = ((n - side) // 2 for n in pixels.shape[:2])
+            if min(top, left) < 0:
+                continue
+            hr = pixels[top : top + side, left : left + side]
+            for scale in self.scales:
+                self.pairs.append((scale, resize_pil(hr, (side // scale, side // scale)), hr))
+
+    @torch.no_grad()
+    def scores(self, model: SRModel) -> dict[int, float]:
+        """Mean luma PSNR in dB per scale."""
+        found: dict[int, list[float]] = {scale: [] for scale in self.scales}
+        for scale, lr, hr in self.pairs:
+            features = model.encode(torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255)
+            rgb = model.render(model.prepare(features, hr.shape[:2]))[0].clamp(0, 1).numpy()
+            found[scale].append(psnr(rgb, hr.astype(np.float32) / 255, rule="benchmark", scale=scale))
+        return {scale: float(np.mean(values)) for scale, values in found.items() if values}
+
+
+def train(
+    presets: list[str],
+    data: list[Path],
+    out: Path,
+    settings: Settings,
+    *,
+    encoder: dict[str, Tensor] | None = None,
+    held_out: set[str] | None = None,
+    report: Callable[[str, float], None] | None = None,
+) -> Path:
+    """Train presets that share an encoder configuration; resumes what lies in `out`.
+
+    data: folders of photographs; held_out: file names never trained on, every second of which is scored
+    as the run goes (the others are left for reporting);
+    encoder: weights the shared encoder starts from; report(message, progress) is called as the run goes.
+    Returns `out`, with a checkpoint directory per preset. UserError for wrong presets, folders or lengths.
+    """
+    _check(presets, settings)
+    say = report or (lambda message, progress: None)
+    paths = find_images(data)
+    held_out = held_out or set()
+    test = HeldOut(sorted(p for p in paths if p.name in held_out)[::2])
+    say("reading photographs", 0.0)
+    photographs = Photographs([p for p in paths if p.name not in held_out])
+    say(f"{len(photographs.pixels)} photographs, {photographs.areas.sum() / 1e6:.0f} MP", 0.0)
+
+    out.mkdir(parents=True, exist_ok=True)
+    run, state_file = Run(presets, settings, encoder), out / "state.pt"
+    if state_file.exists():
+        run.restore(torch.load(state_file, map_location="cpu", weights_only=True))
+    saved = time.monotonic()
+    recent: dict[str, list[float]] = {name: [] for name in presets}
+    while run.progress < 1:
+        began = time.monotonic()
+        for name, loss in run.train_step(photographs).items():
+            recent[name].append(loss)
+        run.seconds += time.monotonic() - began
+        if run.step % 20 == 0:
+            told = ", ".join(f"{n} {np.mean(v[-100:]):.4f}" for n, v in recent.items())
+            say(f"step {run.step}: L1 {told}; {run.seconds / run.step:.2f} s/step", run.progress)
+        if run.step % settings.test_every == 0 or run.progress >= 1:
+            _test(run, test, recent, out, say)
+        if time.monotonic() - saved > settings.save_every or run.progress >= 1:
+            checkpoints.atomic_write(state_file, lambda p: torch.save(run.state(), p))
+            saved = time.monotonic()
+    return out
+
+
+def _check(presets: list[str], settings: Settings) -> None:
+    unknown = [name for name in presets if name not in PRESETS]
+    if unknown or not presets:
+        raise UserError(f"Unknown preset {', '.join(unknown)}: choose from {', '.join(PRESETS)}.")
+    if len({PRESETS[name].encoder for name in presets}) > 1:
+        raise UserError("Presets trained together must share one encoder configuration.")
+    if (settings.minutes is None) == (settings.steps is None):
+        raise UserError("Give the length of the run as either --minutes or --steps.")
+    if (settings.minutes or settings.steps) <= 0:
+        raise UserError("The length of the run must be more than 0.")
+
+
+def _test(run: Run, test: HeldOut, recent: dict[str, list[float]], out: Path, say: Callable) -> None:
+    """Score the averaged weights, write them as checkpoints, add a row per preset to metrics.csv."""
+    log = out / "metrics.csv"
+    fresh = not log.exists()
+    with log.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if fresh:
+            scores = [f"psnr_x{s}" for s in test.scales]
+            writer.writerow(["preset", "step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes", "l1", *scores])
+        for name in run.presets:
+            model = run.averaged(name)
+            scores = test.scores(model)
+            checkpoints.save(model, out / name, dtype=torch.float16)
+            minutes = [run.seconds / 60, run.cpu_seconds[name] / 60, run.cpu_seconds["shared"] / 60]
+            l1 = float(np.mean(recent[name])) if recent[name] else math.nan
+            row = [name, run.step, *(f"{m:.2f}" for m in minutes), f"{l1:.5f}"]
+            writer.writerow(row + [f"{scores[s]:.3f}" if s in scores else "" for s in test.scales])
+            told = ", ".join(f"x{s} {v:.2f} dB" for s, v in scores.items())
+            say(f"step {run.step}: {name} held-out {told}", run.progress)
+            recent[name].clear()

@@ -1,0 +1,124 @@
+"""Encoders: shapes, the multiple each needs, and SwinIR against the published form of its parts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from clit.config import EDSRConfig, LIIFConfig, ModelConfig, RDNConfig, SwinIRConfig
+from clit.encoders import ENCODERS
+from clit.encoders.swinir import WindowAttention, from_windows, regions, to_windows
+from clit.model import SRModel
+
+TINY = [
+    EDSRConfig(width=6, blocks=2),
+    RDNConfig(width=6, blocks=2, layers=3, growth=4),
+    SwinIRConfig(width=12, depths=(2, 3), heads=3, window=4, features=5),
+]
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("config", TINY, ids=lambda c: c.name)
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 2), (8, 12), (13, 5)])
+def test_features_have_the_image_size(config, size):
+    model = SRModel(ModelConfig(config, LIIFConfig(hidden=(4,)))).eval()
+    image = torch.rand(2, 3, *size)
+    features = model.encode(image)
+    assert features.map.shape == (2, model.encoder.channels, *size)
+    assert torch.equal(features.image, image * 2 - 1)
+    assert features.map.isfinite().all()
+    one = model.encode(image[1:]).map
+    assert torch.allclose(features.map[1:], one, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config, millions", [(EDSRConfig(), 1.2), (RDNConfig(), 22), (SwinIRConfig(), 12)], ids=lambda c: str(c)[:6]
+)
+def test_full_size_networks(config, millions):
+    with torch.device("meta"):
+        encoder = ENCODERS[config.name](config)
+    assert encoder.channels == 64
+    assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(millions, rel=0.06)
+
+
+def test_rdn_layers_read_everything_before_them():
+    encoder = ENCODERS["rdn"](TINY[1])
+    x = torch.rand(1, 3, 5, 6)
+    f1 = encoder.first(x)
+    y, outputs = encoder.second(f1), []
+    for block in encoder.blocks:
+        parts = [y]
+        for conv in block.convs:
+            parts.append(F.relu(conv(torch.cat(parts, 1))))
+        y = block.fuse(torch.cat(parts, 1)) + y
+        outputs.append(y)
+    assert torch.equal(encoder(x), encoder.fuse(torch.cat(outputs, 1)) + f1)
+
+
+def test_swinir_needs_its_window_and_takes_whole_windows_as_they_are():
+    model = SRModel(ModelConfig(TINY[2], LIIFConfig(hidden=(4,)))).eval()
+    assert model.encoder.multiple == 4
+    image = torch.rand(1, 3, 8, 12)
+    assert torch.equal(model.encode(image).map, model.encoder(image * 2 - 1))
+
+
+def test_swinir_pads_by_reflection_and_crops():
+    model = SRModel(ModelConfig(TINY[2], LIIFConfig(hidden=(4,)))).eval()
+    image = torch.rand(1, 3, 6, 11)
+    padded = F.pad(image, (0, 1, 0, 2), mode="reflect")
+    assert torch.equal(model.encode(image).map, model.encode(padded).map[..., :6, :11])
+
+
+def test_windows_and_back():
+    x = torch.rand(2, 8, 12, 5)
+    windows = to_windows(x, 4)
+    assert windows.shape == (2, 2, 3, 16, 5)
+    assert torch.equal(windows[1, 1, 2, 6], x[1, 4 + 1, 8 + 2])
+    assert torch.equal(from_windows(windows, 4), x)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 12)])
+def test_masked_tokens_are_those_that_rolling_brought_together(size):
+    # Roll each token's place with the image: within a window, tokens from both sides of a seam are far apart.
+    place = torch.stack(torch.meshgrid(*(torch.arange(n) for n in size), indexing="ij"), -1)[None]
+    windows = to_windows(torch.roll(place, (-2, -2), (1, 2)), 4)[0]  # (I, J, T, 2)
+    apart = (windows[..., :, None, :] - windows[..., None, :, :]).abs().amax(-1) >= 4
+    labels = regions(*size, 4, torch.device("cpu"))
+    masked = labels[..., :, None] != labels[..., None, :]
+    if size == (8, 12):
+        assert torch.equal(masked, apart)
+    else:  # one window: the seam is masked all the same, though its sides are near
+        seam = (windows >= 2).all(-1)
+        assert masked.any() and not masked[seam[..., :, None] & seam[..., None, :]].any()
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_window_attention_is_the_published_one(shifted):
+    window, heads, d = 4, 3, 5
+    attention = WindowAttention(heads * d, heads, window)
+    x = torch.randn(2, 2, 3, window**2, heads * d)
+    labels = regions(8, 12, window, x.device) if shifted else None
+    out = attention(x, labels)
+    qkv = attention.qkv(x[1, 1, 2])  # one window: (T, 3 M d)
+    mixed = torch.zeros(window**2, heads * d)
+    for m in range(heads):
+        q, k, v = (qkv[:, (part * heads + m) * d : (part * heads + m + 1) * d] for part in range(3))
+        for i in range(window**2):
+            logits = (q[i] * d**-0.5) @ k.T
+            for j in range(window**2):
+                dy, dx = i // window - j // window, i % window - j % window
+                logits[j] += attention.bias_table[(dy + window - 1) * (2 * window - 1) + dx + window - 1, m]
+                if shifted and labels[1, 2, i] != labels[1, 2, j]:
+                    logits[j] -= 100
+            mixed[i, m * d : (m + 1) * d] = torch.softmax(logits, 0) @ v
+    assert torch.allclose(out[1, 1, 2], attention.proj(mixed), atol=1e-5)
+    assert math.isfinite(out.sum())

@@ -23,7 +23,9 @@ _PIL_PRECISION = 2.0**22
 """PIL rounds the weights of 8-bit images to this many parts."""
 
 
-def axis_taps(n_in: int, n_out: int, rule: str = "pil", scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+def axis_taps(
+    n_in: int, n_out: int, rule: str = "pil", scale: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The pixels of an axis of n_in, and their weights, that make each pixel of an axis of n_out.
 
     rule: "pil" or "matlab". scale: output pixels per input pixel, if it is not n_out / n_in (MATLAB, when the
@@ -115,14 +117,17 @@ def published_pair(hr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray
     """The low-resolution image that published evaluations give to a model, and the part of `hr` it stands for.
 
     hr: (h, w, C) uint8. `hr` is cropped at the bottom and right to round(floor(h / scale) * scale); x2, x3 and x4
-    are made MATLAB-style, as the benchmarks' own files were, other scales PIL-style (Chen et al., LIIF).
+    are made MATLAB-style and rounded to 8 bit once, other scales PIL-style (Chen et al., LIIF).
     Returns lr (h', w', C) uint8 and the cropped hr.
     """
-    lr_size = tuple(math.floor(n / scale + 1e-9) for n in hr.shape[:2])
-    if min(lr_size) < 1:
+    size = tuple(math.floor(n / scale + 1e-9) for n in hr.shape[:2])
+    if min(size) < 1:
         raise UserError(f"An image of {hr.shape[0]} x {hr.shape[1]} pixels is too small for scale {scale:g}.")
-    hr = hr[: round(lr_size[0] * scale), : round(lr_size[1] * scale)]
-    return (resize_matlab if scale in (2, 3, 4) else resize_pil)(hr, lr_size), hr
+    hr = hr[: round(size[0] * scale), : round(size[1] * scale)]
+    if scale not in (2, 3, 4):
+        return resize_pil(hr, size), hr
+    lr = resize_matlab(hr.astype(np.float64), size)
+    return np.floor(lr + 0.5).clip(0, 255).astype(np.uint8), hr
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:

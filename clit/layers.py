@@ -105,18 +105,17 @@ class PositionalBias(nn.Module):
     rel_y and one of rel_x; `along_y` and `along_x` are those, FC's own bias being part of the first.
     """
 
-    frequencies: Tensor
-
     def __init__(self, heads: int, octaves: float, count: int = 16):
         super().__init__()
         self.count = count
-        self.register_buffer("frequencies", 2 ** torch.linspace(0, octaves, count) - 1, persistent=False)
+        # No buffer: a model in half precision needs them, and the angles, in float32 all the same.
+        self.frequencies = 2 ** torch.linspace(0, octaves, count) - 1
         self.proj = nn.Linear(4 * count, heads)
 
     def _part(self, rel: Tensor, axis: int) -> Tensor:
         n = self.count
-        angle = rel[..., None] * self.frequencies
-        weight = self.proj.weight.float()
+        weight = self.proj.weight.to(torch.promote_types(self.proj.weight.dtype, torch.float32))
+        angle = (rel[..., None] * self.frequencies.to(rel.device)).to(weight)
         sines, cosines = weight[:, axis * n : (axis + 1) * n], weight[:, (axis + 2) * n : (axis + 3) * n]
         return (torch.sin(angle) @ sines.T + torch.cos(angle) @ cosines.T).to(self.proj.weight.dtype)
 

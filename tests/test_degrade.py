@@ -151,15 +151,17 @@ def test_taps_stay_inside_and_sum_to_one():
         np.testing.assert_allclose(weight.sum(1), 1, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "scale, resize", [(2, resize_matlab), (4, resize_matlab), (6, resize_pil), (2.5, resize_pil)]
-)
-def test_published_pair(scale, resize):
+@pytest.mark.parametrize("scale", [2, 3, 4, 6, 2.5])
+def test_published_pair(scale):
     image = noise(51, 64)
     lr, hr = published_pair(image, scale)
     assert hr.shape[:2] == tuple(round(n * scale) for n in lr.shape[:2])
     assert (hr == image[: hr.shape[0], : hr.shape[1]]).all()
-    assert (lr == resize(hr, lr.shape[:2])).all()
+    if scale in (2, 3, 4):
+        exact = resize_matlab(hr.astype(np.float64), lr.shape[:2]).clip(0, 255)
+        assert np.abs(lr - exact).max() <= 0.5
+    else:
+        assert (lr == resize_pil(hr, lr.shape[:2])).all()
 
 
 def test_refuses():

@@ -47,7 +47,7 @@ class Skip:
         y, wy = self.rows[0][row], self.rows[1][row]
         x, wx = self.columns[0][column], self.columns[1][column]
         corners = self.image[:, y[:, :, None], x[:, None, :]]  # (B, Q, 2, 2, 3)
-        return torch.einsum("bqijc,qi,qj->bqc", corners, wy, wx)
+        return torch.einsum("bqijc,qi,qj->bqc", corners, wy.to(corners), wx.to(corners))
 
     def render(self) -> Tensor:
         """(B, R, S, 3) over the whole window."""

@@ -1,0 +1,87 @@
+"""How long candidate shapes of the light decoders take for one 400x400 viewport.
+
+    python analysis/shapes.py --out analysis/shapes.csv
+
+Random weights, features given, a 128x128 LR image. Each time is the median of three, scaled to a product rate of
+100 GMAC/s by the rate of a (4096 x 256)(256 x 256) product measured right before it. The light presets' shapes were
+settled with this table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from clit.config import CLITConfig, DecoderConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
+from clit.geometry import Window
+from clit.model import SRModel
+
+SHAPES: dict[str, DecoderConfig] = {
+    "liif 4x72": LIIFConfig(hidden=(72,) * 4),
+    "liif 3x88": LIIFConfig(hidden=(88,) * 3),
+    "lte 72, 3x72": LTEConfig(width=72, hidden=(72,) * 3),
+    "lit D64 M4 3x96": CLITConfig(width=64, heads=4, hidden=(96,) * 3),
+    "lit D64 M2 3x112": CLITConfig(width=64, heads=2, hidden=(112,) * 3),
+    "lit D64 M2 3x128": CLITConfig(width=64, heads=2, hidden=(128,) * 3),
+    "lit D64 M8 3x64": CLITConfig(width=64, heads=8, hidden=(64,) * 3),
+    "lit D48 M2 3x128": CLITConfig(width=48, heads=2, hidden=(128,) * 3),
+    "clit D64 M4 3x96": CLITConfig(width=64, heads=4, hidden=(96,) * 3, stages=3),
+}
+
+
+def product_rate() -> float:
+    """Multiply-adds per second, in units of 1e9, of a (4096 x 256)(256 x 256) product."""
+    a, b = torch.rand(4096, 256), torch.rand(256, 256)
+    a @ b
+    began = time.perf_counter()
+    for _ in range(20):
+        a @ b
+    return 20 * 4096 * 256 * 256 / (time.perf_counter() - began) / 1e9
+
+
+@torch.inference_mode()
+def measure(config: DecoderConfig, scale: float) -> dict[str, float]:
+    """One row of the table."""
+    torch.manual_seed(0)
+    model = SRModel(ModelConfig(EDSRConfig(blocks=1), config)).eval()
+    features = model.encode(torch.rand(1, 3, 128, 128))
+    size = (round(128 * scale),) * 2
+    window = Window(0, 0, 400, 400)
+    seconds, rates = [], []
+    for _ in range(3):
+        rates.append(product_rate())
+        began = time.perf_counter()
+        model.render(model.prepare(features, size, window))
+        seconds.append(time.perf_counter() - began)
+    taken, rate = statistics.median(seconds), statistics.median(rates)
+    return {
+        "scale": scale,
+        "work_x4_kmac": round(model.decoder.work(16) / 1e3, 1),
+        "seconds": round(taken, 3),
+        "gmac_per_s": round(rate, 1),
+        "seconds_at_100": round(taken * rate / 100, 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("analysis/shapes.csv"))
+    out = parser.parse_args().out
+    rows = []
+    for scale in (4, 8, 30):
+        for name, config in SHAPES.items():
+            rows.append({"shape": name, **measure(config, scale)})
+            print(rows[-1], flush=True)
+    with out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

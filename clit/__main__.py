@@ -1,0 +1,273 @@
+"""Command line: python -m clit upscale | attend | evaluate | train | import-official (each has --help).
+
+Commands import what they need when they run, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from clit.errors import UserError
+
+
+class _Commands(TyperGroup):
+    """Wrong input ends with one line and code 2, never with a traceback."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            message = str(error)
+        except OSError as error:
+            message = f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
+        except MemoryError:
+            message = "There is not enough memory for this: choose a smaller image or scale."
+        typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Super-resolution at any scale by local attention (LIT, CLIT) and the methods it replaces.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+MODEL_HELP = (
+    "A preset with weights, a checkpoint directory, a hub id, a published .pth file, bilinear or bicubic."
+)
+Input = Annotated[Path, typer.Argument(metavar="IN", help="The low-resolution picture.")]
+Model = Annotated[str, typer.Option(help=MODEL_HELP)]
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=MODEL_HELP)]
+Scale = Annotated[float | None, typer.Option(help="How many times larger, 1 to 64; need not be whole.")]
+Size = Annotated[
+    str | None, typer.Option(metavar="HxW", help="The output size in pixels, instead of --scale.")
+]
+Chain = Annotated[str, typer.Option(help="How CLIT splits the scale into stages: published or balanced.")]
+Data = Annotated[list[Path], typer.Option(metavar="DIR", help="A folder of pictures; can be given again.")]
+
+
+@app.command()
+def upscale(
+    source: Input,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A .png, .tiff, .webp (lossless) or .jpg file to write.")
+    ],
+    scale: Scale = None,
+    size: Size = None,
+    model: Model = "lit-light",
+    chain: Chain = "published",
+    stages: Annotated[int | None, typer.Option(help="Stop CLIT after this many stages.")] = None,
+) -> None:
+    """Enlarge a picture. Transparency and 16 bit are kept where the output's format can hold them."""
+    from clit.images import check_output, read_image, write_image
+
+    check_output(out)
+    picture, wanted = _picture_and_size(source, scale, size)
+    check_output(out, wanted)
+    if out.exists() and os.path.samefile(source, out):
+        raise UserError(f"The output {out} is the input itself: give another name.")
+    network = _load(model)
+
+    from clit import upscale as render
+    from clit.degrade import resize_pil
+
+    with _progress("upscale") as progress:
+        rgb = render(network, picture.rgb, size=wanted, chain=chain, stages=stages, progress=progress)
+    alpha = None if picture.alpha is None else resize_pil(picture.alpha, wanted)
+    write_image(out, rgb, alpha, picture.bits)
+    typer.echo(f"{out}: {wanted[0]} x {wanted[1]}")
+
+
+@app.command()
+def attend(
+    source: Input,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A figure (.png), or the numbers (.npz or .json).")
+    ],
+    pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
+    scale: Scale = None,
+    size: Size = None,
+    model: Model = "lit-light",
+    chain: Chain = "published",
+) -> None:
+    """Show what one output pixel looked at: the weights of every head and stage."""
+    from clit.images import check_writable, write_bytes
+
+    check_writable(out, (".png", ".npz", ".json"))
+    position = _two_numbers(pixel, ",", "--pixel", "ROW,COLUMN")
+    picture, wanted = _picture_and_size(source, scale, size)
+    network = _load(model)
+
+    from clit import attend as look
+    from clit.figures import attention_figure, attention_json, attention_npz
+
+    found = look(network, picture.opaque(), position, size=wanted, chain=chain)
+    if out.suffix.lower() == ".png":
+        data = attention_figure(found, picture.opaque())
+    else:
+        data = (attention_npz if out.suffix.lower() == ".npz" else attention_json)(found)
+    write_bytes(out, data)
+    typer.echo(f"{out}: {found.kind}, {len(found.stages)} stage{'s' if len(found.stages) > 1 else ''}")
+
+
+@app.command()
+def evaluate(
+    models: Models,
+    data: Data,
+    scales: Annotated[str, typer.Option(help="Scales, separated by commas.")] = "2,3,4",
+    rule: Annotated[
+        str, typer.Option(help="benchmark (luma) or div2k (RGB): colours and border of the PSNR.")
+    ] = ("benchmark"),
+    chain: Chain = "published",
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")
+    ] = None,
+) -> None:
+    """Score models on folders of full-resolution pictures: mean PSNR / SSIM per folder and scale."""
+    from clit.images import check_writable
+
+    if csv is not None:
+        check_writable(csv, (".csv",))
+    factors = [
+        _number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")
+    ]
+
+    from clit.evaluate import evaluate as score
+    from clit.evaluate import table, write_csv
+
+    networks = {name: _load(name) for name in models}
+    with _progress("evaluate") as progress:
+        rows = score(networks, data, factors, rule=rule, chain=chain, progress=progress)
+    if csv is not None:
+        write_csv(rows, csv)
+    typer.echo(table(rows))
+
+
+@app.command("import-official")
+def import_official(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .pth file of LIIF, LTE or CLIT as published.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The checkpoint directory to write.")],
+) -> None:
+    """Turn published weights into a checkpoint directory, which loads without unpickling."""
+    from clit import checkpoints
+    from clit import import_official as read
+
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: give a directory to write the checkpoint into.")
+    model = read(file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    card = (
+        f"# {out.name}\n\nImported from the published file `{file.name}` (sha256 `{digest}`): "
+        f"{model.config.decoder.name} on {model.config.encoder.name}.\n\n"
+        "The weights are under the licence of those who published them.\n"
+    )
+    checkpoints.save(model, out, card)
+    typer.echo(f"{out}: {model.config.decoder.name} on {model.config.encoder.name}")
+
+
+@app.command()
+def train(
+    presets: Annotated[
+        list[str], typer.Argument(metavar="PRESET...", help="Presets that share one encoder.")
+    ],
+    data: Data,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The run's folder; an unfinished run in it goes on.")
+    ],
+    minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes of training.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Length of the run in steps, instead of --minutes.")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="The model whose encoder to start from.")] = None,
+    freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Train decoders only.")] = False,
+    held_out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A list of file names that are never trained on.")
+    ] = None,
+) -> None:
+    """Train presets on photographs."""
+    if held_out is not None and not held_out.is_file():
+        raise UserError(f"There is no file {held_out}.")
+
+    from clit.train import Settings
+    from clit.train import train as run
+
+    start = None if encoder is None else _load(encoder)
+    if start is not None and not hasattr(start, "encoder"):
+        raise UserError(f"{encoder} has no encoder to start from: choose a network.")
+    with _progress("train") as progress:
+        run(
+            presets,
+            data,
+            out,
+            Settings(minutes=minutes, steps=steps, freeze_encoder=freeze_encoder),
+            encoder=None if start is None else start.encoder.state_dict(),
+            held_out=None if held_out is None else set(held_out.read_text().split()),
+            report=lambda message, done: progress(done, message),
+        )
+
+
+def _load(name: str) -> Any:
+    """What MODEL_HELP lists."""
+    import clit
+
+    return clit.import_official(name) if Path(name).suffix in (".pth", ".pt") else clit.load(name)
+
+
+def _picture_and_size(source: Path, scale: float | None, size: str | None):
+    """The picture, and the output size (H, W) that --scale or --size asks for."""
+    from clit.geometry import resolve_size
+    from clit.images import read_image
+
+    wanted = None if size is None else _two_numbers(size, "x", "--size", "HxW")
+    picture = read_image(source)
+    return picture, resolve_size(*picture.size, scale, wanted)
+
+
+def _two_numbers(text: str, between: str, option: str, form: str) -> tuple[int, int]:
+    match = re.fullmatch(rf"\s*(-?\d+)\s*{between}\s*(-?\d+)\s*", text, re.IGNORECASE)
+    if match is None:
+        raise UserError(f'{option} is "{text}", but must be two whole numbers, {form}.')
+    return int(match[1]), int(match[2])
+
+
+def _number(text: str, option: str, form: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f'{option} has "{text}" in it, but must be {form}.') from None
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[..., None]]:
+    """A bar on standard error. Yields what to call with the share done, 0..1, and perhaps a line to log."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+
+        def report(done: float, line: str | None = None) -> None:
+            bar.update(task, completed=done)
+            if line is not None:
+                bar.console.print(line, markup=False, highlight=False)
+
+        yield report
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m clit")

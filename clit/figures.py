@@ -1,0 +1,103 @@
+"""What a pixel looked at, as files: a figure, or the numbers."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+
+from clit.attention import Attention, StageAttention
+from clit.errors import UserError
+
+_FIELDS = ("weights", "content", "position", "latents", "inside", "influence", "grid")
+
+
+def attention_npz(found: Attention) -> bytes:
+    """Arrays kind, pixel, size, rgb, and per stage j (from 0) stage{j}_weights, ...: the fields of StageAttention."""
+    arrays = {name: np.asarray(value) for name, value in _summary(found).items()}
+    for j, stage in enumerate(found.stages):
+        arrays |= {f"stage{j}_{name}": np.asarray(value) for name, value in _present(stage).items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def attention_json(found: Attention) -> bytes:
+    """The same as JSON, with a list `stages`."""
+    stages = [{name: np.asarray(value).tolist() for name, value in _present(s).items()} for s in found.stages]
+    summary = {name: np.asarray(value).tolist() for name, value in _summary(found).items()}
+    return json.dumps(summary | {"stages": stages}).encode()
+
+
+def attention_figure(found: Attention, image: np.ndarray) -> bytes:
+    """A PNG: per stage the window on the LR picture (h, w, 3), each head's weights, their mean, the influence.
+
+    Neighbours outside the picture are hatched. UserError if matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # without pyplot: no window system, no global state
+    except ImportError:
+        raise UserError("Figures need matplotlib: install it, or write a .npz or .json file.") from None
+
+    heads = len(found.stages[0].weights)
+    names = [f"head {m}" for m in range(heads)] if found.kind == "attention" else ["ensemble"]
+    columns = 1 + heads + (2 if heads > 1 else 1)
+    figure = Figure(figsize=(1.7 * columns, 2.1 * len(found.stages) + 0.5), layout="constrained")
+    axes = figure.subplots(len(found.stages), columns, squeeze=False)
+    for j, (row, stage) in enumerate(zip(axes, found.stages, strict=True)):
+        _draw_window(row[0], stage, found, image)
+        row[0].set_ylabel(f"stage {j + 1}\n{stage.grid[0]} x {stage.grid[1]} latents", fontsize=7)
+        maps = list(zip(names, stage.weights, strict=True))
+        if heads > 1:
+            maps.append(("mean", stage.weights.mean(0)))
+        maps.append(("influence", stage.influence))
+        for axis, (name, values) in zip(row[1:], maps, strict=True):
+            _draw_map(axis, values, stage.inside)
+            axis.set_title(f"{name}\nup to {values.max():.3g}", fontsize=7)
+    pixel, size = found.pixel, found.size
+    figure.suptitle(f"output pixel (row {pixel[0]}, column {pixel[1]}) of {size[0]} x {size[1]}", fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def _summary(found: Attention) -> dict:
+    return {name: getattr(found, name) for name in ("kind", "pixel", "size", "rgb")}
+
+
+def _present(stage: StageAttention) -> dict:
+    """The fields this kind of stage has."""
+    return {name: value for name in _FIELDS if (value := getattr(stage, name)) is not None}
+
+
+def _draw_window(axis, stage: StageAttention, found: Attention, image: np.ndarray) -> None:
+    """The LR picture around the window: outline of the latents' own area, and the query as a cross."""
+    from matplotlib.patches import Rectangle
+
+    h, w = image.shape[:2]
+    step = np.array([h, w]) / stage.grid  # LR pixels from latent to latent
+    low = stage.latents.reshape(-1, 2).min(0) - step / 2
+    high = stage.latents.reshape(-1, 2).max(0) + step / 2
+    query = (np.array(found.pixel) + 0.5) * (h, w) / found.size - 0.5
+    reach = max((high - low).max(), 8.0)
+    axis.imshow(image, interpolation="nearest")
+    axis.add_patch(Rectangle(low[::-1], *(high - low)[::-1], fill=False, edgecolor="white", linewidth=2.5))
+    axis.add_patch(Rectangle(low[::-1], *(high - low)[::-1], fill=False, edgecolor="black", linewidth=1))
+    axis.plot(query[1], query[0], "+", color="red", markersize=6)
+    axis.set_xlim(query[1] - reach, query[1] + reach)
+    axis.set_ylim(query[0] + reach, query[0] - reach)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_title("window on the input", fontsize=7)
+
+
+def _draw_map(axis, values: np.ndarray, inside: np.ndarray) -> None:
+    from matplotlib.patches import Rectangle
+
+    axis.imshow(values, cmap="viridis", vmin=0, interpolation="nearest")
+    for row, column in np.argwhere(~inside):
+        corner = (column - 0.5, row - 0.5)
+        axis.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="white", linewidth=0))
+    axis.set_xticks([])
+    axis.set_yticks([])

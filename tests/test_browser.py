@@ -1,0 +1,278 @@
+"""The page in Chromium, end to end against `python app.py` with tiny checkpoints.
+
+Scenarios: an upload seen at several scales, moved by mouse and by keyboard, pixel for pixel what `clit.upscale`
+computes; a click, with the weights that `clit.attend` computes; wrong scales and unreadable files; the full picture;
+a phone's width in the dark. Every test also fails on a request to another host and on an error in the console.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+import clit
+
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+MODELS = ("liif-light", "lit-light", "clit-light")
+VIEWER = "document.querySelector('.clit-page').__viewer"
+PATIENCE = 60_000  # ms; nothing waits this long unless something is wrong
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    if not CHROMIUM.exists():
+        pytest.fail(f"The page's tests need {CHROMIUM}: install it with `apt-get install chromium`, or set CHROMIUM.")
+    return {**browser_type_launch_args, "executable_path": str(CHROMIUM), "args": FLAGS}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    tiny.save_checkpoints(folder / "checkpoints")
+    tiny.save_photograph(folder / "photograph.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(folder):
+    return {name: clit.load(folder / "checkpoints" / name) for name in MODELS}
+
+
+@pytest.fixture(scope="module")
+def url(folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "app.py", "--port", str(port), "--checkpoints", str(folder / "checkpoints")]
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+                    assert answer.status == 200
+                break
+            except OSError:
+                assert server.poll() is None, (folder / "log").read_text()
+                time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture
+def visitor(page, url, folder):
+    """A page with the photograph uploaded and every pane exact."""
+    elsewhere, complaints = [], []
+    page.on("request", lambda r: elsewhere.append(r.url) if not _local(r.url, url) else None)
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.goto(url)
+    page.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
+    page.set_input_files(".upload-input", folder / "photograph.jpg")
+    page.wait_for_function(f"{VIEWER}.picture()?.width === 96 && {VIEWER}.picture()?.height === 72", timeout=PATIENCE)
+    exact(page, 4)
+    yield page
+    assert not elsewhere, "the page asks nobody but its own server"
+    assert not complaints
+
+
+def _local(url: str, server: str) -> bool:
+    return url.startswith(("data:", "blob:")) or urlparse(url).netloc == urlparse(server).netloc
+
+
+def exact(page, scale: float) -> None:
+    """Wait until every pane shows its exact pass at `scale`."""
+    page.wait_for_function(
+        f"{VIEWER}.view().scale === {scale} && {list(MODELS)}.every(m => {VIEWER}.passes()[m] === 'exact')",
+        timeout=PATIENCE,
+    )
+
+
+def shown(page, model: str) -> tuple[dict, np.ndarray]:
+    """A pane's last exact frame: what it is, and its pixels (h, w, 3) uint8."""
+    frame = page.evaluate(f"{VIEWER}.panePixels('{model}')")
+    window = frame["window"]
+    rgba = np.frombuffer(base64.b64decode(frame["rgba"]), np.uint8).reshape(window["height"], window["width"], 4)
+    assert (rgba[..., 3] == 255).all()
+    return frame, rgba[..., :3]
+
+
+def compare(page, folder, models, scale: float) -> None:
+    """Every pane's decoded pixels, and those on its canvas, against `clit.upscale` of the same window."""
+    for name, model in models.items():
+        frame, pixels = shown(page, name)
+        window = frame["window"]
+        box = (window["top"], window["left"], window["height"], window["width"])
+        assert frame["scale"] == scale
+        assert (frame["size"]["height"], frame["size"]["width"]) == (round(72 * scale), round(96 * scale))
+        expected = clit.upscale(model, folder / "photograph.jpg", scale=scale, window=box)
+        assert np.abs(pixels / 255 - expected).max() <= 1 / 255, (name, scale)
+        canvas = page.evaluate(f"{VIEWER}.canvasPixels('{name}')")
+        screen = np.frombuffer(base64.b64decode(canvas["rgba"]), np.uint8)
+        screen = screen.reshape(canvas["height"], canvas["width"], 4)[..., :3]
+        top, left = window["top"] + canvas["corner"]["y"], window["left"] + canvas["corner"]["x"]
+        visible = screen[max(top, 0) : top + window["height"], max(left, 0) : left + window["width"]]
+        frame_part = pixels[max(-top, 0) :, max(-left, 0) :][: visible.shape[0], : visible.shape[1]]
+        assert np.array_equal(visible, frame_part), "at magnification 1 one output pixel is one CSS pixel"
+
+
+def notice(page) -> str:
+    return page.locator(".notice p").inner_text()
+
+
+def test_scales_by_mouse_and_keyboard_show_what_upscale_computes(visitor, folder, models):
+    slider = visitor.locator(".scale-slider")
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    visitor.mouse.move(box["x"] + 0.4 * box["width"], middle)
+    visitor.mouse.down()
+    visitor.mouse.move(box["x"] + 0.25 * box["width"], middle, steps=4)
+    visitor.mouse.up()
+    scale = visitor.evaluate(f"{VIEWER}.view().scale")
+    assert 2.2 < scale < 2.5, "a quarter of the way from 1 to 30 by factors is about 2.34"
+    for _ in range(100):
+        if scale >= 2.7:
+            break
+        slider.press("ArrowRight")
+        before, scale = scale, visitor.evaluate(f"{VIEWER}.view().scale")
+        assert before < scale < before * 1.03, "fine steps"
+    assert scale == 2.7
+    exact(visitor, 2.7)
+    compare(visitor, folder, models, 2.7)
+    slider.press("End")
+    exact(visitor, 30)
+    compare(visitor, folder, models, 30)
+    assert visitor.locator(".scale-number").input_value() == "30.00"
+
+
+def test_wheel_keeps_the_point_under_the_pointer(visitor):
+    canvas = visitor.locator(".pane canvas").nth(2).bounding_box()
+    at = {"y": 60, "x": 90}
+    point = (
+        f"(() => {{ const v = {VIEWER}.view(), p = {VIEWER}.picture(), s = v.scale; return ["
+        f"v.y + ({at['y']} - v.pane.height / 2) / s, v.x + ({at['x']} - v.pane.width / 2) / s] }})()"
+    )
+    before = visitor.evaluate(point)
+    visitor.mouse.move(canvas["x"] + at["x"], canvas["y"] + at["y"])
+    visitor.mouse.wheel(0, -400)
+    visitor.wait_for_function(f"{VIEWER}.view().scale > 4")
+    assert np.allclose(visitor.evaluate(point), before, atol=0.3), "sizes are whole, so the scale is only nearly kept"
+    visitor.locator(".panes").focus()
+    y = visitor.evaluate(f"{VIEWER}.view().y")
+    visitor.keyboard.press("ArrowDown")
+    assert visitor.evaluate(f"{VIEWER}.view().y") > y
+    scale = visitor.evaluate(f"{VIEWER}.view().scale")
+    visitor.keyboard.press(">")
+    assert visitor.evaluate(f"[{VIEWER}.view().magnification, {VIEWER}.view().scale]") == [2, scale]
+
+
+def test_click_shows_what_attend_computes(visitor, folder, models):
+    visitor.fill(".scale-number", "17.5")
+    visitor.press(".scale-number", "Enter")
+    exact(visitor, 17.5)
+    canvas = visitor.locator(".pane canvas").nth(3).bounding_box()
+    visitor.mouse.click(canvas["x"] + 71, canvas["y"] + 43)
+    every = " && ".join(f"{VIEWER}.look('{name}')" for name in MODELS)
+    visitor.wait_for_function(every, timeout=PATIENCE)
+    picked = visitor.evaluate(f"{VIEWER}.picked()")
+    corner = visitor.evaluate(f"{VIEWER}.canvasPixels('clit-light').corner")
+    assert (picked["row"], picked["column"]) == (43 - corner["y"], 71 - corner["x"]), "the pixel under the pointer"
+    for name, model in models.items():
+        seen = visitor.evaluate(f"{VIEWER}.look('{name}')")["answer"]
+        pixel = (picked["row"], picked["column"])
+        expected = clit.attend(model, folder / "photograph.jpg", pixel=pixel, scale=17.5)
+        assert seen["kind"] == expected.kind and len(seen["stages"]) == len(expected.stages)
+        for stage, wanted in zip(seen["stages"], expected.stages, strict=True):
+            assert np.allclose(np.sum(stage["weights"], (1, 2)), 1, atol=1e-5)
+            assert np.allclose(stage["weights"], wanted.weights, atol=1e-6)
+    heads, rows = 2, 1 + 1 + 3  # LIIF, LIT, and three stages of CLIT
+    assert visitor.locator(".maps tbody tr").count() == rows
+    assert visitor.locator(".map-button").count() == 1 + (rows - 1) * (1 + heads)
+    assert visitor.locator(".pane").nth(0).locator(".overlay .window.light").count() == 3, "a window per stage"
+    visitor.locator(".map-button").nth(2).hover()
+    assert re.search(r"LIT.*head 1: 0[.]\d{4} · input row", visitor.locator(".readout").inner_text())
+    visitor.locator(".maps").focus()
+    visitor.keyboard.press("ArrowRight")
+    visitor.wait_for_function(f"{VIEWER}.look('lit-light')?.column === {picked['column'] + 1}", timeout=PATIENCE)
+
+
+def test_pixel_at_the_border_has_hatched_neighbours(visitor):
+    visitor.locator(".fit").click()
+    visitor.wait_for_function(f"{VIEWER}.view().magnification < 1")
+    canvas = visitor.locator(".pane canvas").nth(2).bounding_box()
+    corner = visitor.evaluate(f"{VIEWER}.canvasPixels('lit-light').corner")
+    visitor.mouse.click(canvas["x"] + corner["x"] + 1, canvas["y"] + corner["y"] + 1)
+    visitor.wait_for_function(f"{VIEWER}.look('lit-light')", timeout=PATIENCE)
+    outside = np.logical_not(visitor.evaluate(f"{VIEWER}.look('lit-light').answer.stages[0].inside")).sum()
+    assert outside == 49 - 16
+    row = visitor.locator(".maps tbody tr").nth(1)
+    assert row.locator(".map-button").first.locator(".outside").count() == outside
+
+
+def test_wrong_scale_gets_one_sentence(visitor):
+    error = visitor.locator(".field-error")
+    for typed in ("0", "-1", "NaN", "1000", "four"):
+        visitor.fill(".scale-number", typed)
+        visitor.press(".scale-number", "Enter")
+        assert error.inner_text() == f"The scale is {typed}, but must be a number from 1 to 30."
+        assert visitor.evaluate(f"{VIEWER}.view().scale") == 4
+    visitor.fill(".scale-number", "5")
+    visitor.press(".scale-number", "Enter")
+    assert error.is_hidden()
+
+
+def test_unreadable_upload_gets_one_sentence(visitor, folder):
+    (folder / "notes.png").write_text("these are words")
+    visitor.set_input_files(".upload-input", folder / "notes.png")
+    visitor.wait_for_selector(".notice:not([hidden])", timeout=PATIENCE)
+    assert notice(visitor).startswith("notes.png is not") and notice(visitor).count(".") <= 2
+    assert visitor.evaluate(f"{VIEWER}.picture().width") == 96, "the picture before it stays"
+    visitor.locator(".notice-close").click()
+    assert visitor.locator(".notice").is_hidden()
+
+
+def test_full_picture_downloads(visitor, folder, models):
+    visitor.fill(".scale-number", "6.5")
+    visitor.press(".scale-number", "Enter")
+    visitor.select_option(".full-model", "lit-light")
+    visitor.click(".full-start")
+    visitor.wait_for_selector(".full-link:not([hidden])", timeout=PATIENCE)
+    with visitor.expect_download() as download:
+        visitor.click(".full-link")
+    assert download.value.suggested_filename == "photograph-x6.5-lit-light.png"
+    pixels = np.asarray(Image.open(download.value.path()))
+    expected = clit.upscale(models["lit-light"], folder / "photograph.jpg", scale=6.5)
+    assert np.abs(pixels / 255 - expected).max() <= 1 / 255
+
+
+def test_phone_width_in_the_dark(visitor):
+    visitor.emulate_media(color_scheme="dark")
+    visitor.set_viewport_size({"width": 390, "height": 844})
+    visitor.wait_for_function(f"{VIEWER}.view().pane.width < 190")
+    exact(visitor, 4)
+    assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
+    box = visitor.locator(".pane canvas").nth(3).bounding_box()
+    visitor.mouse.click(box["x"] + 20, box["y"] + 20)
+    visitor.wait_for_function(f"{VIEWER}.look('clit-light')", timeout=PATIENCE)
+    assert visitor.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,110 @@
+"""Checkpoints: what is saved comes back, what does not fit is refused in one sentence, nothing is half-written."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import clit
+from clit import checkpoints
+from clit.config import PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig, SwinIRConfig
+from clit.model import SRModel
+
+CONFIG = ModelConfig(EDSRConfig(width=8, blocks=1), CLITConfig(width=8, heads=2, radius=1, hidden=(8,)))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    checkpoints.save(SRModel(CONFIG), tmp_path / "mine", card="# Mine\n")
+    return tmp_path / "mine"
+
+
+def test_a_checkpoint_comes_back_equal(saved):
+    model = clit.load(saved)
+    assert model.config == CONFIG and not model.training
+    kept = load_file(saved / "model.safetensors")
+    assert all(torch.equal(kept[key], value) for key, value in model.state_dict().items())
+    assert sorted(p.name for p in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_float16_files_come_back_as_float32(tmp_path):
+    checkpoints.save(SRModel(CONFIG), tmp_path / "half", dtype=torch.float16)
+    assert load_file(tmp_path / "half" / "model.safetensors")["decoder.embed.weight"].dtype == torch.float16
+    assert clit.load(tmp_path / "half").decoder.embed.weight.dtype == torch.float32
+
+
+def test_names_are_found_in_the_checkpoints_folder(saved, monkeypatch):
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(saved.parent))
+    assert checkpoints.available() == ["mine"]
+    assert clit.load("mine").config == CONFIG
+
+
+def test_a_preset_without_weights_never_runs_untrained_unless_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
+    with pytest.raises(clit.UserError, match="no trained weights.*clit train lit-light"):
+        clit.load("lit-light")
+    assert clit.load("lit-light", untrained=True).config == PRESETS["lit-light"]
+    with pytest.raises(clit.UserError, match='no checkpoint "lit-lihgt"'):
+        clit.load("lit-lihgt")
+
+
+def _tamper(saved, change):
+    state = load_file(saved / "model.safetensors")
+    change(state)
+    save_file(state, saved / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s.pop("decoder.embed.bias"), "1 missing .decoder.embed.bias"),
+        (lambda s: s.update(extra=torch.zeros(1)), "1 unexpected .extra"),
+        (lambda s: s.update({"decoder.embed.bias": torch.zeros(5)}), "1 of another shape .decoder.embed.bias"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(saved, change, said):
+    _tamper(saved, change)
+    with pytest.raises(clit.UserError, match=said):
+        clit.load(saved)
+
+
+def test_broken_files_get_one_sentence(saved):
+    (saved / "model.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(clit.UserError, match="cannot be read"):
+        clit.load(saved)
+    (saved / "config.json").write_text("{")
+    with pytest.raises(clit.UserError, match="cannot be read"):
+        clit.load(saved)
+    for config, said in (({}, "two entries"), ({"encoder": {"name": "vgg"}, "decoder": {}}, "vgg")):
+        (saved / "config.json").write_text(json.dumps(config))
+        checkpoints.save_file({"a": torch.zeros(1)}, saved / "model.safetensors")
+        with pytest.raises(clit.UserError, match=said):
+            clit.load(saved)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail(part):
+        part.write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        checkpoints.atomic_write(path, fail)
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_survive_their_config_file(name):
+    assert ModelConfig.from_dict(json.loads(json.dumps(PRESETS[name].to_dict()))) == PRESETS[name]
+
+
+def test_configurations_are_checked():
+    odd = ModelConfig(SwinIRConfig(depths=(2, 2)), LIIFConfig())
+    assert ModelConfig.from_dict(json.loads(json.dumps(odd.to_dict()))) == odd
+    with pytest.raises(clit.UserError, match="unknown entries: colour"):
+        ModelConfig.from_dict({"encoder": {"name": "rdn", "colour": 1}, "decoder": {"name": "liif"}})
+    with pytest.raises(clit.UserError, match="multiple of the 3 heads"):
+        CLITConfig(width=8, heads=3)

@@ -1,0 +1,300 @@
+"""The command line, in process: results, odd pictures, and one clear line for wrong input."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import clit
+from clit import checkpoints
+from clit.__main__ import app
+from clit.config import CLITConfig, EDSRConfig, LIIFConfig, ModelConfig
+from clit.images import as_array, read_image, write_image
+from clit.model import SRModel
+
+SMALL = EDSRConfig(width=8, blocks=1)
+DECODERS = {
+    "lit-light": CLITConfig(width=8, heads=2, radius=1, hidden=(8,), stages=1),
+    "cascade": CLITConfig(width=8, heads=2, radius=1, hidden=(8,), stages=2),
+    "distance": LIIFConfig(hidden=(8,)),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_models(tmp_path_factory):
+    """A folder of small, randomly initialised checkpoints in place of the project's own."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    torch.manual_seed(0)
+    for name, decoder in DECODERS.items():
+        checkpoints.save(SRModel(ModelConfig(SMALL, decoder)), folder / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIT_CHECKPOINTS", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "in.png"
+    write_image(path, np.random.default_rng(0).random((9, 12, 3)))
+    return path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def done(*arguments):
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def refused(*arguments):
+    """The one line that a wrong command ends with."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ") and "Traceback" not in result.output
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", ["lit-light", "cascade", "distance", "bilinear", "bicubic"])
+def test_upscale_is_what_the_package_renders(photo, tmp_path, name):
+    done("upscale", photo, tmp_path / "out.png", "--scale", 3.7, "--model", name)
+    expected = clit.upscale(clit.load(name), photo, scale=3.7)
+    assert expected.shape == (33, 44, 3)
+    np.testing.assert_allclose(as_array(tmp_path / "out.png"), expected, atol=0.51 / 255)
+
+
+def test_upscale_to_a_size_by_the_default_model(photo, tmp_path):
+    result = done("upscale", photo, tmp_path / "out.tif", "--size", "20x50")
+    assert as_array(tmp_path / "out.tif").shape == (20, 50, 3) and "20 x 50" in result.stdout
+
+
+def test_upscale_takes_chain_and_stages(photo, tmp_path):
+    pictures = []
+    for options in ((), ("--chain", "balanced"), ("--stages", "1")):
+        done("upscale", photo, tmp_path / "out.png", "--scale", 6, "--model", "cascade", *options)
+        pictures.append(as_array(tmp_path / "out.png"))
+    assert np.abs(pictures[0] - pictures[1]).max() > 0 and np.abs(pictures[0] - pictures[2]).max() > 0
+
+
+def test_upscale_keeps_alpha_and_depth(tmp_path):
+    rng = np.random.default_rng(1)
+    alpha = np.zeros((8, 8), np.float32)
+    alpha[2:6, 2:6] = 1
+    write_image(tmp_path / "in.png", rng.random((8, 8, 3)), alpha, bits=16)
+    done("upscale", tmp_path / "in.png", tmp_path / "out.png", "--scale", 3)
+    picture = read_image(tmp_path / "out.png")
+    assert picture.bits == 16
+    inside, outside = picture.alpha[9:15, 9:15], picture.alpha[:3, :3]
+    assert inside.min() > 0.9 and outside.max() < 0.1
+    done("upscale", tmp_path / "in.png", tmp_path / "out.jpg", "--scale", 3)
+    assert as_array(tmp_path / "out.jpg")[:3, :3].min() > 0.95
+
+
+def odd_pictures(folder):
+    grey = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) * 5)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, image, options in (
+        ("grey.png", grey, {}),
+        ("bits.png", grey.convert("1"), {}),
+        ("alpha.png", grey.convert("LA"), {}),
+        ("palette.gif", grey.convert("P"), {}),
+        ("cmyk.jpg", grey.convert("CMYK"), {}),
+        ("deep.png", Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), {}),
+        ("turned.jpg", grey, {"exif": exif}),
+        ("one.png", grey.crop((0, 0, 1, 1)), {}),
+    ):
+        image.save(folder / name, **options)
+        yield folder / name, ((8, 6) if name == "turned.jpg" else image.size[::-1])
+
+
+def test_odd_pictures(tmp_path):
+    for path, (h, w) in odd_pictures(tmp_path):
+        done("upscale", path, tmp_path / "out.png", "--scale", 2.5)
+        assert as_array(tmp_path / "out.png").shape == (round(h * 2.5), round(w * 2.5), 3), path
+
+
+def test_attend_writes_numbers_and_a_figure(photo, tmp_path):
+    options = ("--pixel", "5,30", "--scale", 6, "--model", "cascade")
+    seen = clit.attend(clit.load("cascade"), photo, pixel=(5, 30), scale=6)
+    done("attend", photo, tmp_path / "out.npz", *options)
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert str(arrays["kind"]) == "attention" and arrays["pixel"].tolist() == [5, 30]
+        for j, stage in enumerate(seen.stages):
+            for name in ("weights", "content", "position", "latents", "inside", "influence", "grid"):
+                np.testing.assert_allclose(arrays[f"stage{j}_{name}"], getattr(stage, name), atol=1e-6)
+    done("attend", photo, tmp_path / "out.json", *options)
+    data = json.loads((tmp_path / "out.json").read_text())
+    np.testing.assert_allclose(np.sum(data["stages"][1]["weights"], (1, 2)), 1, atol=1e-5)
+    pytest.importorskip("matplotlib")
+    done("attend", photo, tmp_path / "out.png", *options)
+    assert as_array(tmp_path / "out.png").std() > 0.05
+
+
+def test_attend_at_a_corner_and_for_an_ensemble(photo, tmp_path):
+    pytest.importorskip("matplotlib")
+    done("attend", photo, tmp_path / "a.png", "--pixel", "0,0", "--scale", 2)
+    done("attend", photo, tmp_path / "b.png", "--pixel", "17,23", "--scale", 2, "--model", "distance")
+    done("attend", photo, tmp_path / "b.json", "--pixel", "17,23", "--scale", 2, "--model", "distance")
+    stage = json.loads((tmp_path / "b.json").read_text())["stages"][0]
+    assert "content" not in stage and np.shape(stage["weights"]) == (1, 2, 2)
+
+
+def test_evaluate(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    write_image(folder / "a.png", np.random.default_rng(2).random((60, 60, 3)))
+    result = done(
+        *(
+            "evaluate",
+            "bicubic",
+            "distance",
+            "--data",
+            folder,
+            "--scales",
+            "2,3.5",
+            "--csv",
+            tmp_path / "rows.csv",
+        )
+    )
+    lines = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    assert "x2 " in lines[0] and "x3.5" in lines[0]
+    assert [line.split("|")[2].strip() for line in lines[2:]] == ["bicubic", "distance"]
+    assert re.search(r"\d\d\.\d\d / 0\.\d{4}", lines[2])
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 1 + 4
+
+
+def published_file(path):
+    """A LIIF file in the published form, and the model it was made from."""
+    torch.manual_seed(3)
+    model = SRModel(ModelConfig(SMALL, LIIFConfig(hidden=(8,))))
+    weights = {k.replace("decoder.mlp.", "imnet.layers."): v for k, v in model.state_dict().items()}
+    args = {
+        "encoder_spec": {
+            "name": "edsr-baseline",
+            "args": {"no_upsampling": True, "n_feats": 8, "n_resblocks": 1},
+        },
+        "imnet_spec": {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [8]}},
+    }
+    torch.save({"model": {"name": "liif", "args": args, "sd": weights}}, path)
+    return model.eval()
+
+
+def test_import_official_and_evaluation_of_a_published_file(photo, tmp_path):
+    model = published_file(tmp_path / "published.pth")
+    done("import-official", tmp_path / "published.pth", tmp_path / "mine")
+    assert sorted(os.listdir(tmp_path / "mine")) == ["README.md", "config.json", "model.safetensors"]
+    done("upscale", photo, tmp_path / "out.png", "--scale", 2, "--model", tmp_path / "mine")
+    expected = clit.upscale(model, photo, scale=2)
+    np.testing.assert_allclose(as_array(tmp_path / "out.png"), expected, atol=0.51 / 255)
+    (tmp_path / "data").mkdir()
+    write_image(tmp_path / "data" / "a.png", np.random.default_rng(2).random((60, 60, 3)))
+    both = (tmp_path / "published.pth", tmp_path / "mine")
+    result = done("evaluate", *both, "--data", tmp_path / "data", "--scales", "2")
+    scores = [
+        line.split("|")[3] for line in result.stdout.splitlines() if "published" in line or "mine" in line
+    ]
+    assert len(scores) == 2 and scores[0] == scores[1]
+    assert "code" in refused("import-official", evil(tmp_path / "evil.pth"), tmp_path / "no")
+    assert not (tmp_path / "no").exists() and not (tmp_path / "ran").exists()
+
+
+def evil(path):
+    class Runs:
+        def __reduce__(self):
+            return os.mkdir, (str(path.parent / "ran"),)
+
+    torch.save({"model": Runs()}, path)
+    return path
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "nan", "inf", "1000", "0.99"])
+def test_wrong_scales(photo, tmp_path, scale):
+    assert scale in refused("upscale", photo, tmp_path / "out.png", "--scale", scale)
+    refused("attend", photo, tmp_path / "out.npz", "--pixel", "0,0", "--scale", scale)
+    refused("evaluate", "bicubic", "--data", tmp_path, "--scales", scale)
+    assert sorted(os.listdir(tmp_path)) == ["in.png"]
+
+
+def test_wrong_sizes(photo, tmp_path):
+    out = tmp_path / "out.png"
+    assert "--size" in refused("upscale", photo, out, "--size", "20")
+    refused("upscale", photo, out, "--size", "4x4")
+    refused("upscale", photo, out, "--size", "-20x20")
+    refused("upscale", photo, out, "--size", "20x20", "--scale", "2")
+    refused("upscale", photo, out)
+    assert not out.exists()
+
+
+def test_wrong_files(photo, tmp_path):
+    (tmp_path / "text.png").write_text("not a picture")
+    assert "missing.png" in refused("upscale", tmp_path / "missing.png", tmp_path / "out.png", "--scale", 2)
+    assert "text.png" in refused("upscale", tmp_path / "text.png", tmp_path / "out.png", "--scale", 2)
+    assert "text.png" in refused(
+        "attend", tmp_path / "text.png", tmp_path / "o.npz", "--pixel", "0,0", "--scale", 2
+    )
+    for name in ("out.xyz", "none/out.png", "in.png"):
+        assert name in refused("upscale", photo, tmp_path / name, "--scale", 2)
+    assert ".json" in refused("attend", photo, tmp_path / "out.jpg", "--pixel", "0,0", "--scale", 2)
+    refused("evaluate", "bicubic", "--data", tmp_path / "nothing")
+    refused("evaluate", "bicubic", "--data", tmp_path, "--csv", tmp_path / "none" / "rows.csv")
+    refused("import-official", photo, tmp_path / "model")
+    refused("import-official", tmp_path / "missing.pth", tmp_path / "model")
+    refused("import-official", photo, photo)
+
+
+def test_a_bad_output_is_said_before_any_work(photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(clit, "load", lambda *_: pytest.fail("a model was loaded"), raising=False)
+    refused("upscale", photo, tmp_path / "none" / "out.png", "--scale", 2)
+    refused("attend", photo, tmp_path / "none" / "out.npz", "--pixel", "0,0", "--scale", 2)
+
+
+def test_wrong_models_and_pixels(photo, tmp_path):
+    out = tmp_path / "out.npz"
+    assert "nothing-like-it" in refused(
+        "upscale", photo, tmp_path / "o.png", "--scale", 2, "--model", "nothing-like-it"
+    )
+    assert "clit-light" in refused(
+        "upscale", photo, tmp_path / "o.png", "--scale", 2, "--model", "clit-light"
+    )
+    refused("upscale", photo, tmp_path / "o.png", "--scale", 2, "--chain", "other")
+    refused("upscale", photo, tmp_path / "o.png", "--scale", 2, "--stages", 9)
+    assert "attend" in refused("attend", photo, out, "--pixel", "0,0", "--scale", 2, "--model", "bicubic")
+    for pixel in ("18,0", "0,-1", "one,two", "3"):
+        refused("attend", photo, out, "--pixel", pixel, "--scale", 2)
+    refused("evaluate", "bicubic", "--data", tmp_path, "--scales", "2,many")
+    refused("evaluate", "bicubic", "--data", tmp_path, "--rule", "other")
+
+
+def test_train_refuses_what_it_cannot_do(photo, tmp_path):
+    out = ("--out", tmp_path / "run")
+    refused("train", "lit-light", "--data", tmp_path, *out)
+    refused("train", "nothing-like-it", "--data", tmp_path, *out, "--steps", 1)
+    refused("train", "lit-light", "--data", tmp_path / "missing", *out, "--steps", 1)
+    refused("train", "lit-light", "--data", tmp_path, *out, "--steps", 1, "--encoder", "bicubic")
+    refused(
+        "train", "lit-light", "--data", tmp_path, *out, "--steps", 1, "--held-out", tmp_path / "missing.txt"
+    )
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys\nfrom clit.__main__ import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert not {'torch', 'cv2', 'PIL', 'numpy'} & set(sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    for command in ("upscale", "attend", "evaluate", "train", "import-official"):
+        assert command in result.stdout
+        done(command, "--help")

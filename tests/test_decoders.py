@@ -1,0 +1,260 @@
+"""The fast order equals the plain definition, the plain definition equals the formulas, windows equal the whole."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
+from clit.decoders.ensemble import Features
+from clit.geometry import Window, pixel_centres, scale_chain, stage_grids
+from clit.model import SRModel
+
+ENCODER = EDSRConfig(width=8, blocks=1)
+TOLERANCE = 1e-5
+SCALES = st.one_of(st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 16.0]), st.floats(1, 30))
+few = settings(max_examples=1000, deadline=None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_gradients():
+    with torch.no_grad():
+        yield
+
+
+def build(decoder, dtype=torch.float32, seed: int = 0) -> SRModel:
+    """A model with random weights large enough to make every term count."""
+    model = SRModel(ModelConfig(ENCODER, decoder)).eval()
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        scale = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+    return model.to(dtype)
+
+
+def picture(h: int, w: int, dtype=torch.float32, batch: int = 1) -> Tensor:
+    return torch.rand(batch, 3, h, w, generator=torch.Generator().manual_seed(h * 100 + w)).to(dtype)
+
+
+def pixels(window: Window) -> Tensor:
+    """Every pixel of a window, (Q, 2)."""
+    rows = torch.arange(window.top, window.bottom)
+    columns = torch.arange(window.left, window.right)
+    return torch.cartesian_prod(rows, columns).view(-1, 2)
+
+
+@dataclass(frozen=True)
+class View:
+    """An image size, an output size, and a window of it."""
+
+    lr: tuple[int, int]
+    size: tuple[int, int]
+    window: Window
+
+
+@st.composite
+def views(draw, largest: int = 20) -> View:
+    """Sizes from 1 x 1, scales per axis, windows at every border and inside."""
+
+    def axis() -> tuple[int, int, int, int]:
+        n = draw(st.integers(1, 9))
+        out = round(n * draw(SCALES))
+        length = draw(st.integers(1, min(out, largest)))
+        start = draw(st.sampled_from([0, out - length]) | st.integers(0, out - length))
+        return n, out, start, length
+
+    (h, rows, top, height), (w, columns, left, width) = axis(), axis()
+    return View((h, w), (rows, columns), Window(top, left, height, width))
+
+
+@st.composite
+def decoders(draw):
+    """Decoder configurations of all methods, with the options of their views."""
+    kind = draw(st.sampled_from(["liif", "lte", "clit", "clit", "clit"]))
+    hidden = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
+    if kind == "liif":
+        return LIIFConfig(hidden=hidden), {}
+    if kind == "lte":
+        return LTEConfig(width=2 * draw(st.integers(1, 5)), hidden=hidden), {}
+    heads = draw(st.integers(1, 4))
+    config = CLITConfig(
+        width=heads * draw(st.integers(1, 4)),
+        heads=heads,
+        radius=draw(st.integers(0, 4)),
+        hidden=hidden,
+        stages=draw(st.integers(1, 3)),
+        octaves=draw(st.sampled_from([0.0, 4.0, 10.0])),
+    )
+    return config, {"chain": draw(st.sampled_from(["published", "balanced"]))}
+
+
+@few
+@given(view=views(), decoder=decoders(), dtype=st.sampled_from([torch.float32, torch.float64]))
+def test_fast_equals_plain(view, decoder, dtype):
+    config, options = decoder
+    model = build(config, dtype)
+    features = model.encode(picture(*view.lr, dtype, batch=2))
+    field = model.prepare(features, view.size, view.window, **options)
+    plain = model.query(field, pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
+    fast = model.render(field)
+    assert fast.shape == (2, view.window.height, view.window.width, 3) and fast.dtype == dtype
+    # In double precision only the ensembles' weights, which are made in float32, leave a trace.
+    exact = dtype == torch.float64 and config.name == "clit"
+    assert (fast - plain).abs().max() <= (1e-12 if exact else TOLERANCE)
+
+
+@few
+@given(view=views(), decoder=decoders())
+def test_windows_equal_the_same_part_of_the_whole(view, decoder):
+    config, options = decoder
+    model = build(config)
+    features = model.encode(picture(*view.lr))
+    window = view.window
+    part = model.render(model.prepare(features, view.size, window, **options))
+    around = Window(0, 0, *view.size)
+    if view.size[0] * view.size[1] > 100**2:  # a larger window will do
+        top, left = max(window.top - 7, 0), max(window.left - 5, 0)
+        bottom, right = min(window.bottom + 6, view.size[0]), min(window.right + 8, view.size[1])
+        around = Window(top, left, bottom - top, right - left)
+    whole = model.render(model.prepare(features, view.size, around, **options))
+    top, left = window.top - around.top, window.left - around.left
+    cut = whole[:, top : top + window.height, left : left + window.width]
+    assert (cut - part).abs().max() <= TOLERANCE
+
+
+@few
+@given(view=views(largest=9), decoder=decoders())
+def test_attended_is_what_the_fast_order_used(view, decoder):
+    """The picture comes from `attend`'s weights: decoding with them gives the fast order's colours."""
+    config, options = decoder
+    model = build(config)
+    decoder = model.decoder
+    field = model.prepare(model.encode(picture(*view.lr)), view.size, view.window, **options)
+    positions = pixels(view.window)
+    row, column = (positions - torch.tensor([view.window.top, view.window.left])).unbind(-1)
+    attended = decoder.attend(field, positions)
+    if isinstance(config, CLITConfig):
+        made = 0
+        for stage, stage_field, a in zip(decoder.stages, field.stages, attended, strict=False):
+            assert a.weights.shape == (1, len(positions), config.heads, (2 * config.radius + 1) ** 2)
+            assert torch.allclose(a.weights.sum(-1), torch.ones(()), atol=1e-5)
+            assert torch.allclose(torch.softmax(a.content + a.position, -1), a.weights, atol=1e-6)
+            weighted = stage.weighted_values(stage_field, row, column, a.weights)
+            made = stage.decode(stage_field, weighted) + 0.75 * made
+        made = made + field.skip.query(row, column)
+    else:
+        weights, predictions = attended
+        assert weights.shape == (2, 2, len(positions))
+        assert torch.allclose(weights.sum((0, 1)), torch.ones(()), atol=1e-5)
+        made = torch.einsum("ijq,ijbqc->bqc", weights, predictions)
+        made = made + (field.skip.query(row, column) if config.name == "lte" else 0)
+    fast = decoder.render(field).flatten(1, 2)
+    assert (fast - made).abs().max() <= TOLERANCE
+
+
+@few
+@given(view=views(largest=4), seed=st.integers(0, 5), data=st.data())
+def test_attention_by_the_formulas(view, seed, data):
+    """CLIT as METHOD and paper write it, one pixel, head and neighbour after the other."""
+    heads = data.draw(st.integers(1, 3))
+    config = CLITConfig(
+        width=2 * heads, heads=heads, radius=data.draw(st.integers(0, 3)), hidden=(5, 4), stages=2, octaves=6.0
+    )
+    model = build(config, seed=seed)
+    features = model.encode(picture(*view.lr))
+    positions = pixels(view.window)[:6]
+    rgb = model.query(model.prepare(features, view.size, view.window), positions)[0]
+    for position, colour in zip(positions.tolist(), rgb, strict=True):
+        # Positional frequencies amplify the rounding of float32 coordinates.
+        assert (formula(model, features, view, position) - colour).abs().max() < 1e-3
+
+
+def formula(model: SRModel, features: Features, view: View, position: list[int]) -> Tensor:
+    """The colour of one output pixel by the formulas alone."""
+    decoder, config, lr = model.decoder, model.config.decoder, view.lr
+    r, d = config.radius, config.width // config.heads
+    z_lr = F.conv2d(features.map, decoder.embed.weight, decoder.embed.bias, padding=1)
+    centre = [pixel_centres(view.size[axis])[position[axis]] for axis in (0, 1)]
+    at = torch.stack(centre[::-1])[None, None, None]  # (x, y), as grid_sample wants it
+    frequencies = 2 ** torch.linspace(0, config.octaves, 16) - 1
+    result = torch.zeros(3)
+    for stage, grid in zip(
+        decoder.stages, stage_grids(lr, scale_chain(view.size, lr, config.stages)), strict=False
+    ):
+        z = z_lr
+        if grid != lr or stage is not decoder.stages[0]:
+            mesh = torch.meshgrid(pixel_centres(grid[0]), pixel_centres(grid[1]), indexing="ij")
+            z = F.grid_sample(z_lr, torch.stack(mesh[::-1], -1)[None], align_corners=False)
+        q, k, v = (
+            F.conv2d(z, c.weight, c.bias, padding=1)
+            for c in (stage.query_conv, stage.key_conv, stage.value_conv)
+        )
+        query = F.grid_sample(q, at, align_corners=False).flatten()
+        index = [((centre[axis] + 1) * grid[axis] - 1) / 2 for axis in (0, 1)]
+        nearest = [min(max(round(index[axis].item()), 0), grid[axis] - 1) for axis in (0, 1)]
+        logits, values = [], []
+        for dy in range(-r, r + 1):
+            for dx in range(-r, r + 1):
+                y, x = nearest[0] + dy, nearest[1] + dx
+                inside = 0 <= y < grid[0] and 0 <= x < grid[1]
+                key, value = (m[0, :, y, x] if inside else torch.zeros(config.width) for m in (k, v))
+                rel = [2 * (index[0] - y), 2 * (index[1] - x)]
+                gamma = torch.cat(
+                    [torch.sin(frequencies * rel[0]), torch.sin(frequencies * rel[1])]
+                    + [torch.cos(frequencies * rel[0]), torch.cos(frequencies * rel[1])]
+                )
+                bias = decoder.bias.proj(gamma)
+                content = [query[m * d : (m + 1) * d] @ key[m * d : (m + 1) * d] for m in range(config.heads)]
+                logits.append(torch.stack(content) / math.sqrt(d) + bias)
+                values.append(value)
+        attention = torch.softmax(torch.stack(logits), 0)  # (P, M)
+        weighted = torch.stack(values) * attention.repeat_interleave(d, 1)
+        cell = torch.tensor([2 / view.size[0] * grid[0], 2 / view.size[1] * grid[1]])
+        x = torch.cat([weighted.flatten(), cell])
+        for layer in list(stage.mlp)[:-1:2]:
+            x = F.gelu(layer(x))
+        result = stage.mlp[-1](x) + 0.75 * result
+    skip = F.grid_sample(features.image, at, padding_mode="border", align_corners=False).flatten()
+    return (result + skip) / 2 + 0.5
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_stopping_early_is_a_cascade_with_fewer_stages(stages):
+    model = build(CLITConfig(width=4, heads=2, radius=1, hidden=(6,), stages=3))
+    features, size = model.encode(picture(3, 4)), (90, 120)
+    whole = model.prepare(features, size)
+    stopped = model.prepare(features, size, stages=stages)
+    assert len(whole.stages) == 3 and len(stopped.stages) == stages
+    rgb = model.render(stopped)
+    if stages == 3:
+        assert torch.equal(rgb, model.render(whole))
+    else:
+        assert (rgb - model.render(whole)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("decoder", [LIIFConfig(hidden=(6, 5)), LTEConfig(width=6, hidden=(5,)), CLITConfig(
+    width=4, heads=2, radius=1, hidden=(6, 5), stages=2)], ids=lambda c: c.name)  # fmt: skip
+def test_bfloat16_models_run(decoder):
+    exact = build(decoder)
+    features = exact.encode(picture(5, 4))
+    reference = exact.render(exact.prepare(features, (30, 24)))
+    model = build(decoder, torch.bfloat16)
+    features = model.encode(picture(5, 4, torch.bfloat16))
+    field = model.prepare(features, (30, 24))
+    for rgb in (model.render(field), model.query(field, pixels(field.window)).view(1, 30, 24, 3)):
+        assert (rgb.float() - reference).abs().max() < 0.2
+
+
+def test_a_flat_picture_stays_flat_under_the_skip():
+    model = build(CLITConfig(width=4, heads=2, radius=1, hidden=(6,), stages=1))
+    for layer in (model.decoder.stages[0].mlp[-1].weight, model.decoder.stages[0].mlp[-1].bias):
+        layer.zero_()
+    features = model.encode(torch.full((1, 3, 3, 2), 0.25))
+    assert torch.allclose(model.render(model.prepare(features, (20, 9))), torch.tensor(0.25), atol=1e-6)

@@ -1,0 +1,323 @@
+"""The page's server without a browser: visits, uploads, views, attention, the full picture, and their bounds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+import clit
+from clit.ui.session import FULL_TILE, Limits, Session, Slots, Stale
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checkpoints_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    tiny.save_checkpoints(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIT_CHECKPOINTS", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("examples")
+    tiny.save_photograph(folder / "one.png", 30, 40)
+    tiny.save_photograph(folder / "two.png", 20, 24)
+    (folder / "credits.json").write_text('{"one.png": {"title": "One", "author": "A", "licence": "CC0", "source": "s"}}')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(examples):
+    return Session(examples)
+
+
+@pytest.fixture
+def visit(site):
+    """A visit with the first example open: the entries every question needs."""
+    token = site.begin({})["token"]
+    picture = site.open_example({"token": token, "name": "one.png"})
+    return {"token": token, "picture": picture["id"]}
+
+
+def decoded(answer: dict) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["image"]))).convert("RGB"))
+
+
+def view(visit: dict, **changes) -> dict:
+    return {**visit, "model": "lit-light", "scale": 2.7, "window": [3, 5, 20, 30], "wanted": 1, **changes}
+
+
+def test_begin_offers_models_and_examples(site):
+    offer = site.begin({})
+    names = [model["name"] for model in offer["models"]]
+    assert names == ["bilinear", "bicubic", "liif-light", "lit-light", "clit-light"]
+    assert all(model["available"] for model in offer["models"])
+    assert [m["kind"] for m in offer["models"]] == ["plain", "plain", "ensemble", "attention", "attention"]
+    assert [example["title"] for example in offer["examples"]] == ["One", "Two"]
+    assert offer["token"] != site.begin({})["token"]
+
+
+def test_presets_without_weights_are_listed_and_say_so(site, monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
+    fresh = Session(tmp_path)
+    offer = fresh.begin({})
+    assert offer["examples"] == []
+    missing = [model for model in offer["models"] if not model["available"]]
+    assert [model["name"] for model in missing] == ["liif-light", "lit-light", "clit-light"]
+    assert all("clit train" in model["reason"] for model in missing)
+
+
+def test_example_comes_back_exactly(site, visit, examples):
+    answer = site.open_example({"token": visit["token"], "name": "two.png"})
+    assert (answer["height"], answer["width"]) == (20, 24)
+    assert np.array_equal(decoded(answer), np.asarray(Image.open(examples / "two.png")))
+
+
+@pytest.mark.parametrize("name", ["../credits.json", "three.png", None, ["one.png"], "credits.json"])
+def test_other_files_are_no_examples(site, visit, name):
+    assert "no such example" in site.open_example({"token": visit["token"], "name": name})["error"]
+
+
+@pytest.mark.parametrize("request_", [{}, None, [], "token", {"token": "guess"}, {"token": None}, {"token": ["x"]}])
+def test_nothing_is_answered_without_a_token(site, request_):
+    for question in (site.open_example, site.render_view, site.inspect, site.stop_full):
+        assert question(request_)["expired"]
+    assert list(site.full_picture(request_))[-1]["state"] == "error"
+
+
+def test_visits_end(examples):
+    site = Session(examples, Limits(visits=2, visit_seconds=0.05))
+    first, second, third = (site.begin({})["token"] for _ in range(3))
+    assert site.open_example({"token": first, "name": "one.png"})["expired"], "the third took the first one's place"
+    assert "image" in site.open_example({"token": third, "name": "one.png"})
+    site.end(third)
+    assert site.open_example({"token": third, "name": "one.png"})["expired"]
+    time.sleep(0.06)
+    site.sweep()
+    assert site.open_example({"token": second, "name": "one.png"})["expired"]
+
+
+def test_uploads_are_bounded_together(examples, tmp_path):
+    path = tmp_path / "photo.png"
+    tiny.save_photograph(path, 40, 40)
+    site = Session(examples, Limits(picture_bytes=2 * 40 * 40 * 12))
+    tokens = [site.begin({})["token"] for _ in range(3)]
+    opened = [site.open_upload({"token": token, "name": "photo.png"}, path) for token in tokens]
+    assert all("image" in answer for answer in opened)
+    told = [site.render_view(view({"token": t, "picture": o["id"]})) for t, o in zip(tokens, opened, strict=True)]
+    assert told[0].get("expired") and "image" in told[1] and "image" in told[2]
+
+
+def test_upload_is_read_upright_and_exactly(site, visit, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    answer = site.open_upload({"token": visit["token"], "name": "turned.png"}, tmp_path / "turned.png")
+    assert np.array_equal(decoded(answer), np.rot90(pixels, -1))
+    assert answer["name"] == "turned.png" and answer["notice"] == ""
+
+
+def test_large_upload_is_reduced_and_says_so(examples, tmp_path):
+    tiny.save_photograph(tmp_path / "large.png", 90, 120)
+    site = Session(examples, Limits(input_pixels=2700))
+    answer = site.open_upload({"token": site.begin({})["token"], "name": "large.png"}, tmp_path / "large.png")
+    assert (answer["height"], answer["width"]) == (45, 60)
+    assert "120 × 90" in answer["notice"] and "60 × 45" in answer["notice"]
+    mean = np.asarray(Image.open(tmp_path / "large.png")).mean((0, 1))
+    assert np.abs(decoded(answer).mean((0, 1)) - mean).max() < 1
+
+
+def test_bad_uploads_get_one_sentence_without_the_servers_paths(examples, tmp_path):
+    site = Session(examples, Limits(upload_pixels=1000, upload_bytes=5000))
+    token = site.begin({})["token"]
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "heavy.png").write_bytes(bytes(6000))
+    Image.new("RGB", (100, 11)).save(tmp_path / "wide.png")
+    for name in ("text.png", "empty.png", "heavy.png", "wide.png"):
+        answer = site.open_upload({"token": token, "name": name}, tmp_path / name)
+        assert set(answer) == {"error"}
+        assert str(tmp_path) not in answer["error"] and answer["error"].count(". ") == 0, answer["error"]
+
+
+@pytest.mark.parametrize("model", ["bilinear", "bicubic", "liif-light", "lit-light", "clit-light"])
+@pytest.mark.parametrize("scale", [1, 2.7, 17.3])
+def test_view_is_what_upscale_computes(site, visit, examples, model, scale):
+    answer = site.render_view(view(visit, model=model, scale=scale))
+    top, left, height, width = answer["window"]
+    assert answer["size"] == [round(30 * scale), round(40 * scale)]
+    expected = clit.upscale(clit.load(model), examples / "one.png", scale=scale, window=(top, left, height, width))
+    assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
+
+
+def test_window_is_clipped_to_the_output(site, visit):
+    answer = site.render_view(view(visit, scale=2, window=[-5, 70, 1000, 1000]))
+    assert answer["window"] == [0, 70, 60, 10]
+    assert decoded(answer).shape == (60, 10, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": 0}, {"scale": -1}, {"scale": float("nan")}, {"scale": 1000}, {"scale": "2"}, {"scale": None},
+        {"scale": True}, {"scale": float("inf")}, {"scale": [2]}, {"window": [0, 0, 10]}, {"window": None},
+        {"window": [0, 0, 10.5, 10]}, {"window": [500, 0, 10, 10]}, {"window": [0, 0, -4, 10]},
+        {"window": ["0", 0, 10, 10]}, {"window": [0, 0, 10**30, 10]}, {"wanted": -1}, {"wanted": 1e3},
+        {"wanted": 2**60}, {"model": "lte-light"}, {"model": "../lit-light"}, {"model": ""}, {"model": None},
+        {"model": "x" * 10_000},
+    ],
+)  # fmt: skip
+def test_bad_arguments_get_one_sentence(site, visit, wrong):
+    answer = site.render_view(view(visit, **wrong))
+    assert set(answer) == {"error"} and len(answer["error"]) < 250
+    assert "image" in site.render_view(view(visit)), "a bad question leaves the visit as it was"
+
+
+def test_view_is_bounded(examples):
+    site = Session(examples, Limits(view_pixels=100))
+    token = site.begin({})["token"]
+    visit = {"token": token, "picture": site.open_example({"token": token, "name": "one.png"})["id"]}
+    assert "image" in site.render_view(view(visit, window=[0, 0, 10, 10]))
+    assert "error" in site.render_view(view(visit, window=[0, 0, 10, 11]))
+
+
+def test_older_views_and_other_pictures_are_stale(site, visit):
+    assert "image" in site.render_view(view(visit, wanted=5))
+    assert site.render_view(view(visit, wanted=4)) == {"stale": True}
+    assert "image" in site.render_view(view(visit, wanted=5, model="bicubic"))
+    assert site.render_view(view(visit, wanted=6, picture="another")) == {"stale": True}
+    assert site.inspect({**visit, "picture": "another", "model": "lit-light", "scale": 2, "pixel": [0, 0]}) == {"stale": True}
+
+
+def test_a_newer_view_stops_an_older_one(examples, monkeypatch):
+    site = Session(examples)
+    token = site.begin({})["token"]
+    visit = {"token": token, "picture": site.open_example({"token": token, "name": "one.png"})["id"]}
+    started, seen = threading.Event(), []
+
+    class Slow:
+        def render(self, model, image, *, scale, window, cancel):
+            started.set()
+            for _ in range(2000):
+                if cancel():
+                    seen.append("cancelled")
+                    raise clit.Cancelled
+                time.sleep(0.005)
+            return np.zeros((window.height, window.width, 3), np.float32)
+
+    monkeypatch.setattr(site, "_renderer", Slow())
+    answers = {}
+    older = threading.Thread(target=lambda: answers.update(older=site.render_view(view(visit, wanted=1))))
+    older.start()
+    assert started.wait(10)
+    monkeypatch.setattr(site, "_renderer", clit.Renderer())
+    assert "image" in site.render_view(view(visit, wanted=2))
+    older.join(10)
+    assert answers["older"] == {"stale": True} and seen == ["cancelled"]
+
+
+def test_slots_bound_the_line():
+    slots = Slots(1, 1)
+    with slots.take(lambda: False):
+        with pytest.raises(Stale), slots.take(lambda: True):
+            pass
+        waiting = threading.Thread(target=lambda: slots.take(lambda: False).__enter__())
+        waiting.start()
+        while slots._line._value:
+            time.sleep(0.001)
+        with pytest.raises(clit.UserError, match="busy"), slots.take(lambda: False):
+            pass
+    waiting.join(10)
+    assert not waiting.is_alive()
+
+
+@pytest.mark.parametrize("model", ["liif-light", "lit-light", "clit-light"])
+@pytest.mark.parametrize("scale, pixel", [(2.7, [0, 0]), (30, [417, 1199])])
+def test_inspect_is_what_attend_computes(site, visit, examples, model, scale, pixel):
+    answer = site.inspect({**visit, "model": model, "scale": scale, "pixel": pixel})
+    expected = clit.attend(clit.load(model), examples / "one.png", pixel=tuple(pixel), scale=scale)
+    assert answer["kind"] == expected.kind and answer["size"] == list(expected.size)
+    assert len(answer["stages"]) == len(expected.stages)
+    for stage, wanted in zip(answer["stages"], expected.stages, strict=True):
+        assert np.allclose(np.sum(stage["weights"], (1, 2)), 1, atol=1e-5)
+        assert np.allclose(stage["weights"], wanted.weights, atol=1e-6)
+        assert np.allclose(stage["latents"], wanted.latents)
+        assert np.array_equal(stage["inside"], wanted.inside)
+        assert tuple(stage["grid"]) == wanted.grid
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"pixel": [60, 0]}, {"pixel": [-1, 0]}, {"pixel": [0.5, 0]}, {"pixel": None}, {"pixel": [1]}, {"model": "bicubic"}],
+)
+def test_bad_pixels_get_one_sentence(site, visit, wrong):
+    answer = site.inspect({**visit, "model": "lit-light", "scale": 2, "pixel": [0, 0], **wrong})
+    assert set(answer) == {"error"}
+
+
+def test_full_picture_is_the_whole_output(site, visit, examples):
+    request = {**visit, "model": "bicubic", "scale": 26, "run": 3}
+    states = list(site.full_picture(request))
+    assert states[0] == {"run": 3, "state": "running", "done": 0.0, "seconds_left": None}
+    assert states[-1]["state"] == "done" and states[-1]["size"] == [780, 1040]
+    assert max(states[-1]["size"]) > FULL_TILE, "more than one tile"
+    path, name = site.full_file(states[-1]["file"].removeprefix("full/"))
+    assert name == "one-x26-bicubic.png" and states[-1]["bytes"] == path.stat().st_size
+    expected = clit.upscale(clit.load("bicubic"), examples / "one.png", scale=26)
+    assert np.abs(np.asarray(Image.open(path)) / 255 - expected).max() <= 1 / 255
+    again = list(site.full_picture(request))[-1]
+    assert not path.exists(), "a visit keeps one full picture"
+    path, _ = site.full_file(again["file"].removeprefix("full/"))
+    site.end(visit["token"])
+    assert not path.exists() and site.full_file(path.name) is None
+
+
+def test_full_picture_stops(site, visit):
+    run = site.full_picture({**visit, "model": "lit-light", "scale": 30})
+    assert next(run)["state"] == "running"
+    assert site.stop_full(visit) == {}
+    assert list(run)[-1] == {"run": 0, "state": "stopped"}
+
+
+def test_full_picture_has_a_limit_and_names_the_largest_scale(examples):
+    site = Session(examples, Limits(full_pixels=100_000))
+    token = site.begin({})["token"]
+    visit = {"token": token, "picture": site.open_example({"token": token, "name": "one.png"})["id"]}
+    [refused] = site.full_picture({**visit, "model": "bicubic", "scale": 10})
+    assert refused["state"] == "error" and "at most 9.1" in refused["error"]
+    assert list(site.full_picture({**visit, "model": "bicubic", "scale": 9.1}))[-1]["state"] == "done"
+
+
+def test_faults_are_not_told_to_visitors(site, visit, monkeypatch):
+    class Broken:
+        def render(self, *args, **options):
+            raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(site, "_renderer", Broken())
+    answer = site.render_view(view(visit))
+    assert set(answer) == {"error"} and "secret" not in answer["error"]
+
+
+def test_only_uploaded_files_are_read(monkeypatch, tmp_path):
+    from clit.ui.page import _uploaded
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "taken-in"))
+    inside, outside = tmp_path / "taken-in" / "abc" / "a.png", tmp_path / "b.png"
+    for path in (inside, outside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "taken-in" / "link.png").symlink_to(outside)
+    assert _uploaded({"path": str(inside)}) == inside.resolve()
+    for path in (outside, inside.parent / ".." / ".." / "b.png", inside.parent, tmp_path / "taken-in" / "link.png", "\0"):
+        assert _uploaded({"path": str(path)}) is None
+    for request in (None, {}, {"path": 3}, {"path": "x" * 10_000}):
+        assert _uploaded(request) is None

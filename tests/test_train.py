@@ -1,0 +1,142 @@
+"""Training: photographs, curriculum, exact resumption, held-out photographs, what is written."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clit import UserError, checkpoints
+from clit.config import PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig
+from clit.data import Photographs, find_images
+from clit.train import STAGE_FACTORS, Run, Settings, stages_at, train
+
+ENCODER = EDSRConfig(width=8, blocks=1)
+TINY = {
+    "tiny-liif": ModelConfig(ENCODER, LIIFConfig(hidden=(8,))),
+    "tiny-clit": ModelConfig(ENCODER, CLITConfig(width=8, heads=2, radius=1, hidden=(8,), stages=3)),
+}
+SETTINGS = Settings(steps=6, batch=2, patch=6, queries=64, test_every=3, save_every=0.0)
+
+
+@pytest.fixture(autouse=True)
+def tiny_presets(monkeypatch):
+    for name, config in TINY.items():
+        monkeypatch.setitem(PRESETS, name, config)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for i in range(4):
+        soft = random.integers(0, 255, (25, 30, 3), dtype=np.uint8)
+        Image.fromarray(soft).resize((300, 250), Image.BICUBIC).save(folder / f"{i}.png")
+    return folder
+
+
+def test_batches_are_crops_and_their_antialiased_reductions(folder):
+    photographs = Photographs(find_images([folder]))
+    batch = photographs.batch(np.random.default_rng(1), 3, 10, 3.37)
+    assert batch.lr.shape == (3, 3, 10, 10) and batch.hr.shape == (3, 3, 34, 34)
+    for lr, hr in zip(batch.lr, batch.hr, strict=True):
+        pixels = (hr.permute(1, 2, 0) * 255).round().byte().numpy()
+        oracle = np.asarray(Image.fromarray(pixels).resize((10, 10), Image.BICUBIC))
+        difference = (lr.permute(1, 2, 0) * 255).round().numpy() - oracle
+        assert np.abs(difference).max() <= 1
+
+
+def test_the_patch_shrinks_where_no_photograph_is_large_enough(folder):
+    batch = Photographs(find_images([folder])).batch(np.random.default_rng(1), 2, 24, 25.0)
+    assert batch.lr.shape[-1] == 10 and batch.hr.shape[-1] == 250
+
+
+def test_the_curriculum_is_cumulative():
+    seen = [{stages_at(3, progress, step) for step in range(12)} for progress in (0.0, 0.27, 0.3, 0.56, 0.58, 1.0)]
+    assert seen == [{1}, {1}, {1, 2}, {1, 2}, {1, 2, 3}, {1, 2, 3}]
+    assert {stages_at(1, progress, 5) for progress in (0.0, 0.5, 1.0)} == {1}
+    assert np.prod([high for _, high in STAGE_FACTORS]) > 30
+
+
+def test_a_new_stage_starts_from_the_one_before():
+    run = Run(["tiny-clit"], SETTINGS, None)
+    run._start_stages("tiny-clit", 2)
+    first, second = run.network["tiny-clit"].stages[:2]
+    assert torch.equal(first.value_conv.weight, second.value_conv.weight)
+    assert torch.equal(first.mlp[-1].weight * 0.25, second.mlp[-1].weight)
+
+
+def test_training_lowers_the_loss_and_writes_loadable_checkpoints(folder, tmp_path):
+    settings = Settings(steps=60, batch=4, patch=8, queries=256, rate=3e-3, warmup=5, test_every=30, freeze_encoder=False)
+    out = train(list(TINY), [folder], tmp_path / "run", settings, held_out={"0.png", "2.png"})
+    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    assert [row["preset"] for row in rows] == list(TINY) * 2
+    by_name = {name: [float(r["l1"]) for r in rows if r["preset"] == name] for name in TINY}
+    assert by_name["tiny-liif"][1] < 0.8 * by_name["tiny-liif"][0]
+    assert all(20 < float(row["psnr_x2"]) < 60 for row in rows if row["preset"] == "tiny-clit")
+    for name in TINY:
+        model = checkpoints.load(out / name)
+        assert model.config == TINY[name]
+    encoders = [checkpoints.load(out / name).encoder_key() for name in TINY]
+    assert encoders[0] == encoders[1]
+
+
+def test_a_run_cut_short_goes_on_exactly(folder, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def killer(message: str, progress: float) -> None:
+        if message.startswith("step 3: tiny-clit"):
+            raise Killed
+
+    whole = train(list(TINY), [folder], tmp_path / "whole", SETTINGS)
+    broken = tmp_path / "broken"
+    with pytest.raises(Killed):
+        train(list(TINY), [folder], broken, SETTINGS, report=killer)
+    assert torch.load(broken / "state.pt", weights_only=True)["step"] == 2  # the last complete save
+    train(list(TINY), [folder], broken, SETTINGS)
+    a, b = (torch.load(out / "state.pt", weights_only=True) for out in (whole, broken))
+    assert a["step"] == b["step"] == 6
+    for part in ("network", "average"):
+        assert all(torch.equal(a[part][key], b[part][key]) for key in a[part])
+
+
+def test_a_frozen_encoder_stays_what_it_was(folder, tmp_path):
+    torch.manual_seed(9)
+    start = Run(["tiny-liif"], SETTINGS, None).encoder.state_dict()
+    start = {k: v + 0.1 for k, v in start.items()}
+    settings = Settings(steps=2, batch=1, patch=6, queries=16, freeze_encoder=True)
+    out = train(["tiny-liif"], [folder], tmp_path / "run", settings, encoder=start)
+    trained = torch.load(out / "state.pt", weights_only=True)["network"]
+    assert all(torch.equal(trained[f"encoder.{k}"], v) for k, v in start.items())
+
+
+@pytest.mark.parametrize(
+    ("presets", "settings", "said"),
+    [
+        (["no-such"], SETTINGS, "Unknown preset no-such"),
+        ([], SETTINGS, "Unknown preset"),
+        (["tiny-liif", "lit-base"], SETTINGS, "share one encoder"),
+        (["tiny-liif"], Settings(), "either --minutes or --steps"),
+        (["tiny-liif"], Settings(steps=0), "more than 0"),
+    ],
+)
+def test_wrong_runs_get_one_sentence(presets, settings, said, folder, tmp_path):
+    with pytest.raises(UserError, match=said):
+        train(presets, [folder], tmp_path / "run", settings)
+
+
+def test_folders_without_photographs_get_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="no photographs"):
+        find_images([tmp_path])
+    with pytest.raises(UserError, match="not a folder"):
+        find_images([tmp_path / "missing"])
+
+
+def test_a_run_folder_of_other_presets_is_not_overwritten(folder, tmp_path):
+    train(["tiny-liif"], [folder], tmp_path / "run", Settings(steps=1, batch=1, patch=6, queries=16))
+    with pytest.raises(UserError, match="another --out folder"):
+        train(["tiny-clit"], [folder], tmp_path / "run", Settings(steps=2, batch=1, patch=6, queries=16))

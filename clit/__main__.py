@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from clit.errors import UserError
+from clit.runtime import share_cpu
 
 
 class _Commands(TyperGroup):
@@ -197,10 +198,14 @@ def train(
     held_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A list of file names that are never trained on.")
     ] = None,
+    credits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Text that ends each checkpoint's card.")
+    ] = None,
 ) -> None:
     """Train presets on photographs."""
-    if held_out is not None and not held_out.is_file():
-        raise UserError(f"There is no file {held_out}.")
+    for file in (held_out, credits):
+        if file is not None and not file.is_file():
+            raise UserError(f"There is no file {file}.")
 
     from clit.train import Settings
     from clit.train import train as run
@@ -215,7 +220,9 @@ def train(
             out,
             Settings(minutes=minutes, steps=steps, freeze_encoder=freeze_encoder),
             encoder=None if start is None else start.encoder.state_dict(),
-            held_out=None if held_out is None else set(held_out.read_text().split()),
+            encoder_name="random weights" if encoder is None else Path(encoder).name,
+            held_out=None if held_out is None else set(held_out.read_text().splitlines()),
+            credits="" if credits is None else credits.read_text(),
             report=lambda message, done: progress(done, message),
         )
 
@@ -270,4 +277,5 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
 
 
 if __name__ == "__main__":
+    share_cpu()
     app(prog_name="python -m clit")

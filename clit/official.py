@@ -74,7 +74,7 @@ _PUBLISHED_NAMES: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
-# Published keys that are no learned weights: the mean shift nobody applies, and tables that follow from the size.
+# Published keys that are no learned weights: the unused mean shift, and tables that follow from the size.
 _UNUSED: dict[str, str] = {
     "edsr-baseline": r"encoder\.(sub|add)_mean\.(weight|bias)",
     "rdn": r"(?!)",
@@ -85,19 +85,23 @@ _UNUSED: dict[str, str] = {
 def import_official(path: str | os.PathLike) -> SRModel:
     """A published LIIF, LTE or CLIT file as a model, in evaluation mode on the CPU, float32.
 
-    Extra top-level entries (optimizer, epoch) are left alone. UserError, naming what is wrong, for a file that
-    is missing, damaged or tries to run code; for an unknown model, encoder or option; for missing or unexpected
+    Extra top-level entries (optimizer, epoch) are left alone. UserError, naming what is wrong, for a file that is
+    missing, damaged or tries to run code; for an unknown model, encoder or option; for missing or unexpected
     keys; and for wrong shapes.
     """
     entry = _member(_read(os.fspath(path)), "model", dict, "The file")
     name = _member(entry, "name", str, 'The entry "model"')
     if name not in _DECODERS:
-        raise UserError(f'The file holds a model named "{name}", but only {_listed(_DECODERS)} can be imported.')
+        raise UserError(
+            f'The file holds a model named "{name}", but only {_listed(_DECODERS)} can be imported.'
+        )
     weights = _member(entry, "sd", dict, 'The entry "model"')
     args = _Args(_member(entry, "args", dict, 'The entry "model"'), f'"{name}"')
     encoder = args.spec("encoder_spec")
     if encoder.name not in _ENCODERS:
-        raise UserError(f'The file\'s encoder is "{encoder.name}", but only {_listed(_ENCODERS)} can be imported.')
+        raise UserError(
+            f'The file\'s encoder is "{encoder.name}", but only {_listed(_ENCODERS)} can be imported.'
+        )
     config = ModelConfig(_ENCODERS[encoder.name](encoder), _DECODERS[name](args))
     encoder.finish()
     args.finish()
@@ -287,7 +291,9 @@ def _check(weights: dict, wanted: dict[str, torch.Size], unused: str) -> None:
         raise UserError(f"The file lacks {_count(missing)} that its configuration needs: {_listed(missing)}.")
     extra = [key for key in weights if key not in wanted and not re.fullmatch(unused, str(key))]
     if extra:
-        raise UserError(f"The file holds {_count(extra)} that its configuration does not know: {_listed(extra)}.")
+        raise UserError(
+            f"The file holds {_count(extra)} that its configuration does not know: {_listed(extra)}."
+        )
     wrong = []
     for key, shape in wanted.items():
         value = weights[key]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import csv
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -228,14 +229,17 @@ def train(
     settings: Settings,
     *,
     encoder: dict[str, Tensor] | None = None,
+    encoder_name: str = "random weights",
     held_out: set[str] | None = None,
+    credits: str = "",
     report: Callable[[str, float], None] | None = None,
 ) -> Path:
     """Train presets that share an encoder configuration; resumes what lies in `out`.
 
     data: folders of photographs; held_out: file names never trained on, every second of which is scored
     as the run goes (the others are left for reporting);
-    encoder: weights the shared encoder starts from; report(message, progress) is called as the run goes.
+    encoder: weights the shared encoder starts from, and encoder_name: what the cards call them; credits: text that
+    ends each card; report(message, progress) is called as the run goes.
     Returns `out`, with a checkpoint directory per preset. UserError for wrong presets, folders or lengths.
     """
     _check(presets, settings)
@@ -245,7 +249,13 @@ def train(
     test = HeldOut(sorted(p for p in paths if p.name in held_out)[::2])
     say("reading photographs", 0.0)
     photographs = Photographs([p for p in paths if p.name not in held_out])
-    say(f"{len(photographs.pixels)} photographs, {photographs.areas.sum() / 1e6:.0f} MP", 0.0)
+    told = f"{len(photographs.pixels)} photographs, {photographs.areas.sum() / 1e6:.0f} MP"
+    say(told, 0.0)
+    facts = {
+        "data": f"{told}, from {', '.join(Path(folder).name for folder in data)}; {len(held_out)} held out",
+        "encoder": f"{'frozen at' if settings.freeze_encoder else 'starts from'} {encoder_name}",
+        "credits": credits,
+    }
 
     out.mkdir(parents=True, exist_ok=True)
     run, state_file = Run(presets, settings, encoder), out / "state.pt"
@@ -262,7 +272,7 @@ def train(
             told = ", ".join(f"{n} {np.mean(v[-100:]):.4f}" for n, v in recent.items())
             say(f"step {run.step}: L1 {told}; {run.seconds / run.step:.2f} s/step", run.progress)
         if run.step % settings.test_every == 0 or run.progress >= 1:
-            _test(run, test, recent, out, say)
+            _test(run, test, recent, out, facts, say)
         if time.monotonic() - saved > settings.save_every or run.progress >= 1:
             checkpoints.atomic_write(state_file, lambda p: torch.save(run.state(), p))
             saved = time.monotonic()
@@ -281,7 +291,9 @@ def _check(presets: list[str], settings: Settings) -> None:
         raise UserError("The length of the run must be more than 0.")
 
 
-def _test(run: Run, test: HeldOut, recent: dict[str, list[float]], out: Path, say: Callable) -> None:
+def _test(
+    run: Run, test: HeldOut, recent: dict[str, list[float]], out: Path, facts: dict[str, str], say: Callable
+) -> None:
     """Score the averaged weights, write them as checkpoints, add a row per preset to metrics.csv."""
     log = out / "metrics.csv"
     fresh = not log.exists()
@@ -293,7 +305,7 @@ def _test(run: Run, test: HeldOut, recent: dict[str, list[float]], out: Path, sa
         for name in run.presets:
             model = run.averaged(name)
             scores = test.scores(model)
-            checkpoints.save(model, out / name, dtype=torch.float16)
+            checkpoints.save(model, out / name, card=_card(run, name, scores, facts), dtype=torch.float16)
             minutes = [run.seconds / 60, run.cpu_seconds[name] / 60, run.cpu_seconds["shared"] / 60]
             l1 = float(np.mean(recent[name])) if recent[name] else math.nan
             row = [name, run.step, *(f"{m:.2f}" for m in minutes), f"{l1:.5f}"]
@@ -301,3 +313,32 @@ def _test(run: Run, test: HeldOut, recent: dict[str, list[float]], out: Path, sa
             told = ", ".join(f"x{s} {v:.2f} dB" for s, v in scores.items())
             say(f"step {run.step}: {name} held-out {told}", run.progress)
             recent[name].clear()
+
+
+def _card(run: Run, name: str, scores: dict[int, float], facts: dict[str, str]) -> str:
+    """The README.md of a trained checkpoint: what it was trained on, how long, from what, and its score so far."""
+    s, decoder = run.settings, run.models[name].decoder
+    config = ", ".join(f"{key} {value}" for key, value in asdict(decoder.config).items() if key != "name")
+    together = f", together with {', '.join(n for n in run.presets if n != name)}" if len(run.presets) > 1 else ""
+    held = ", ".join(f"x{scale} {value:.2f} dB" for scale, value in scores.items()) or "none"
+    alone, shared = run.cpu_seconds[name] / 60, run.cpu_seconds["shared"] / 60
+    return f"""---
+library_name: clit
+pipeline_tag: image-to-image
+---
+# {name}
+
+`clit.load("{name}")`: {decoder.config.name} ({config}) on {run.models[name].config.encoder.name}.
+
+| | |
+|---|---|
+| data | {facts["data"]} |
+| encoder | {facts["encoder"]} |
+| steps | {run.step} of {s.batch} crops, {s.patch}x{s.patch} LR pixels, {s.queries} output pixels each{together} |
+| time | {run.seconds / 60:.0f} minutes for the whole run; {alone:.0f} CPU minutes of {name} alone, {shared:.0f} shared |
+| machine | {os.cpu_count()} CPU cores |
+| optimiser | Adam, rate {s.rate:g} with {s.warmup} steps of warm-up and a cosine decay; L1; averaged with {s.average:g} |
+| progress of its schedule | {run.progress:.0%} |
+| held-out photographs, luma PSNR | {held} |
+
+{facts["credits"]}"""

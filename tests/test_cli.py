@@ -244,7 +244,7 @@ def test_wrong_files(photo, tmp_path):
         "attend", tmp_path / "text.png", tmp_path / "o.npz", "--pixel", "0,0", "--scale", 2
     )
     for name in ("out.xyz", "none/out.png", "in.png"):
-        assert name in refused("upscale", photo, tmp_path / name, "--scale", 2)
+        assert name.split("/")[0] in refused("upscale", photo, tmp_path / name, "--scale", 2)
     assert ".json" in refused("attend", photo, tmp_path / "out.jpg", "--pixel", "0,0", "--scale", 2)
     refused("evaluate", "bicubic", "--data", tmp_path / "nothing")
     refused("evaluate", "bicubic", "--data", tmp_path, "--csv", tmp_path / "none" / "rows.csv")

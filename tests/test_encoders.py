@@ -41,7 +41,9 @@ def test_features_have_the_image_size(config, size):
 
 
 @pytest.mark.parametrize(
-    "config, millions", [(EDSRConfig(), 1.2), (RDNConfig(), 22), (SwinIRConfig(), 12)], ids=lambda c: str(c)[:6]
+    "config, millions",
+    [(EDSRConfig(), 1.2), (RDNConfig(), 22), (SwinIRConfig(), 12)],
+    ids=lambda c: str(c)[:5],
 )
 def test_full_size_networks(config, millions):
     with torch.device("meta"):

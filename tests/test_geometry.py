@@ -87,7 +87,8 @@ def test_rounding_starts_no_second_stage_up_to_4(scale):
 def test_stage_grids():
     assert geometry.stage_grids((8, 10), [(3, 3)]) == [(8, 10)]
     assert geometry.stage_grids((8, 10), [(4, 4), (4, 4), (1.875, 1.875)]) == [(8, 10), (32, 40), (128, 160)]
-    assert geometry.stage_grids((9, 7), [(2.5, 1.5), (2, 2)]) == [(9, 7), (22, 10)]  # 22.5 and 10.5: half to even
+    # 22.5 and 10.5: half to even
+    assert geometry.stage_grids((9, 7), [(2.5, 1.5), (2, 2)]) == [(9, 7), (22, 10)]
 
 
 def test_a_chain_of_given_factors_is_taken_as_it_is():

@@ -38,7 +38,13 @@ CLIT = {
         "encoder_spec": ENCODER,
         "pb_spec": {
             "name": "posenc",
-            "args": {"posenc_type": "sinusoid", "posenc_scale": 6, "hidden_dims": 64, "enc_dims": 64, "gamma": 1},
+            "args": {
+                "posenc_type": "sinusoid",
+                "posenc_scale": 6,
+                "hidden_dims": 64,
+                "enc_dims": 64,
+                "gamma": 1,
+            },
         },
         "imnet_spec": {"name": "mlp", "args": {"out_dim": 3, "hidden_list": [6, 5], "act": "gelu"}},
     },

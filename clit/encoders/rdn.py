@@ -13,9 +13,7 @@ class DenseBlock(nn.Module):
 
     def __init__(self, width: int, layers: int, growth: int):
         super().__init__()
-        self.convs = nn.ModuleList(
-            nn.Conv2d(width + i * growth, growth, 3, padding=1) for i in range(layers)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(width + i * growth, growth, 3, padding=1) for i in range(layers))
         self.fuse = nn.Conv2d(width + layers * growth, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:

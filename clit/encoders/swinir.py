@@ -1,6 +1,6 @@
 """SwinIR (Liang et al., ICCVW 2021) without its upsampler and mean shift: image -> features.
 
-Tokens are kept as channels-last maps (B, h, w, C); windows of `window` x `window` tokens attend to themselves,
+Tokens are kept as channels-last maps (B, h, w, C). Windows of `window` x `window` tokens attend to themselves,
 and every second block looks through windows moved by half a window.
 """
 
@@ -62,7 +62,8 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """x: (B, I, J, T, C); labels: (I, J, T), what `regions` gives, or None where nothing is masked."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(4, 0, 1, 2, 5, 3, 6)  # (B, I, J, M, T, d)
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.permute(4, 0, 1, 2, 5, 3, 6)  # (B, I, J, M, T, d) each
         bias = self.bias_table[self.offset_index].permute(2, 0, 1)  # (M, T, T)
         rows = []
         for i in range(x.shape[1]):  # one row of windows at a time bounds the memory

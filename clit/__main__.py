@@ -276,6 +276,11 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
         yield report
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Entry point of `python -m clit` and of the installed command `clit`."""
     share_cpu()
-    app(prog_name="python -m clit")
+    app(prog_name="clit")
+
+
+if __name__ == "__main__":
+    main()

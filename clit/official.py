@@ -85,9 +85,9 @@ _UNUSED: dict[str, str] = {
 def import_official(path: str | os.PathLike) -> SRModel:
     """A published LIIF, LTE or CLIT file as a model, in evaluation mode on the CPU, float32.
 
-    Extra top-level entries (optimizer, epoch) are left alone. UserError, naming what is wrong, for a file that is
-    missing, damaged or tries to run code; for an unknown model, encoder or option; for missing or unexpected
-    keys; and for wrong shapes.
+    Extra top-level entries (optimizer, epoch) are left alone. UserError, naming what is wrong, for a file
+    that is missing, damaged or tries to run code; for an unknown model, encoder or option; for missing or
+    unexpected keys; and for wrong shapes.
     """
     entry = _member(_read(os.fspath(path)), "model", dict, "The file")
     name = _member(entry, "name", str, 'The entry "model"')

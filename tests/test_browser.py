@@ -26,10 +26,15 @@ from PIL import Image
 import clit
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 MODELS = ("liif-light", "lit-light", "clit-light")
 VIEWER = "document.querySelector('.clit-page').__viewer"
 PATIENCE = 60_000  # ms; nothing waits this long unless something is wrong
@@ -38,7 +43,9 @@ PATIENCE = 60_000  # ms; nothing waits this long unless something is wrong
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
     if not CHROMIUM.exists():
-        pytest.fail(f"The page's tests need {CHROMIUM}: install it with `apt-get install chromium`, or set CHROMIUM.")
+        pytest.fail(
+            f"The page's tests need {CHROMIUM}: install it with `apt-get install chromium`, or set CHROMIUM."
+        )
     return {**browser_type_launch_args, "executable_path": str(CHROMIUM), "args": FLAGS}
 
 
@@ -90,7 +97,9 @@ def visitor(page, url, folder):
     page.goto(url)
     page.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
     page.set_input_files(".upload-input", folder / "photograph.jpg")
-    page.wait_for_function(f"{VIEWER}.picture()?.width === 96 && {VIEWER}.picture()?.height === 72", timeout=PATIENCE)
+    page.wait_for_function(
+        f"{VIEWER}.picture()?.width === 96 && {VIEWER}.picture()?.height === 72", timeout=PATIENCE
+    )
     exact(page, 4)
     yield page
     assert not elsewhere, "the page asks nobody but its own server"
@@ -113,7 +122,9 @@ def shown(page, model: str) -> tuple[dict, np.ndarray]:
     """A pane's last exact frame: what it is, and its pixels (h, w, 3) uint8."""
     frame = page.evaluate(f"{VIEWER}.panePixels('{model}')")
     window = frame["window"]
-    rgba = np.frombuffer(base64.b64decode(frame["rgba"]), np.uint8).reshape(window["height"], window["width"], 4)
+    rgba = np.frombuffer(base64.b64decode(frame["rgba"]), np.uint8).reshape(
+        window["height"], window["width"], 4
+    )
     assert (rgba[..., 3] == 255).all()
     return frame, rgba[..., :3]
 
@@ -177,7 +188,9 @@ def test_wheel_keeps_the_point_under_the_pointer(visitor):
     visitor.mouse.move(canvas["x"] + at["x"], canvas["y"] + at["y"])
     visitor.mouse.wheel(0, -400)
     visitor.wait_for_function(f"{VIEWER}.view().scale > 4")
-    assert np.allclose(visitor.evaluate(point), before, atol=0.3), "sizes are whole, so the scale is only nearly kept"
+    assert np.allclose(visitor.evaluate(point), before, atol=0.3), (
+        "sizes are whole, so the scale is only nearly kept"
+    )
     visitor.locator(".panes").focus()
     y = visitor.evaluate(f"{VIEWER}.view().y")
     visitor.keyboard.press("ArrowDown")
@@ -197,7 +210,9 @@ def test_click_shows_what_attend_computes(visitor, folder, models):
     visitor.wait_for_function(every, timeout=PATIENCE)
     picked = visitor.evaluate(f"{VIEWER}.picked()")
     corner = visitor.evaluate(f"{VIEWER}.canvasPixels('clit-light').corner")
-    assert (picked["row"], picked["column"]) == (43 - corner["y"], 71 - corner["x"]), "the pixel under the pointer"
+    assert (picked["row"], picked["column"]) == (43 - corner["y"], 71 - corner["x"]), (
+        "the pixel under the pointer"
+    )
     for name, model in models.items():
         seen = visitor.evaluate(f"{VIEWER}.look('{name}')")["answer"]
         pixel = (picked["row"], picked["column"])
@@ -209,12 +224,16 @@ def test_click_shows_what_attend_computes(visitor, folder, models):
     heads, rows = 2, 1 + 1 + 3  # LIIF, LIT, and three stages of CLIT
     assert visitor.locator(".maps tbody tr").count() == rows
     assert visitor.locator(".map-button").count() == 1 + (rows - 1) * (1 + heads)
-    assert visitor.locator(".pane").nth(0).locator(".overlay .window.light").count() == 3, "a window per stage"
+    assert visitor.locator(".pane").nth(0).locator(".overlay .window.light").count() == 3, (
+        "a window per stage"
+    )
     visitor.locator(".map-button").nth(2).hover()
     assert re.search(r"LIT.*head 1: 0[.]\d{4} · input row", visitor.locator(".readout").inner_text())
     visitor.locator(".maps").focus()
     visitor.keyboard.press("ArrowRight")
-    visitor.wait_for_function(f"{VIEWER}.look('lit-light')?.column === {picked['column'] + 1}", timeout=PATIENCE)
+    visitor.wait_for_function(
+        f"{VIEWER}.look('lit-light')?.column === {picked['column'] + 1}", timeout=PATIENCE
+    )
 
 
 def test_pixel_at_the_border_has_hatched_neighbours(visitor):

@@ -19,9 +19,9 @@ from clit.geometry import Window
 from clit.model import SRModel
 from clit.official import import_official
 
-# LTE's synthetic frequencies reach 30 and amplify the encoder's float32 rounding, which depends on the order in
-# which a machine's matrix product sums: the golden output itself is 6e-5 from exact arithmetic. In the order it
-# was made in (`summed_as_published`), 1e-5 holds.
+# LTE's synthetic frequencies reach 30 and amplify the encoder's float32 rounding, which depends on the order
+# in which a machine's matrix product sums: the golden output itself is 6e-5 from exact arithmetic. In the
+# order it was made in (`summed_as_published`), 1e-5 holds.
 TOLERANCE = {"clit": 5e-5, "clit-swinir": 2e-6, "liif": 1e-5, "lte": 2e-4, "lte-in-order": 1e-5}
 ATTENTION_TOLERANCE = 5e-4
 GELU_TOLERANCE = 2e-5
@@ -148,7 +148,7 @@ def test_exact_gelu_is_told_from_its_tanh_form(case):
 
 
 def summed_as_published(x: Tensor, weight: Tensor, bias: Tensor, stride=1, padding=0, *rest) -> Tensor:
-    """conv2d of one image by the float32 sums that made the golden files: 288 products at a time, in order."""
+    """conv2d of one image as the golden files were made: float32 sums, 288 products at a time, in order."""
     assert len(x) == 1 and stride in (1, (1, 1))
     pad = padding[0] if isinstance(padding, tuple) else padding
     height, width = (n + 2 * pad - weight.shape[2] + 1 for n in x.shape[2:])

@@ -30,7 +30,9 @@ def examples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     tiny.save_photograph(folder / "one.png", 30, 40)
     tiny.save_photograph(folder / "two.png", 20, 24)
-    (folder / "credits.json").write_text('{"one.png": {"title": "One", "author": "A", "licence": "CC0", "source": "s"}}')
+    (folder / "credits.json").write_text(
+        '{"one.png": {"title": "One", "author": "A", "licence": "CC0", "source": "s"}}'
+    )
     return folder
 
 
@@ -86,7 +88,9 @@ def test_other_files_are_no_examples(site, visit, name):
     assert "no such example" in site.open_example({"token": visit["token"], "name": name})["error"]
 
 
-@pytest.mark.parametrize("request_", [{}, None, [], "token", {"token": "guess"}, {"token": None}, {"token": ["x"]}])
+@pytest.mark.parametrize(
+    "request_", [{}, None, [], "token", {"token": "guess"}, {"token": None}, {"token": ["x"]}]
+)
 def test_nothing_is_answered_without_a_token(site, request_):
     for question in (site.open_example, site.render_view, site.inspect, site.stop_full):
         assert question(request_)["expired"]
@@ -96,7 +100,9 @@ def test_nothing_is_answered_without_a_token(site, request_):
 def test_visits_end(examples):
     site = Session(examples, Limits(visits=2, visit_seconds=0.05))
     first, second, third = (site.begin({})["token"] for _ in range(3))
-    assert site.open_example({"token": first, "name": "one.png"})["expired"], "the third took the first one's place"
+    assert site.open_example({"token": first, "name": "one.png"})["expired"], (
+        "the third took the first one's place"
+    )
     assert "image" in site.open_example({"token": third, "name": "one.png"})
     site.end(third)
     assert site.open_example({"token": third, "name": "one.png"})["expired"]
@@ -112,7 +118,9 @@ def test_uploads_are_bounded_together(examples, tmp_path):
     tokens = [site.begin({})["token"] for _ in range(3)]
     opened = [site.open_upload({"token": token, "name": "photo.png"}, path) for token in tokens]
     assert all("image" in answer for answer in opened)
-    told = [site.render_view(view({"token": t, "picture": o["id"]})) for t, o in zip(tokens, opened, strict=True)]
+    told = [
+        site.render_view(view({"token": t, "picture": o["id"]})) for t, o in zip(tokens, opened, strict=True)
+    ]
     assert told[0].get("expired") and "image" in told[1] and "image" in told[2]
 
 
@@ -155,7 +163,9 @@ def test_view_is_what_upscale_computes(site, visit, examples, model, scale):
     answer = site.render_view(view(visit, model=model, scale=scale))
     top, left, height, width = answer["window"]
     assert answer["size"] == [round(30 * scale), round(40 * scale)]
-    expected = clit.upscale(clit.load(model), examples / "one.png", scale=scale, window=(top, left, height, width))
+    expected = clit.upscale(
+        clit.load(model), examples / "one.png", scale=scale, window=(top, left, height, width)
+    )
     assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
 
 
@@ -195,7 +205,9 @@ def test_older_views_and_other_pictures_are_stale(site, visit):
     assert site.render_view(view(visit, wanted=4)) == {"stale": True}
     assert "image" in site.render_view(view(visit, wanted=5, model="bicubic"))
     assert site.render_view(view(visit, wanted=6, picture="another")) == {"stale": True}
-    assert site.inspect({**visit, "picture": "another", "model": "lit-light", "scale": 2, "pixel": [0, 0]}) == {"stale": True}
+    assert site.inspect(
+        {**visit, "picture": "another", "model": "lit-light", "scale": 2, "pixel": [0, 0]}
+    ) == {"stale": True}
 
 
 def test_a_newer_view_stops_an_older_one(examples, monkeypatch):
@@ -257,7 +269,14 @@ def test_inspect_is_what_attend_computes(site, visit, examples, model, scale, pi
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"pixel": [60, 0]}, {"pixel": [-1, 0]}, {"pixel": [0.5, 0]}, {"pixel": None}, {"pixel": [1]}, {"model": "bicubic"}],
+    [
+        {"pixel": [60, 0]},
+        {"pixel": [-1, 0]},
+        {"pixel": [0.5, 0]},
+        {"pixel": None},
+        {"pixel": [1]},
+        {"model": "bicubic"},
+    ],
 )
 def test_bad_pixels_get_one_sentence(site, visit, wrong):
     answer = site.inspect({**visit, "model": "lit-light", "scale": 2, "pixel": [0, 0], **wrong})
@@ -317,7 +336,13 @@ def test_only_uploaded_files_are_read(monkeypatch, tmp_path):
         path.write_bytes(b"x")
     (tmp_path / "taken-in" / "link.png").symlink_to(outside)
     assert _uploaded({"path": str(inside)}) == inside.resolve()
-    for path in (outside, inside.parent / ".." / ".." / "b.png", inside.parent, tmp_path / "taken-in" / "link.png", "\0"):
+    for path in (
+        outside,
+        inside.parent / ".." / ".." / "b.png",
+        inside.parent,
+        tmp_path / "taken-in" / "link.png",
+        "\0",
+    ):
         assert _uploaded({"path": str(path)}) is None
     for request in (None, {}, {"path": 3}, {"path": "x" * 10_000}):
         assert _uploaded(request) is None

@@ -13,7 +13,7 @@ from clit.config import CLITConfig, EDSRConfig, LIIFConfig, ModelConfig
 from clit.model import SRModel
 
 _ENCODER = EDSRConfig(width=12, blocks=1)
-_NARROW = dict(width=16, heads=2, hidden=(16,))
+_NARROW = {"width": 16, "heads": 2, "hidden": (16,)}
 CONFIGS = {
     "liif-light": ModelConfig(_ENCODER, LIIFConfig(hidden=(16, 16))),
     "lit-light": ModelConfig(_ENCODER, CLITConfig(stages=1, **_NARROW)),

@@ -1,7 +1,7 @@
 """SwinIR (Liang et al., ICCVW 2021) without its upsampler and mean shift: image -> features.
 
-Tokens are kept as channels-last maps (B, h, w, C). Windows of `window` x `window` tokens attend to themselves,
-and every second block looks through windows moved by half a window.
+Tokens are kept as channels-last maps (B, h, w, C). Windows of `window` x `window` tokens attend to
+themselves, and every second block looks through windows moved by half a window.
 """
 
 from __future__ import annotations

@@ -1,0 +1,108 @@
+"""Pictures of the page for the README, taken in Chromium from a server that this script starts and stops.
+
+    python analysis/screenshots.py OUT [--checkpoints DIR] [--chromium /usr/bin/chromium]
+
+Writes OUT/{light,dark,inspector,narrow}.png from the first bundled example with the checkpoints at hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
+PATIENCE = 300_000  # ms: a base model on a busy machine
+VIEWER = "document.querySelector('.clit-page').__viewer"
+RESTING = f"{VIEWER}.picture() && Object.values({VIEWER}.passes()).every(p => ['exact', 'input', 'none'].includes(p))"
+
+
+@contextlib.contextmanager
+def served(checkpoints: str | None) -> Iterator[str]:
+    """The page's address, while `python app.py` runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "app.py", "--port", str(port)]
+    if checkpoints:
+        command += ["--checkpoints", str(Path(checkpoints).resolve())]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            if server.poll() is not None:
+                raise SystemExit("The page did not start: run `python app.py` to see why.")
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/health", timeout=5).close()
+                break
+            time.sleep(0.2)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def opened(browser: Browser, url: str, width: int, dark: bool) -> Page:
+    """The page with every pane at rest."""
+    scheme = "dark" if dark else "light"
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(url)
+    page.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
+    page.wait_for_function(RESTING, timeout=PATIENCE)
+    return page
+
+
+def pick(page: Page, scale: str, across: float, down: float) -> None:
+    """Set a scale, then click at this part of the last pane and wait for what the pixel looked at."""
+    page.fill(".scale-number", scale)
+    page.press(".scale-number", "Enter")
+    page.wait_for_function(f"{VIEWER}.view().scale === {float(scale)}")
+    page.wait_for_function(RESTING, timeout=PATIENCE)
+    box = page.locator(".pane canvas").last.bounding_box()
+    page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    page.wait_for_selector(".maps tbody tr", timeout=PATIENCE)
+    page.wait_for_selector(".inspector[data-busy=no]", timeout=PATIENCE)
+    page.mouse.move(0, 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Take the README's pictures of the page.")
+    parser.add_argument("out", type=Path, help="folder for the pictures")
+    parser.add_argument("--checkpoints", help="folder of checkpoints (default: checkpoints/)")
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    flags = parser.parse_args()
+    flags.out.mkdir(parents=True, exist_ok=True)
+    with served(flags.checkpoints) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
+        for name, width, dark, scale in (
+            ("light", 1400, False, None),
+            ("dark", 1400, True, None),
+            ("inspector", 1400, False, "12"),
+            ("narrow", 390, False, "6"),
+        ):
+            page = opened(browser, url, width, dark)
+            if scale:
+                pick(page, scale, 0.55, 0.45)
+            page.screenshot(path=flags.out / f"{name}.png", full_page=True)
+            print(flags.out / f"{name}.png")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

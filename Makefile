@@ -1,41 +1,47 @@
-# make demo   the page, on http://127.0.0.1:$(PORT)
+# make demo   the page, on http://127.0.0.1:7860 or the next free port; make demo PORT=8000 for a port of your own
 # make test   style and tests
 # Each sets up its own .venv the first time and starts in seconds afterwards.
 
 PYTHON ?= python3
-PORT ?= 7860
-BIN := .venv/bin
-# The newest release in our range whose plain wheel is a CPU build here; later ones bring gigabytes of GPU libraries.
+# One release inside pyproject.toml's range, before all else: the range alone would bring the newest build, which on Linux
+# may come with gigabytes of GPU libraries. Where another release is at hand for the CPU: make TORCH=torch==2.11.0
 TORCH ?= torch==2.13.0
+# What the tests drive the page with; any Chrome or Chromium will do.
+export CHROMIUM ?= /usr/bin/chromium
+
+BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test browser clean
 
 demo: .venv/.page
-	$(BIN)/python app.py --port $(PORT)
+	$(BIN)/python app.py $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev browser
 	$(BIN)/ruff check .
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
+# An environment that was left half made is made anew.
 .venv/.page: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is needed (Debian: python3-venv)."; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) '$(TORCH)'
+	@echo "Setting up .venv: some minutes the first time."
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(PIP) '$(TORCH)' || { echo "$(TORCH) cannot be installed: it needs a network, and a Python it has a build for" \
+		"(this is $$($(BIN)/python --version); another: make clean, make PYTHON=/path/to/python3.12)."; exit 1; }
 	$(PIP) -e '.[page,figures]'
-	touch $@
+	@touch $@
 
 .venv/.dev: .venv/.page
 	$(PIP) -e '.[page,figures,dev]'
-	touch $@
+	@touch $@
 
-# The page is tested in Debian's chromium.
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
-		{ echo "The tests drive the browser chromium: install it (as root: apt-get install chromium)."; exit 1; }
+	@test -x '$(CHROMIUM)' || { test '$(CHROMIUM)' = /usr/bin/chromium && command -v apt-get >/dev/null && \
+		test "$$(id -u)" = 0 && echo "Installing the browser chromium." && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		{ echo "The tests need a browser: apt-get install chromium as root, or make test CHROMIUM=/path/to/chrome"; exit 1; }
 
 clean:
 	rm -rf .venv

@@ -63,6 +63,8 @@ def opened(browser: Browser, url: str, width: int, dark: bool) -> Page:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(url)
     page.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
+    if not page.locator(".example").count():
+        raise SystemExit("There is no picture in assets/examples to take pictures of.")
     page.wait_for_function(RESTING, timeout=PATIENCE)
     return page
 

@@ -72,7 +72,7 @@ def upscale(
     stages: Annotated[int | None, typer.Option(help="Stop CLIT after this many stages.")] = None,
 ) -> None:
     """Enlarge a picture. Transparency and 16 bit are kept where the output's format can hold them."""
-    from clit.images import check_output, read_image, write_image
+    from clit.images import check_output, write_image
 
     check_output(out)
     picture, wanted = _picture_and_size(source, scale, size)
@@ -148,7 +148,9 @@ def evaluate(
     from clit.evaluate import evaluate as score
     from clit.evaluate import table, write_csv
 
-    networks = {name: _load(name) for name in models}
+    short = [Path(name).name for name in models]
+    labels = short if len(set(short)) == len(models) else models
+    networks = {label: _load(name) for label, name in zip(labels, models, strict=True)}
     with _progress("evaluate") as progress:
         rows = score(networks, data, factors, rule=rule, chain=chain, progress=progress)
     if csv is not None:

@@ -23,9 +23,7 @@ _PIL_PRECISION = 2.0**22
 """PIL rounds the weights of 8-bit images to this many parts."""
 
 
-def axis_taps(
-    n_in: int, n_out: int, rule: str = "pil", scale: float | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def axis_taps(n_in: int, n_out: int, rule: str = "pil", scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The pixels of an axis of n_in, and their weights, that make each pixel of an axis of n_out.
 
     rule: "pil" or "matlab". scale: output pixels per input pixel, if it is not n_out / n_in (MATLAB, when the

@@ -93,9 +93,7 @@ def means(rows: Iterable[Row]) -> list[Mean]:
     for row in rows:
         groups.setdefault((row.dataset, row.scale, row.model), []).append(row)
     return [
-        Mean(
-            *key, np.mean([r.psnr for r in group]).item(), np.mean([r.ssim for r in group]).item(), len(group)
-        )
+        Mean(*key, np.mean([r.psnr for r in group]).item(), np.mean([r.ssim for r in group]).item(), len(group))
         for key, group in groups.items()
     ]
 

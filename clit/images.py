@@ -84,9 +84,7 @@ def read_image(source: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(source, Image.Image):
         return _from_pil(source, "The image", max_pixels, None)
     if not isinstance(source, str | os.PathLike):
-        raise UserError(
-            f"An image must be a path, a PIL image or a numpy array, not a {type(source).__name__}."
-        )
+        raise UserError(f"An image must be a path, a PIL image or a numpy array, not a {type(source).__name__}.")
     path = Path(source)
     try:
         data = path.read_bytes()
@@ -101,9 +99,7 @@ def read_image(source: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(_too_large(str(path), max_pixels)) from None
     except Exception:  # Pillow's readers raise all kinds of errors on broken headers
-        raise UserError(
-            f"{path} is not an image that can be read: use PNG, JPEG, WebP, TIFF or the like."
-        ) from None
+        raise UserError(f"{path} is not an image that can be read: use PNG, JPEG, WebP, TIFF or the like.") from None
     with image:
         return _from_pil(image, str(path), max_pixels, data)
 
@@ -135,9 +131,7 @@ def check_writable(path: str | os.PathLike, endings) -> Path:
     return path
 
 
-def write_image(
-    path: str | os.PathLike, rgb: np.ndarray, alpha: np.ndarray | None = None, bits: int = 8
-) -> None:
+def write_image(path: str | os.PathLike, rgb: np.ndarray, alpha: np.ndarray | None = None, bits: int = 8) -> None:
     """Write a picture; the file appears complete or not at all.
 
     path: .png, .tif, .tiff, .webp (lossless) or .jpg (quality 95, full colour resolution). rgb: (h, w, 3) float, is
@@ -214,9 +208,7 @@ def _from_pil(image: Image.Image, name: str, max_pixels: int, data: bytes | None
     except UserError:
         raise
     except Exception:
-        raise UserError(
-            f"{name} is damaged or of a kind that cannot be read: save it as PNG or JPEG."
-        ) from None
+        raise UserError(f"{name} is damaged or of a kind that cannot be read: save it as PNG or JPEG.") from None
     if orientation in _TRANSFORMS:
         pixels = _TRANSFORMS[orientation](pixels)
     return _from_array(pixels)
@@ -292,9 +284,7 @@ def _from_array(array: np.ndarray) -> Picture:
         x = array.astype(np.float32, copy=False)
         low, high = x.min(), x.max()
         if not np.isfinite(low + high):  # NaN spreads to both
-            raise UserError(
-                "The image has values that are not numbers (NaN or infinite): replace them first."
-            )
+            raise UserError("The image has values that are not numbers (NaN or infinite): replace them first.")
         if low < -1e-4 or high > 1 + 1e-4:  # beyond what rounding can do
             raise UserError(
                 f"A floating-point image must lie in [0, 1], but this one spans {low:g} to {high:g}: scale or clip it."

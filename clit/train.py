@@ -335,9 +335,9 @@ pipeline_tag: image-to-image
 | data | {facts["data"]} |
 | encoder | {facts["encoder"]} |
 | steps | {run.step} of {s.batch} crops, {s.patch}x{s.patch} LR pixels, {s.queries} output pixels each{together} |
-| time | {run.seconds / 60:.0f} minutes for the whole run; {alone:.0f} CPU minutes of {name} alone, {shared:.0f} shared |
+| time | {run.seconds / 60:.0f} minutes for the run; {alone:.0f} CPU minutes of {name} alone, {shared:.0f} shared |
 | machine | {os.cpu_count()} CPU cores |
-| optimiser | Adam, rate {s.rate:g} with {s.warmup} steps of warm-up and a cosine decay; L1; averaged with {s.average:g} |
+| optimiser | Adam, rate {s.rate:g}, {s.warmup} steps of warm-up, cosine decay; L1; averaged with {s.average:g} |
 | progress of its schedule | {run.progress:.0%} |
 | held-out photographs, luma PSNR | {held} |
 

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 import clit
 
@@ -40,13 +41,21 @@ VIEWER = "document.querySelector('.clit-page').__viewer"
 PATIENCE = 60_000  # ms; nothing waits this long unless something is wrong
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args):
+@pytest.fixture(scope="module")
+def browser():
     if not CHROMIUM.exists():
-        pytest.fail(
-            f"The page's tests need {CHROMIUM}: install it with `apt-get install chromium`, or set CHROMIUM."
-        )
-    return {**browser_type_launch_args, "executable_path": str(CHROMIUM), "args": FLAGS}
+        pytest.fail(f"The page's tests need {CHROMIUM}: install it with `apt-get install chromium`, or set CHROMIUM.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +106,7 @@ def visitor(page, url, folder):
     page.goto(url)
     page.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
     page.set_input_files(".upload-input", folder / "photograph.jpg")
-    page.wait_for_function(
-        f"{VIEWER}.picture()?.width === 96 && {VIEWER}.picture()?.height === 72", timeout=PATIENCE
-    )
+    page.wait_for_function(f"{VIEWER}.picture()?.width === 96 && {VIEWER}.picture()?.height === 72", timeout=PATIENCE)
     exact(page, 4)
     yield page
     assert not elsewhere, "the page asks nobody but its own server"
@@ -122,9 +129,7 @@ def shown(page, model: str) -> tuple[dict, np.ndarray]:
     """A pane's last exact frame: what it is, and its pixels (h, w, 3) uint8."""
     frame = page.evaluate(f"{VIEWER}.panePixels('{model}')")
     window = frame["window"]
-    rgba = np.frombuffer(base64.b64decode(frame["rgba"]), np.uint8).reshape(
-        window["height"], window["width"], 4
-    )
+    rgba = np.frombuffer(base64.b64decode(frame["rgba"]), np.uint8).reshape(window["height"], window["width"], 4)
     assert (rgba[..., 3] == 255).all()
     return frame, rgba[..., :3]
 
@@ -140,6 +145,9 @@ def compare(page, folder, models, scale: float) -> None:
         expected = clit.upscale(model, folder / "photograph.jpg", scale=scale, window=box)
         assert np.abs(pixels / 255 - expected).max() <= 1 / 255, (name, scale)
         canvas = page.evaluate(f"{VIEWER}.canvasPixels('{name}')")
+        view = page.evaluate(f"{VIEWER}.view()")
+        assert abs(canvas["corner"]["y"] - (canvas["height"] / 2 - view["y"] * round(72 * scale) / 72)) <= 0.5
+        assert abs(canvas["corner"]["x"] - (canvas["width"] / 2 - view["x"] * round(96 * scale) / 96)) <= 0.5
         screen = np.frombuffer(base64.b64decode(canvas["rgba"]), np.uint8)
         screen = screen.reshape(canvas["height"], canvas["width"], 4)[..., :3]
         top, left = window["top"] + canvas["corner"]["y"], window["left"] + canvas["corner"]["x"]
@@ -188,9 +196,7 @@ def test_wheel_keeps_the_point_under_the_pointer(visitor):
     visitor.mouse.move(canvas["x"] + at["x"], canvas["y"] + at["y"])
     visitor.mouse.wheel(0, -400)
     visitor.wait_for_function(f"{VIEWER}.view().scale > 4")
-    assert np.allclose(visitor.evaluate(point), before, atol=0.3), (
-        "sizes are whole, so the scale is only nearly kept"
-    )
+    assert np.allclose(visitor.evaluate(point), before, atol=0.3), "sizes are whole, so the scale is only nearly kept"
     visitor.locator(".panes").focus()
     y = visitor.evaluate(f"{VIEWER}.view().y")
     visitor.keyboard.press("ArrowDown")
@@ -210,9 +216,7 @@ def test_click_shows_what_attend_computes(visitor, folder, models):
     visitor.wait_for_function(every, timeout=PATIENCE)
     picked = visitor.evaluate(f"{VIEWER}.picked()")
     corner = visitor.evaluate(f"{VIEWER}.canvasPixels('clit-light').corner")
-    assert (picked["row"], picked["column"]) == (43 - corner["y"], 71 - corner["x"]), (
-        "the pixel under the pointer"
-    )
+    assert (picked["row"], picked["column"]) == (43 - corner["y"], 71 - corner["x"]), "the pixel under the pointer"
     for name, model in models.items():
         seen = visitor.evaluate(f"{VIEWER}.look('{name}')")["answer"]
         pixel = (picked["row"], picked["column"])
@@ -224,16 +228,12 @@ def test_click_shows_what_attend_computes(visitor, folder, models):
     heads, rows = 2, 1 + 1 + 3  # LIIF, LIT, and three stages of CLIT
     assert visitor.locator(".maps tbody tr").count() == rows
     assert visitor.locator(".map-button").count() == 1 + (rows - 1) * (1 + heads)
-    assert visitor.locator(".pane").nth(0).locator(".overlay .window.light").count() == 3, (
-        "a window per stage"
-    )
+    assert visitor.locator(".pane").nth(0).locator(".overlay .window.light").count() == 3, "a window per stage"
     visitor.locator(".map-button").nth(2).hover()
     assert re.search(r"LIT.*head 1: 0[.]\d{4} · input row", visitor.locator(".readout").inner_text())
     visitor.locator(".maps").focus()
     visitor.keyboard.press("ArrowRight")
-    visitor.wait_for_function(
-        f"{VIEWER}.look('lit-light')?.column === {picked['column'] + 1}", timeout=PATIENCE
-    )
+    visitor.wait_for_function(f"{VIEWER}.look('lit-light')?.column === {picked['column'] + 1}", timeout=PATIENCE)
 
 
 def test_pixel_at_the_border_has_hatched_neighbours(visitor):

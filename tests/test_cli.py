@@ -201,9 +201,7 @@ def test_import_official_and_evaluation_of_a_published_file(photo, tmp_path):
     write_image(tmp_path / "data" / "a.png", np.random.default_rng(2).random((60, 60, 3)))
     both = (tmp_path / "published.pth", tmp_path / "mine")
     result = done("evaluate", *both, "--data", tmp_path / "data", "--scales", "2")
-    scores = [
-        line.split("|")[3] for line in result.stdout.splitlines() if "published" in line or "mine" in line
-    ]
+    scores = [line.split("|")[3] for line in result.stdout.splitlines() if "published" in line or "mine" in line]
     assert len(scores) == 2 and scores[0] == scores[1]
     assert "code" in refused("import-official", evil(tmp_path / "evil.pth"), tmp_path / "no")
     assert not (tmp_path / "no").exists() and not (tmp_path / "ran").exists()
@@ -240,9 +238,7 @@ def test_wrong_files(photo, tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     assert "missing.png" in refused("upscale", tmp_path / "missing.png", tmp_path / "out.png", "--scale", 2)
     assert "text.png" in refused("upscale", tmp_path / "text.png", tmp_path / "out.png", "--scale", 2)
-    assert "text.png" in refused(
-        "attend", tmp_path / "text.png", tmp_path / "o.npz", "--pixel", "0,0", "--scale", 2
-    )
+    assert "text.png" in refused("attend", tmp_path / "text.png", tmp_path / "o.npz", "--pixel", "0,0", "--scale", 2)
     for name in ("out.xyz", "none/out.png", "in.png"):
         assert name.split("/")[0] in refused("upscale", photo, tmp_path / name, "--scale", 2)
     assert ".json" in refused("attend", photo, tmp_path / "out.jpg", "--pixel", "0,0", "--scale", 2)
@@ -264,9 +260,7 @@ def test_wrong_models_and_pixels(photo, tmp_path):
     assert "nothing-like-it" in refused(
         "upscale", photo, tmp_path / "o.png", "--scale", 2, "--model", "nothing-like-it"
     )
-    assert "clit-light" in refused(
-        "upscale", photo, tmp_path / "o.png", "--scale", 2, "--model", "clit-light"
-    )
+    assert "clit-light" in refused("upscale", photo, tmp_path / "o.png", "--scale", 2, "--model", "clit-light")
     refused("upscale", photo, tmp_path / "o.png", "--scale", 2, "--chain", "other")
     refused("upscale", photo, tmp_path / "o.png", "--scale", 2, "--stages", 9)
     assert "attend" in refused("attend", photo, out, "--pixel", "0,0", "--scale", 2, "--model", "bicubic")
@@ -282,9 +276,7 @@ def test_train_refuses_what_it_cannot_do(photo, tmp_path):
     refused("train", "nothing-like-it", "--data", tmp_path, *out, "--steps", 1)
     refused("train", "lit-light", "--data", tmp_path / "missing", *out, "--steps", 1)
     refused("train", "lit-light", "--data", tmp_path, *out, "--steps", 1, "--encoder", "bicubic")
-    refused(
-        "train", "lit-light", "--data", tmp_path, *out, "--steps", 1, "--held-out", tmp_path / "missing.txt"
-    )
+    refused("train", "lit-light", "--data", tmp_path, *out, "--steps", 1, "--held-out", tmp_path / "missing.txt")
 
 
 def test_help_needs_no_torch():

@@ -128,14 +128,11 @@ def test_matrices_and_tensors_say_the_same(rule, resize, before, after):
     image = torch.rand((2, 3, *before), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     tensor = resize(image, after)
     rows, columns = (
-        axis_weights(n_in, n_out, rule, dtype=torch.float64)
-        for n_in, n_out in zip(before, after, strict=True)
+        axis_weights(n_in, n_out, rule, dtype=torch.float64) for n_in, n_out in zip(before, after, strict=True)
     )
     torch.testing.assert_close(rows @ image @ columns.T, tensor, rtol=0, atol=1e-12)
     for picture, result in zip(image.numpy(), tensor.numpy(), strict=True):
-        np.testing.assert_allclose(
-            resize(picture.transpose(1, 2, 0), after), result.transpose(1, 2, 0), atol=1e-12
-        )
+        np.testing.assert_allclose(resize(picture.transpose(1, 2, 0), after), result.transpose(1, 2, 0), atol=1e-12)
 
 
 def test_gradients_pass_through():

@@ -88,9 +88,7 @@ def test_other_files_are_no_examples(site, visit, name):
     assert "no such example" in site.open_example({"token": visit["token"], "name": name})["error"]
 
 
-@pytest.mark.parametrize(
-    "request_", [{}, None, [], "token", {"token": "guess"}, {"token": None}, {"token": ["x"]}]
-)
+@pytest.mark.parametrize("request_", [{}, None, [], "token", {"token": "guess"}, {"token": None}, {"token": ["x"]}])
 def test_nothing_is_answered_without_a_token(site, request_):
     for question in (site.open_example, site.render_view, site.inspect, site.stop_full):
         assert question(request_)["expired"]
@@ -100,9 +98,7 @@ def test_nothing_is_answered_without_a_token(site, request_):
 def test_visits_end(examples):
     site = Session(examples, Limits(visits=2, visit_seconds=0.05))
     first, second, third = (site.begin({})["token"] for _ in range(3))
-    assert site.open_example({"token": first, "name": "one.png"})["expired"], (
-        "the third took the first one's place"
-    )
+    assert site.open_example({"token": first, "name": "one.png"})["expired"], "the third took the first one's place"
     assert "image" in site.open_example({"token": third, "name": "one.png"})
     site.end(third)
     assert site.open_example({"token": third, "name": "one.png"})["expired"]
@@ -118,9 +114,7 @@ def test_uploads_are_bounded_together(examples, tmp_path):
     tokens = [site.begin({})["token"] for _ in range(3)]
     opened = [site.open_upload({"token": token, "name": "photo.png"}, path) for token in tokens]
     assert all("image" in answer for answer in opened)
-    told = [
-        site.render_view(view({"token": t, "picture": o["id"]})) for t, o in zip(tokens, opened, strict=True)
-    ]
+    told = [site.render_view(view({"token": t, "picture": o["id"]})) for t, o in zip(tokens, opened, strict=True)]
     assert told[0].get("expired") and "image" in told[1] and "image" in told[2]
 
 
@@ -163,9 +157,7 @@ def test_view_is_what_upscale_computes(site, visit, examples, model, scale):
     answer = site.render_view(view(visit, model=model, scale=scale))
     top, left, height, width = answer["window"]
     assert answer["size"] == [round(30 * scale), round(40 * scale)]
-    expected = clit.upscale(
-        clit.load(model), examples / "one.png", scale=scale, window=(top, left, height, width)
-    )
+    expected = clit.upscale(clit.load(model), examples / "one.png", scale=scale, window=(top, left, height, width))
     assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
 
 
@@ -203,11 +195,11 @@ def test_view_is_bounded(examples):
 def test_older_views_and_other_pictures_are_stale(site, visit):
     assert "image" in site.render_view(view(visit, wanted=5))
     assert site.render_view(view(visit, wanted=4)) == {"stale": True}
-    assert "image" in site.render_view(view(visit, wanted=5, model="bicubic"))
+    assert "image" in site.render_view(view(visit, wanted=4, model="bicubic")), "each pane has its own newest view"
     assert site.render_view(view(visit, wanted=6, picture="another")) == {"stale": True}
-    assert site.inspect(
-        {**visit, "picture": "another", "model": "lit-light", "scale": 2, "pixel": [0, 0]}
-    ) == {"stale": True}
+    assert site.inspect({**visit, "picture": "another", "model": "lit-light", "scale": 2, "pixel": [0, 0]}) == {
+        "stale": True
+    }
 
 
 def test_a_newer_view_stops_an_older_one(examples, monkeypatch):
@@ -298,6 +290,17 @@ def test_full_picture_is_the_whole_output(site, visit, examples):
     path, _ = site.full_file(again["file"].removeprefix("full/"))
     site.end(visit["token"])
     assert not path.exists() and site.full_file(path.name) is None
+
+
+def test_full_pictures_are_bounded_together(examples):
+    site = Session(examples, Limits(full_files=2))
+    files = []
+    for _ in range(3):
+        token = site.begin({})["token"]
+        picture = site.open_example({"token": token, "name": "two.png"})["id"]
+        state = list(site.full_picture({"token": token, "picture": picture, "model": "bicubic", "scale": 2}))[-1]
+        files.append(site.full_file(state["file"].removeprefix("full/"))[0])
+    assert [path.exists() for path in files] == [False, True, True]
 
 
 def test_full_picture_stops(site, visit):

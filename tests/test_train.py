@@ -70,7 +70,7 @@ def test_a_new_stage_starts_from_the_one_before():
 
 
 def test_training_lowers_the_loss_and_writes_loadable_checkpoints(folder, tmp_path):
-    settings = Settings(steps=60, batch=4, patch=8, queries=256, rate=3e-3, warmup=5, test_every=30, freeze_encoder=False)
+    settings = Settings(steps=60, batch=4, patch=8, queries=256, rate=3e-3, warmup=5, test_every=30)
     out = train(list(TINY), [folder], tmp_path / "run", settings, held_out={"0.png", "2.png"})
     rows = list(csv.DictReader((out / "metrics.csv").open()))
     assert [row["preset"] for row in rows] == list(TINY) * 2

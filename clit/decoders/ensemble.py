@@ -85,7 +85,7 @@ def ensemble_weights(rel_y: Tensor, rel_x: Tensor) -> Tensor:
 class EnsembleField:
     """What depends on the view: maps at LR resolution over `region`, and where the queries lie."""
 
-    maps: tuple[Tensor, ...]  # each (B, h', w', channels) over `region`
+    maps: tuple[Tensor, ...]  # the decoder's own, from `_maps`
     region: Region
     rows: EnsembleAxis
     columns: EnsembleAxis

@@ -26,7 +26,11 @@ class LIIF(EnsembleDecoder):
         return 9 * self.channels * hidden[0] / queries_per_latent + 4 * inner + 3 * hidden[-1]
 
     def _maps(self, features: Tensor, region: Region) -> tuple[Tensor, ...]:
-        return (crop(features, region.grown(1)),)
+        cropped = crop(features, region.grown(1))
+        # For the fast order: the unfolded-feature part of the first layer is a 3x3 convolution at LR resolution.
+        first = self.mlp[0]
+        kernel = first.weight[:, : 9 * self.channels].unflatten(1, (self.channels, 3, 3))
+        return cropped, F.conv2d(cropped, kernel, first.bias).permute(0, 2, 3, 1)
 
     def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
         latents = unfold3(field.maps[0])[:, y, x]  # (B, Q, 9 C)
@@ -34,13 +38,10 @@ class LIIF(EnsembleDecoder):
         return self.mlp(torch.cat([latents, tail.expand(len(latents), -1, -1)], -1))
 
     def _hidden(self, field: EnsembleField, i: int, j: int) -> Tensor:
-        # The unfolded-feature part of the first layer is a 3x3 convolution at LR resolution.
-        first, n = self.mlp[0], 9 * self.channels
-        kernel = first.weight[:, :n].unflatten(1, (self.channels, 3, 3))
-        latent = F.conv2d(field.maps[0], kernel, first.bias).permute(0, 2, 3, 1)
-        place, cell = first.weight[:, n : n + 2], first.weight[:, n + 2 :]
+        weight = self.mlp[0].weight[:, 9 * self.channels :]
+        place, cell = weight[:, :2], weight[:, 2:]
         y, x = field.rows.nearest[i] - field.region.top, field.columns.nearest[j] - field.region.left
         along_y = field.rows.rel[i][:, None].to(place.dtype) * place[:, 0] + cell @ field.cell  # (R, width)
         along_x = field.columns.rel[j][:, None].to(place.dtype) * place[:, 1]  # (S, width)
-        hidden = gather_window(latent, y, x) + along_y[:, None] + along_x
+        hidden = gather_window(field.maps[1], y, x) + along_y[:, None] + along_x
         return self.mlp.to_last_hidden(hidden)

@@ -1,0 +1,92 @@
+"""The table of scores: bicubic and the light models on folders of full-resolution pictures, luma PSNR.
+
+    python analysis/scores.py --data Set5 --data Set14 --data BSD100 [--liif edsr-baseline-liif.pth] [--update-readme]
+
+Prints Markdown and writes every picture's figures to analysis/scores.csv. --liif adds published LIIF weights for
+comparison; --update-readme puts the table between the marks in README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+import clit
+from clit import checkpoints
+from clit.evaluate import Row, evaluate, markdown, means, write_csv
+from clit.runtime import share_cpu
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ("bicubic", "liif-light", "lit-light", "clit-light")
+SCALES = (2, 3, 4, 6, 8)
+BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
+
+
+def table(rows: list[Row]) -> str:
+    """Mean luma PSNR in dB, a line per dataset and model, a column per scale; the best of each dataset is bold."""
+    found = {(m.dataset, m.model, m.scale): m.psnr for m in means(rows)}
+    models = list(dict.fromkeys(row.model for row in rows))
+    lines = [["dataset", "model", *(f"x{scale:g}" for scale in SCALES)]]
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        best = {scale: max(found[dataset, model, scale] for model in models) for scale in SCALES}
+        for model in models:
+            scores = {scale: found[dataset, model, scale] for scale in SCALES}
+            cells = [f"**{v:.2f}**" if v == best[scale] else f"{v:.2f}" for scale, v in scores.items()]
+            lines.append([dataset, model, *cells])
+    return markdown(lines)
+
+
+def training_times() -> str:
+    """What each model's card says about its training time, as a list."""
+    lines = []
+    for name in MODELS:
+        card = checkpoints.folder() / name / checkpoints.CARD
+        said = re.search(r"^\| time \| (.+) \|$", card.read_text(), re.MULTILINE) if card.is_file() else None
+        if said:
+            lines.append(f"- `{name}`: {said[1]}")
+    return "\n".join(lines)
+
+
+def with_block(readme: str, block: str) -> str:
+    """The README's text with what stands between the marks replaced; UserError if it does not have them."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise clit.UserError(f"README.md has no place for the table: it needs the lines {BEGIN} and {END}.")
+    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, action="append", required=True, help="a folder; can be repeated")
+    parser.add_argument("--liif", type=Path, help="a published LIIF file to add")
+    parser.add_argument("--csv", type=Path, default=ROOT / "analysis" / "scores.csv", help="every picture's figures")
+    parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
+    flags = parser.parse_args()
+    share_cpu()
+    readme = ROOT / "README.md"
+    if flags.update_readme:
+        with_block(readme.read_text(), "")  # before the work, not after it
+    models = {name: clit.load(name) for name in MODELS}
+    if flags.liif:
+        models["LIIF, published"] = clit.import_official(flags.liif)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("scores", total=1.0)
+        rows = evaluate(models, flags.data, SCALES, progress=lambda done: bar.update(task, completed=done))
+    write_csv(rows, flags.csv)
+    block = "\n\n".join(filter(None, [table(rows), training_times()]))
+    print(block)
+    if flags.update_readme:
+        readme.write_text(with_block(readme.read_text(), block))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except clit.UserError as error:
+        sys.exit(f"error: {error}")

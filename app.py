@@ -1,0 +1,30 @@
+"""The web page: `python app.py [--host HOST] [--port PORT] [--checkpoints DIR] [--share]`.
+
+Flags, checkpoints, page, launch: everything else is in clit/ui.
+"""
+
+import argparse
+import os
+
+from clit.runtime import share_cpu
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Serve the page on which super-resolution is seen at any scale.")
+    parser.add_argument("--host", help="address to listen on (default: $GRADIO_SERVER_NAME, else 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port (default: $GRADIO_SERVER_PORT, else 7860 or the next free one)")
+    parser.add_argument("--checkpoints", metavar="DIR", help="folder of checkpoints (default: checkpoints/)")
+    parser.add_argument("--share", action="store_true", help="ask gradio for a public link, through its own servers")
+    flags = parser.parse_args()
+    if flags.checkpoints:
+        os.environ["CLIT_CHECKPOINTS"] = flags.checkpoints
+
+    share_cpu()
+    from clit.ui import page  # gradio and torch take seconds to import: after the flags are known to be right
+    from clit.ui.session import Session
+
+    page.launch(Session(page.EXAMPLES), flags.host, flags.port, flags.share)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The page: `Session` behind gradio. One custom component is the whole interface; its script is viewer.js.
+
+The viewer's questions are server functions: quick, but outside gradio's queue and its limits, so `Session` bounds
+them itself. Only the full picture, which can take minutes, is a queued event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when it is imported
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from clit.ui.session import Session
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent.parent / "assets" / "examples"
+
+SWEEP_SECONDS = 60
+"""How often idle visits are looked for."""
+
+FORGET_UPLOADS = (600, 1800)
+"""An upload is deleted as soon as it is read; what was sent and never opened goes after (looked for, aged) seconds."""
+
+FULL_PICTURES_WAITING = 16
+"""Full pictures in line behind the one being rendered."""
+
+SYSTEM = ["ui-sans-serif", "system-ui", "sans-serif"]
+THEME = gr.themes.Base(font=SYSTEM, font_mono=["ui-monospace", "monospace"]).set(
+    body_background_fill="#ffffff", body_background_fill_dark="#111418"
+)
+"""System fonts, as the page asks no other host for anything; grounds as in viewer.css."""
+
+PAGE_CSS = """
+html { scrollbar-gutter: stable; }
+.gradio-container :is(.main, main, .html-container) { padding: 0; max-width: none; }
+"""
+
+
+def build(session: Session) -> gr.Blocks:
+    """The page of one session, not yet launched."""
+
+    def begin(request):
+        return session.begin(request)
+
+    def open_example(request):
+        return session.open_example(request)
+
+    def open_upload(request):
+        path = _uploaded(request)
+        if path is None:
+            return {"error": "The file did not arrive: choose it again."}
+        try:
+            return session.open_upload(request, path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def render_view(request):
+        return session.render_view(request)
+
+    def inspect(request):
+        return session.inspect(request)
+
+    def stop_full(request):
+        return session.stop_full(request)
+
+    def full_picture(event: gr.EventData):
+        yield from session.full_picture(event._data)
+
+    with gr.Blocks(title="CLIT · any scale, pixel by pixel", fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
+        viewer = gr.HTML(
+            html_template=(HERE / "viewer.html").read_text(),
+            css_template=(HERE / "viewer.css").read_text(),
+            js_on_load=(HERE / "viewer.js").read_text(),
+            apply_default_css=False,
+            server_functions=[begin, open_example, open_upload, render_view, inspect, stop_full],
+        )
+        viewer.full_picture(
+            full_picture, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private"
+        )
+    return demo
+
+
+def launch(session: Session, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:
+    """Serve the page; None leaves host and port to gradio (its environment variables, else 127.0.0.1:7860).
+
+    block: return only when the server is stopped.
+    """
+    demo = build(session).queue(max_size=FULL_PICTURES_WAITING)
+    demo.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        prevent_thread_lock=not block,
+        quiet=not block,
+        max_file_size=session.limits.upload_bytes,
+        theme=THEME,
+        css=PAGE_CSS,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        app_kwargs={"routes": _routes(session), "lifespan": _sweeping(session)},
+    )
+    return demo
+
+
+def _uploaded(request: dict) -> Path | None:
+    """The file named by a browser, if it really is one that gradio has taken in."""
+    path = request.get("path") if isinstance(request, dict) else None
+    if not isinstance(path, str) or len(path) > 4096 or "\0" in path:
+        return None
+    resolved = Path(path).resolve()
+    inside = resolved.is_relative_to(Path(get_upload_folder()).resolve())
+    return resolved if inside and resolved.is_file() else None
+
+
+def _routes(session: Session) -> list[Route]:
+    def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def full(request: Request) -> Response:
+        found = session.full_file(request.path_params["name"])
+        if found is None:
+            return JSONResponse({"error": "This picture is no longer kept: render it again."}, status_code=404)
+        path, name = found
+        return FileResponse(path, media_type="image/png", filename=name)
+
+    async def end(request: Request) -> Response:  # a beacon: browsers send it even while they leave
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > 200:
+                return Response(status_code=413)
+        session.end(body.decode("ascii", "replace"))
+        return Response(status_code=204)
+
+    return [Route("/health", health), Route("/full/{name}", full), Route("/end", end, methods=["POST"])]
+
+
+def _sweeping(session: Session):
+    """A lifespan in which idle visits, and the pictures they brought, are forgotten while nobody asks anything."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        async def sweep():
+            while True:
+                await asyncio.sleep(SWEEP_SECONDS)
+                session.sweep()
+
+        task = asyncio.create_task(sweep())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    return lifespan

@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test browser clean
 
 demo: .venv/.page
-	$(BIN)/python app.py $(if $(PORT),--port $(PORT))
+	$(BIN)/python -u app.py $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev browser
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ Flags, checkpoints, page, launch: everything else is in clit/ui.
 import argparse
 import os
 
+from clit.errors import UserError
 from clit.runtime import share_cpu
 
 
@@ -23,7 +24,10 @@ def main() -> None:
     from clit.ui import page  # gradio and torch take seconds to import: after the flags are known to be right
     from clit.ui.session import Session
 
-    page.launch(Session(page.EXAMPLES), flags.host, flags.port, flags.share)
+    try:
+        page.launch(Session(page.EXAMPLES), flags.host, flags.port, flags.share)
+    except UserError as error:
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -45,16 +45,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-MODEL_HELP = (
-    "A preset with weights, a checkpoint directory, a hub id, a published .pth file, bilinear or bicubic."
-)
+MODEL_HELP = "A preset with weights, a checkpoint directory, a hub id, a published .pth file, bilinear or bicubic."
 Input = Annotated[Path, typer.Argument(metavar="IN", help="The low-resolution picture.")]
 Model = Annotated[str, typer.Option(help=MODEL_HELP)]
 Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=MODEL_HELP)]
 Scale = Annotated[float | None, typer.Option(help="How many times larger, 1 to 64; need not be whole.")]
-Size = Annotated[
-    str | None, typer.Option(metavar="HxW", help="The output size in pixels, instead of --scale.")
-]
+Size = Annotated[str | None, typer.Option(metavar="HxW", help="The output size in pixels, instead of --scale.")]
 Chain = Annotated[str, typer.Option(help="How CLIT splits the scale into stages: published or balanced.")]
 Data = Annotated[list[Path], typer.Option(metavar="DIR", help="A folder of pictures; can be given again.")]
 
@@ -62,9 +58,7 @@ Data = Annotated[list[Path], typer.Option(metavar="DIR", help="A folder of pictu
 @app.command()
 def upscale(
     source: Input,
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A .png, .tiff, .webp (lossless) or .jpg file to write.")
-    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A .png, .tiff, .webp (lossless) or .jpg file to write.")],
     scale: Scale = None,
     size: Size = None,
     model: Model = "lit-light",
@@ -94,9 +88,7 @@ def upscale(
 @app.command()
 def attend(
     source: Input,
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A figure (.png), or the numbers (.npz or .json).")
-    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A figure (.png), or the numbers (.npz or .json).")],
     pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
     scale: Scale = None,
     size: Size = None,
@@ -104,7 +96,8 @@ def attend(
     chain: Chain = "published",
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage."""
-    from clit.images import check_writable, write_bytes
+    from clit.files import write_bytes
+    from clit.images import check_writable
 
     check_writable(out, (".png", ".npz", ".json"))
     position = _two_numbers(pixel, ",", "--pixel", "ROW,COLUMN")
@@ -128,22 +121,18 @@ def evaluate(
     models: Models,
     data: Data,
     scales: Annotated[str, typer.Option(help="Scales, separated by commas.")] = "2,3,4",
-    rule: Annotated[
-        str, typer.Option(help="benchmark (luma) or div2k (RGB): colours and border of the PSNR.")
-    ] = ("benchmark"),
+    rule: Annotated[str, typer.Option(help="benchmark (luma) or div2k (RGB): colours and border of the PSNR.")] = (
+        "benchmark"
+    ),
     chain: Chain = "published",
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")
-    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")] = None,
 ) -> None:
     """Score models on folders of full-resolution pictures: mean PSNR / SSIM per folder and scale."""
     from clit.images import check_writable
 
     if csv is not None:
         check_writable(csv, (".csv",))
-    factors = [
-        _number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")
-    ]
+    factors = [_number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")]
 
     from clit.evaluate import evaluate as score
     from clit.evaluate import table, write_csv
@@ -160,9 +149,7 @@ def evaluate(
 
 @app.command("import-official")
 def import_official(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A .pth file of LIIF, LTE or CLIT as published.")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth file of LIIF, LTE or CLIT as published.")],
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The checkpoint directory to write.")],
 ) -> None:
     """Turn published weights into a checkpoint directory, which loads without unpickling."""
@@ -184,25 +171,17 @@ def import_official(
 
 @app.command()
 def train(
-    presets: Annotated[
-        list[str], typer.Argument(metavar="PRESET...", help="Presets that share one encoder.")
-    ],
+    presets: Annotated[list[str], typer.Argument(metavar="PRESET...", help="Presets that share one encoder.")],
     data: Data,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="The run's folder; an unfinished run in it goes on.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; an unfinished run in it goes on.")],
     minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes of training.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Length of the run in steps, instead of --minutes.")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the run in steps, instead of --minutes.")] = None,
     encoder: Annotated[str | None, typer.Option(help="The model whose encoder to start from.")] = None,
     freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Train decoders only.")] = False,
     held_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A list of file names that are never trained on.")
     ] = None,
-    credits: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Text that ends each checkpoint's card.")
-    ] = None,
+    credits: Annotated[Path | None, typer.Option(metavar="FILE", help="Text that ends each checkpoint's card.")] = None,
 ) -> None:
     """Train presets on photographs."""
     for file in (held_out, credits):

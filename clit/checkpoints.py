@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 from clit.config import PRESETS, ModelConfig
 from clit.errors import UserError
+from clit.files import write_bytes
 from clit.model import SRModel
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -38,28 +38,16 @@ def available() -> list[str]:
     return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` on a temporary neighbour of `path` and move it into place: never half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        write(Path(temporary))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
 def save(model: SRModel, directory: str | Path, card: str | None = None, dtype: torch.dtype = torch.float32) -> None:
     """Write a checkpoint directory; the weights are stored as `dtype`, each file is replaced atomically."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
     config = json.dumps(model.config.to_dict(), indent=2) + "\n"
-    atomic_write(directory / CONFIG, lambda p: p.write_text(config))
-    atomic_write(directory / WEIGHTS, lambda p: save_file(state, p))
+    write_bytes(directory / CONFIG, config.encode())
+    write_bytes(directory / WEIGHTS, to_bytes(state))
     if card is not None:
-        atomic_write(directory / CARD, lambda p: p.write_text(card))
+        write_bytes(directory / CARD, card.encode())
 
 
 def load(name: str | Path, *, untrained: bool = False) -> SRModel:

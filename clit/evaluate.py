@@ -13,8 +13,9 @@ from PIL import Image
 
 from clit.degrade import published_pair
 from clit.errors import UserError
+from clit.files import write_bytes
 from clit.geometry import check_scale
-from clit.images import as_array, write_bytes
+from clit.images import as_array
 from clit.metrics import psnr, ssim
 from clit.render import Renderer
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from clit.errors import UserError
+from clit.files import write_bytes
 
 MAX_PIXELS = 64_000_000
 """Largest picture read_image decodes unless told otherwise."""
@@ -160,18 +160,6 @@ def write_image(path: str | os.PathLike, rgb: np.ndarray, alpha: np.ndarray | No
         Image.fromarray(_quantise(rgb, np.uint8)).save(buffer, kind, **options)
         data = buffer.getvalue()
     write_bytes(path, data)
-
-
-def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file so that it appears complete or not at all; UserError if that fails."""
-    target = Path(os.path.realpath(path))  # a link stays a link
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _quantise(x: np.ndarray, kind: type) -> np.ndarray:

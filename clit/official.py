@@ -92,16 +92,12 @@ def import_official(path: str | os.PathLike) -> SRModel:
     entry = _member(_read(os.fspath(path)), "model", dict, "The file")
     name = _member(entry, "name", str, 'The entry "model"')
     if name not in _DECODERS:
-        raise UserError(
-            f'The file holds a model named "{name}", but only {_listed(_DECODERS)} can be imported.'
-        )
+        raise UserError(f'The file holds a model named "{name}", but only {_listed(_DECODERS)} can be imported.')
     weights = _member(entry, "sd", dict, 'The entry "model"')
     args = _Args(_member(entry, "args", dict, 'The entry "model"'), f'"{name}"')
     encoder = args.spec("encoder_spec")
     if encoder.name not in _ENCODERS:
-        raise UserError(
-            f'The file\'s encoder is "{encoder.name}", but only {_listed(_ENCODERS)} can be imported.'
-        )
+        raise UserError(f'The file\'s encoder is "{encoder.name}", but only {_listed(_ENCODERS)} can be imported.')
     config = ModelConfig(_ENCODERS[encoder.name](encoder), _DECODERS[name](args))
     encoder.finish()
     args.finish()
@@ -291,9 +287,7 @@ def _check(weights: dict, wanted: dict[str, torch.Size], unused: str) -> None:
         raise UserError(f"The file lacks {_count(missing)} that its configuration needs: {_listed(missing)}.")
     extra = [key for key in weights if key not in wanted and not re.fullmatch(unused, str(key))]
     if extra:
-        raise UserError(
-            f"The file holds {_count(extra)} that its configuration does not know: {_listed(extra)}."
-        )
+        raise UserError(f"The file holds {_count(extra)} that its configuration does not know: {_listed(extra)}.")
     wrong = []
     for key, shape in wanted.items():
         value = weights[key]

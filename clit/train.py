@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import math
 import os
 import time
@@ -25,6 +26,7 @@ from clit.data import Batch, Photographs, find_images, read_photograph
 from clit.decoders.clit import CARRY, CLIT
 from clit.degrade import resize_pil
 from clit.errors import UserError
+from clit.files import write_bytes
 from clit.geometry import Window
 from clit.metrics import psnr
 from clit.model import SRModel
@@ -274,7 +276,9 @@ def train(
         if run.step % settings.test_every == 0 or run.progress >= 1:
             _test(run, test, recent, out, facts, say)
         if time.monotonic() - saved > settings.save_every or run.progress >= 1:
-            checkpoints.atomic_write(state_file, lambda p: torch.save(run.state(), p))
+            state = io.BytesIO()
+            torch.save(run.state(), state)
+            write_bytes(state_file, state.getvalue())
             saved = time.monotonic()
     return out
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 import clit
 from clit import checkpoints
 from clit.config import PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig, SwinIRConfig
+from clit.files import write_bytes
 from clit.model import SRModel
 
 CONFIG = ModelConfig(EDSRConfig(width=8, blocks=1), CLITConfig(width=8, heads=2, radius=1, hidden=(8,)))
@@ -78,21 +79,21 @@ def test_broken_files_get_one_sentence(saved):
         clit.load(saved)
     for config, said in (({}, "two entries"), ({"encoder": {"name": "vgg"}, "decoder": {}}, "vgg")):
         (saved / "config.json").write_text(json.dumps(config))
-        checkpoints.save_file({"a": torch.zeros(1)}, saved / "model.safetensors")
+        save_file({"a": torch.zeros(1)}, saved / "model.safetensors")
         with pytest.raises(clit.UserError, match=said):
             clit.load(saved)
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
 
-    def fail(part):
-        part.write_text("half")
-        raise RuntimeError
+    def fail(*names):
+        raise OSError(28, "No space left on device")
 
-    with pytest.raises(RuntimeError):
-        checkpoints.atomic_write(path, fail)
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(clit.UserError, match="No space left"):
+        write_bytes(path, b"half")
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["file"]
 
 

@@ -184,16 +184,13 @@ def formula(model: SRModel, features: Features, view: View, position: list[int])
     at = torch.stack(centre[::-1])[None, None, None]  # (x, y), as grid_sample wants it
     frequencies = 2 ** torch.linspace(0, config.octaves, 16) - 1
     result = torch.zeros(3)
-    for stage, grid in zip(
-        decoder.stages, stage_grids(lr, scale_chain(view.size, lr, config.stages)), strict=False
-    ):
+    for stage, grid in zip(decoder.stages, stage_grids(lr, scale_chain(view.size, lr, config.stages)), strict=False):
         z = z_lr
         if grid != lr or stage is not decoder.stages[0]:
             mesh = torch.meshgrid(pixel_centres(grid[0]), pixel_centres(grid[1]), indexing="ij")
             z = F.grid_sample(z_lr, torch.stack(mesh[::-1], -1)[None], align_corners=False)
         q, k, v = (
-            F.conv2d(z, c.weight, c.bias, padding=1)
-            for c in (stage.query_conv, stage.key_conv, stage.value_conv)
+            F.conv2d(z, c.weight, c.bias, padding=1) for c in (stage.query_conv, stage.key_conv, stage.value_conv)
         )
         query = F.grid_sample(q, at, align_corners=False).flatten()
         index = [((centre[axis] + 1) * grid[axis] - 1) / 2 for axis in (0, 1)]

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from clit.errors import UserError
-from clit.images import as_array, check_output, read_image, write_bytes, write_image
+from clit.files import write_bytes
+from clit.images import as_array, check_output, read_image, write_image
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)

@@ -33,12 +33,8 @@ class RDN(nn.Module):
         width = self.channels = config.width
         self.first = nn.Conv2d(3, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            DenseBlock(width, config.layers, config.growth) for _ in range(config.blocks)
-        )
-        self.fuse = nn.Sequential(
-            nn.Conv2d(config.blocks * width, width, 1), nn.Conv2d(width, width, 3, padding=1)
-        )
+        self.blocks = nn.ModuleList(DenseBlock(width, config.layers, config.growth) for _ in range(config.blocks))
+        self.fuse = nn.Sequential(nn.Conv2d(config.blocks * width, width, 1), nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         shallow = self.first(x)

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from clit.errors import UserError
 from clit.ui.session import Session
 
 HERE = Path(__file__).parent
@@ -92,23 +93,27 @@ def build(session: Session) -> gr.Blocks:
 def launch(session: Session, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:
     """Serve the page; None leaves host and port to gradio (its environment variables, else 127.0.0.1:7860).
 
-    block: return only when the server is stopped.
+    block: return only when the server is stopped. UserError if it cannot listen there.
     """
     demo = build(session).queue(max_size=FULL_PICTURES_WAITING)
-    demo.launch(
-        server_name=host,
-        server_port=port,
-        share=share,
-        prevent_thread_lock=not block,
-        quiet=not block,
-        max_file_size=session.limits.upload_bytes,
-        theme=THEME,
-        css=PAGE_CSS,
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        app_kwargs={"routes": _routes(session), "lifespan": _sweeping(session)},
-    )
+    try:
+        demo.launch(
+            server_name=host,
+            server_port=port,
+            share=share,
+            prevent_thread_lock=not block,
+            quiet=not block,
+            max_file_size=session.limits.upload_bytes,
+            theme=THEME,
+            css=PAGE_CSS,
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            app_kwargs={"routes": _routes(session), "lifespan": _sweeping(session)},
+        )
+    except OSError as error:  # gradio's own word for it tells of its environment variables
+        where = "Its port" if port is None else f"Port {port}"
+        raise UserError(f"{where} is taken, or closed to this program: choose another with --port.") from error
     return demo
 
 

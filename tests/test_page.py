@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,8 @@ from PIL import Image
 
 import clit
 from clit.ui.session import FULL_TILE, Limits, Session, Slots, Stale
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -349,3 +355,14 @@ def test_only_uploaded_files_are_read(monkeypatch, tmp_path):
         assert _uploaded({"path": str(path)}) is None
     for request in (None, {}, {"path": 3}, {"path": "x" * 10_000}):
         assert _uploaded(request) is None
+
+
+def test_a_taken_port_is_told_in_one_sentence(checkpoints_folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(taken.getsockname()[1])]
+        run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].startswith(f"error: Port {command[-1]} is taken")
+    assert "Traceback" not in run.stderr

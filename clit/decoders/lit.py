@@ -27,7 +27,9 @@ from clit.layers import MLP, PositionalBias, Region, outside_zero, sample_column
 # Legend for shapes: B batch, Q queries, R rows and S columns of latents, N latents, n queries per latent,
 # P = (2r+1)^2 window, M heads, D width, d = D / M, H1 first hidden width.
 
-_CHUNK_FLOATS = 6_000_000  # U of one chunk of latents (24 MB) stays near the cache
+_LATENTS = 256  # latents in one pass of everything but U
+_U_LATENTS = 64  # latents in one product that makes U: fewer leave W1 to be read from memory again and again
+_U_FLOATS = 3_300_000  # U of one product (13 MB): more leaves the cache before it is used
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class LocalAttention(nn.Module):
         w1 = values.permute(2, 1, 3, 0).flatten(0, 1).contiguous()  # (M P, d, H1)
         constant = first.bias + first.weight[:, -2:] @ field.cell
         out = field.q.new_zeros(batch, rows, columns, 3)
-        limit = max(1, _CHUNK_FLOATS // (self.window * c.heads * w1.shape[-1] * batch))
+        limit = max(1, _LATENTS // batch)
         for y, y_out in _groups(field.rows.nearest):
             for x, x_out in _groups(field.columns.nearest):
                 across = min(len(x), limit)
@@ -214,11 +216,26 @@ class LocalAttention(nn.Module):
         weights = torch.softmax((logits + bias_y + bias_x).flatten(-2), -1)  # (B, R, S, M, a, b, P)
         weights = weights.permute(0, 1, 2, 4, 5, 3, 6).reshape(n_latents, n, m * self.window)
 
-        # U[m, p] = V_mp W1[p, m], one product per (head, position) over all latents.
-        u = torch.bmm(vals.permute(2, 1, 0, 3).reshape(m * self.window, n_latents, d), w1)  # (M P, N, H1)
-        hidden = torch.bmm(weights, u.transpose(0, 1)) + constant  # (N, n, H1)
-        rgb = self.mlp.after_first(hidden)
+        hidden = self._mix(weights, vals.permute(2, 1, 0, 3).reshape(m * self.window, n_latents, d), w1)
+        rgb = self.mlp.after_first(hidden + constant)
         return rgb.view(batch, r, s, a, b, 3).permute(0, 1, 3, 2, 4, 5).reshape(batch, r * a, s * b, 3)
+
+    def _mix(self, weights: Tensor, values: Tensor, w1: Tensor) -> Tensor:
+        """The first layer: weights (N, n, M P) times U, with U[m, p] = V_mp W1[p, m] made once per latent.
+
+        values: (M P, N, d); w1: (M P, d, H1). Returns (N, n, H1). U is made and used in blocks of latents and heads.
+        """
+        heads = max(1, _U_FLOATS // (self.window * _U_LATENTS * w1.shape[-1]))
+        mixed = []
+        for first in range(0, len(weights), _U_LATENTS):
+            latents, hidden = slice(first, first + _U_LATENTS), None
+            for m in range(0, self.config.heads, heads):
+                block = slice(m * self.window, (m + heads) * self.window)
+                u = torch.bmm(values[block, latents], w1[block]).transpose(0, 1)  # (N', M' P, H1)
+                part = weights[latents, :, block]
+                hidden = torch.bmm(part, u) if hidden is None else torch.baddbmm(hidden, part, u)
+            mixed.append(hidden)
+        return torch.cat(mixed)
 
 
 def _groups(nearest: Tensor) -> list[tuple[Tensor, Tensor]]:

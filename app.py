@@ -7,7 +7,7 @@ import argparse
 import os
 
 from clit.errors import UserError
-from clit.runtime import share_cpu
+from clit.runtime import prepare_process
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     if flags.checkpoints:
         os.environ["CLIT_CHECKPOINTS"] = flags.checkpoints
 
-    share_cpu()
+    prepare_process()
     from clit.ui import page  # gradio and torch take seconds to import: after the flags are known to be right
     from clit.ui.session import Session
 

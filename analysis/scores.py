@@ -19,7 +19,7 @@ from rich.progress import Progress
 import clit
 from clit import checkpoints
 from clit.evaluate import Row, evaluate, markdown, means, write_csv
-from clit.runtime import share_cpu
+from clit.runtime import prepare_process
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bicubic", "liif-light", "lit-light", "clit-light")
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=ROOT / "analysis" / "scores.csv", help="every picture's figures")
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     flags = parser.parse_args()
-    share_cpu()
+    prepare_process()
     readme = ROOT / "README.md"
     if flags.update_readme:
         with_block(readme.read_text(), "")  # before the work, not after it

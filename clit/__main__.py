@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from clit.errors import UserError
-from clit.runtime import share_cpu
+from clit.runtime import prepare_process
 
 
 class _Commands(TyperGroup):
@@ -259,7 +259,7 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
 
 def main() -> None:
     """Entry point of `python -m clit` and of the installed command `clit`."""
-    share_cpu()
+    prepare_process()
     app(prog_name="clit")
 
 

@@ -315,7 +315,7 @@ def _test(
             row = [name, run.step, *(f"{m:.2f}" for m in minutes), f"{l1:.5f}"]
             writer.writerow(row + [f"{scores[s]:.3f}" if s in scores else "" for s in test.scales])
             told = ", ".join(f"x{s} {v:.2f} dB" for s, v in scores.items())
-            say(f"step {run.step}: {name} held-out {told}", run.progress)
+            say(f"step {run.step}: {out / name} written{', held-out ' + told if told else ''}", run.progress)
             recent[name].clear()
 
 

@@ -20,6 +20,7 @@ import torch
 from clit.config import CLITConfig, DecoderConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.geometry import Window
 from clit.model import SRModel
+from clit.runtime import prepare_process
 
 SHAPES: dict[str, DecoderConfig] = {
     "liif 4x72": LIIFConfig(hidden=(72,) * 4),
@@ -72,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("analysis/shapes.csv"))
     out = parser.parse_args().out
+    prepare_process()
     rows = []
     for scale in (4, 8, 30):
         for name, config in SHAPES.items():

@@ -252,7 +252,7 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
         def report(done: float, line: str | None = None) -> None:
             bar.update(task, completed=done)
             if line is not None:
-                bar.console.print(line, markup=False, highlight=False)
+                bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         yield report
 

@@ -266,10 +266,11 @@ def train(
     saved = time.monotonic()
     recent: dict[str, list[float]] = {name: [] for name in presets}
     while run.progress < 1:
-        began = time.monotonic()
+        began = time.monotonic(), time.process_time()
         for name, loss in run.train_step(photographs).items():
             recent[name].append(loss)
-        run.seconds += time.monotonic() - began
+        # A run that is stopped for a while, as by kill -STOP, spends no CPU time: that does not count.
+        run.seconds += min(time.monotonic() - began[0], time.process_time() - began[1])
         if run.step % 20 == 0:
             told = ", ".join(f"{n} {np.mean(v[-100:]):.4f}" for n, v in recent.items())
             say(f"step {run.step}: L1 {told}; {run.seconds / run.step:.2f} s/step", run.progress)

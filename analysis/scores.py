@@ -3,7 +3,7 @@
     python analysis/scores.py --data Set5 --data Set14 --data BSD100 [--liif edsr-baseline-liif.pth] [--update-readme]
 
 Prints Markdown and writes every picture's figures to analysis/scores.csv. --liif adds published LIIF weights for
-comparison; --update-readme puts the table between the marks in README.md.
+comparison; --update-readme puts the table between the marks in README.md, and each model's lines into its card.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ def training_times() -> str:
     return "\n".join(lines)
 
 
+def with_scores(card: str, name: str, rows: list[Row]) -> str:
+    """A model card with its own lines of the table, beside bicubic's, as its section "Scores"."""
+    chosen = table([row for row in rows if row.model in (name, "bicubic")]).replace("**", "")
+    head, _, rest = card.partition("## Scores\n")
+    tail = rest.partition("\n## ")[2] if rest else card.partition("\n## ")[2]
+    head = head if rest else card.partition("\n## ")[0] + "\n"
+    tail = f"## {tail}" if tail else ""
+    return f"{head}## Scores\n\nLuma PSNR in dB (README.md of the project says how).\n\n{chosen}\n\n{tail}"
+
+
 def with_block(readme: str, block: str) -> str:
     """The README's text with what stands between the marks replaced; UserError if it does not have them."""
     before, begin, rest = readme.partition(BEGIN)
@@ -83,6 +93,10 @@ def main() -> None:
     print(block)
     if flags.update_readme:
         readme.write_text(with_block(readme.read_text(), block))
+        for name in MODELS:
+            card = checkpoints.folder() / name / checkpoints.CARD
+            if card.is_file():
+                card.write_text(with_scores(card.read_text(), name, rows))
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def _window_latents(field: StageField, side: int, lr: tuple[int, int]) -> tuple[
     positions, inside = [], []
     for axis, n, n_lr in ((field.rows, field.grid[0], lr[0]), (field.columns, field.grid[1], lr[1])):
         first = int(axis.nearest[0]) - side // 2
-        positions.append(to_pixels(pixel_centres(n, first, first + side), n_lr).numpy())
+        positions.append(to_pixels(pixel_centres(n, torch.arange(first, first + side)), n_lr).numpy())
         index = np.arange(first, first + side)
         inside.append((index >= 0) & (index < n))
     latents = np.stack(np.meshgrid(*positions, indexing="ij"), -1)

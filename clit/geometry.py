@@ -40,6 +40,12 @@ class Window:
     def right(self) -> int:
         return self.left + self.width
 
+    def lattice(self, device=None) -> Lattice:
+        """All pixels of the window."""
+        return Lattice(
+            torch.arange(self.top, self.bottom, device=device), torch.arange(self.left, self.right, device=device)
+        )
+
     def check(self, size: tuple[int, int]) -> Window:
         """Return self if it lies inside an output of `size` (H, W); UserError otherwise."""
         inside = 0 <= self.top and 0 <= self.left and self.bottom <= size[0] and self.right <= size[1]
@@ -49,6 +55,23 @@ class Window:
                 f"does not lie inside the output of {size[0]} x {size[1]} pixels: choose one that does."
             )
         return self
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The output pixels where some rows and some columns cross: what a decoder renders at once.
+
+    rows (R,), columns (S,): whole-output pixel indices, ascending. A window is the lattice of all its rows and
+    columns; a coarse pass takes every few of them, training a random one per latent.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def find(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Where pixels (Q, 2) of the lattice stand in it: indices into `rows` and into `columns`, (Q,) each."""
+        row, column = positions.T.contiguous()
+        return torch.searchsorted(self.rows, row), torch.searchsorted(self.columns, column)
 
 
 def check_scale(scale: float) -> float:
@@ -90,10 +113,13 @@ def resolve_size(
     return rows, columns
 
 
-def pixel_centres(n: int, start: int = 0, stop: int | None = None, device=None) -> Tensor:
-    """Centres of the pixels start..stop of an axis of n in the [-1, 1] frame, float32 (published form)."""
-    index = torch.arange(start, n if stop is None else stop, dtype=torch.float32, device=device)
-    return (-1 + 1 / n) + (2 / n) * index
+def pixel_centres(n: int, index: Tensor | None = None, device=None) -> Tensor:
+    """Centres of pixels of an axis of n, all of them or those of `index`, in the [-1, 1] frame.
+
+    float32, in the published form.
+    """
+    index = torch.arange(n, device=device) if index is None else index
+    return (-1 + 1 / n) + (2 / n) * index.float()
 
 
 def to_pixels(centres: Tensor, n: int) -> Tensor:

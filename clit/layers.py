@@ -43,6 +43,10 @@ class Region:
     bottom: int
     right: int
 
+    def ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """First and last (exclusive) row, and column."""
+        return (self.top, self.bottom), (self.left, self.right)
+
     def grown(self, by: int) -> Region:
         return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
 

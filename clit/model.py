@@ -12,7 +12,7 @@ from clit.config import ModelConfig
 from clit.decoders import DECODERS
 from clit.decoders.ensemble import Features
 from clit.encoders import ENCODERS
-from clit.geometry import Window
+from clit.geometry import Lattice, Window
 
 
 class SRModel(nn.Module):
@@ -38,9 +38,11 @@ class SRModel(nn.Module):
         down, right = -h % self.encoder.multiple, -w % self.encoder.multiple
         return Features(self.encoder(_reflect(x, down, right))[..., :h, :w], x)
 
-    def prepare(self, features: Features, size: tuple[int, int], window: Window | None = None, **options):
+    def prepare(self, features: Features, size: tuple[int, int], window: Window | Lattice | None = None, **options):
         """The decoder's field for one view; options are those of the decoder (chain, stages)."""
-        window = (window or Window(0, 0, *size)).check(size)
+        window = Window(0, 0, *size) if window is None else window
+        if isinstance(window, Window):
+            window.check(size)
         return self.decoder.prepare(features, size, window, **options)
 
     def query(self, field, positions: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from clit.decoders.clit import CARRY, CLIT
 from clit.degrade import resize_pil
 from clit.errors import UserError
 from clit.files import write_bytes
-from clit.geometry import Window
+from clit.geometry import Lattice, nearest_latent, pixel_centres, stage_grids, to_pixels
 from clit.metrics import psnr
 from clit.model import SRModel
 
@@ -38,9 +38,9 @@ class Settings:
 
     minutes: float | None = None
     steps: int | None = None
-    batch: int = 16
+    batch: int = 8
     patch: int = 24  # LR pixels a side
-    queries: int = 1024  # output pixels per crop, a contiguous window of them
+    latents: int = 24  # a side, of the last stage's grid: each of them is asked for one output pixel
     rate: float = 1e-3
     warmup: int = 100
     average: float = 0.999  # decay of the averaged weights
@@ -140,8 +140,8 @@ class Run:
             began = time.process_time()
             factors = [self.random.uniform(*STAGE_FACTORS[min(j, 2)]) for j in range(stages)]
             batch = photographs.batch(self.random, s.batch, s.patch, math.prod(factors))
-            window = self._window(batch)
-            target = batch.hr[:, :, window.top : window.bottom, window.left : window.right].permute(0, 2, 3, 1)
+            pixels = self._lattice(batch, factors)
+            target = batch.hr[:, :, pixels.rows][:, :, :, pixels.columns].permute(0, 2, 3, 1)
             with torch.set_grad_enabled(not s.freeze_encoder):
                 features = self.models[names[0]].encode(batch.lr)
             self._spent("shared", began)
@@ -150,7 +150,7 @@ class Run:
                 model = self.models[name]
                 self._start_stages(name, stages)
                 options = {"chain": factors} if isinstance(model.decoder, CLIT) else {}
-                field = model.prepare(features, tuple(batch.hr.shape[-2:]), window, **options)
+                field = model.prepare(features, tuple(batch.hr.shape[-2:]), pixels, **options)
                 loss = (model.render(field) - target).abs().mean() * 2  # in the networks' [-1, 1]
                 loss.backward(retain_graph=not s.freeze_encoder and name != names[-1])
                 losses[name] = loss.item()
@@ -166,11 +166,24 @@ class Run:
         cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
         return s.rate * min(1.0, (self.step + 1) / s.warmup) * (0.02 + 0.98 * cosine)
 
-    def _window(self, batch: Batch) -> Window:
-        side = batch.hr.shape[-1]
-        extent = min(side, math.isqrt(self.settings.queries))
-        top, left = self.random.integers(side - extent + 1, size=2)
-        return Window(int(top), int(left), extent, extent)
+    def _lattice(self, batch: Batch, factors: list[float]) -> Lattice:
+        """The output pixels to learn from: for each latent of a part of the last stage's grid a random one of its own.
+
+        Pixels of one latent tell much the same; a pixel each of many latents costs more for a pixel and teaches more.
+        """
+        lr, side = batch.lr.shape[-1], batch.hr.shape[-1]
+        (grid, _) = stage_grids((lr, lr), [(factor, factor) for factor in factors])[-1]
+        nearest = nearest_latent(to_pixels(pixel_centres(side), grid), grid)
+        extent = min(grid, self.settings.latents)
+
+        def axis() -> Tensor:
+            first = self.random.integers(grid - extent + 1)
+            inside = (nearest >= first) & (nearest < first + extent)
+            _, counts = torch.unique_consecutive(nearest[inside], return_counts=True)
+            ends = torch.cumsum(counts, 0) + int((nearest < first).sum())
+            return ends - 1 - (torch.from_numpy(self.random.random(len(counts))) * counts).long()
+
+        return Lattice(axis(), axis())
 
     def _start_stages(self, name: str, stages: int) -> None:
         """A stage that is trained for the first time starts from the one before it.
@@ -325,6 +338,7 @@ def _card(run: Run, name: str, scores: dict[int, float], facts: dict[str, str]) 
     s, decoder = run.settings, run.models[name].decoder
     config = ", ".join(f"{key} {value}" for key, value in asdict(decoder.config).items() if key != "name")
     together = f", together with {', '.join(n for n in run.presets if n != name)}" if len(run.presets) > 1 else ""
+    asked = f"an output pixel for each of up to {s.latents}x{s.latents} latents"
     held = ", ".join(f"x{scale} {value:.2f} dB" for scale, value in scores.items()) or "none"
     alone, shared = run.cpu_seconds[name] / 60, run.cpu_seconds["shared"] / 60
     return f"""---
@@ -339,7 +353,7 @@ pipeline_tag: image-to-image
 |---|---|
 | data | {facts["data"]} |
 | encoder | {facts["encoder"]} |
-| steps | {run.step} of {s.batch} crops, {s.patch}x{s.patch} LR pixels, {s.queries} output pixels each{together} |
+| steps | {run.step} of {s.batch} crops, {s.patch}x{s.patch} LR pixels, {asked}{together} |
 | time | {run.seconds / 60:.0f} minutes for the run; {alone:.0f} CPU minutes of {name} alone, {shared:.0f} shared |
 | machine | {os.cpu_count()} CPU cores |
 | optimiser | Adam, rate {s.rate:g}, {s.warmup} steps of warm-up, cosine decay; L1; averaged with {s.average:g} |

@@ -159,7 +159,7 @@ def test_positions_of_a_part_are_those_of_the_whole(n, data):
     stop = data.draw(st.integers(start + 1, n))
     whole = geometry.pixel_centres(n)
     assert whole.dtype == torch.float32 and len(whole) == n
-    assert torch.equal(geometry.pixel_centres(n, start, stop), whole[start:stop])
+    assert torch.equal(geometry.pixel_centres(n, torch.arange(start, stop)), whole[start:stop])
     exact = -1 + (2 * torch.arange(n, dtype=torch.float64) + 1) / n
     assert (whole - exact).abs().max() < 1e-6
 

@@ -18,7 +18,7 @@ TINY = {
     "tiny-liif": ModelConfig(ENCODER, LIIFConfig(hidden=(8,))),
     "tiny-clit": ModelConfig(ENCODER, CLITConfig(width=8, heads=2, radius=1, hidden=(8,), stages=3)),
 }
-SETTINGS = Settings(steps=6, batch=2, patch=6, queries=64, test_every=3, save_every=0.0)
+SETTINGS = Settings(steps=6, batch=2, patch=6, latents=5, test_every=3, save_every=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_new_stage_starts_from_the_one_before():
 
 
 def test_training_lowers_the_loss_and_writes_loadable_checkpoints(folder, tmp_path):
-    settings = Settings(steps=60, batch=4, patch=8, queries=256, rate=3e-3, warmup=5, test_every=30)
+    settings = Settings(steps=60, batch=4, patch=8, latents=8, rate=3e-3, warmup=5, test_every=30)
     out = train(list(TINY), [folder], tmp_path / "run", settings, held_out={"0.png", "2.png"})
     rows = list(csv.DictReader((out / "metrics.csv").open()))
     assert [row["preset"] for row in rows] == list(TINY) * 2
@@ -108,7 +108,7 @@ def test_a_frozen_encoder_stays_what_it_was(folder, tmp_path):
     torch.manual_seed(9)
     start = Run(["tiny-liif"], SETTINGS, None).encoder.state_dict()
     start = {k: v + 0.1 for k, v in start.items()}
-    settings = Settings(steps=2, batch=1, patch=6, queries=16, freeze_encoder=True)
+    settings = Settings(steps=2, batch=1, patch=6, latents=6, freeze_encoder=True)
     out = train(["tiny-liif"], [folder], tmp_path / "run", settings, encoder=start)
     trained = torch.load(out / "state.pt", weights_only=True)["network"]
     assert all(torch.equal(trained[f"encoder.{k}"], v) for k, v in start.items())
@@ -137,6 +137,6 @@ def test_folders_without_photographs_get_one_sentence(tmp_path):
 
 
 def test_a_run_folder_of_other_presets_is_not_overwritten(folder, tmp_path):
-    train(["tiny-liif"], [folder], tmp_path / "run", Settings(steps=1, batch=1, patch=6, queries=16))
+    train(["tiny-liif"], [folder], tmp_path / "run", Settings(steps=1, batch=1, patch=6, latents=6))
     with pytest.raises(UserError, match="another --out folder"):
-        train(["tiny-clit"], [folder], tmp_path / "run", Settings(steps=2, batch=1, patch=6, queries=16))
+        train(["tiny-clit"], [folder], tmp_path / "run", Settings(steps=2, batch=1, patch=6, latents=6))

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from clit.config import CLITConfig
 from clit.decoders.ensemble import Features, Skip
 from clit.decoders.lit import Attended, LocalAttention, StageAxis, StageField, stage_region
-from clit.geometry import Window, linear_taps, pixel_centres, scale_chain, stage_grids, to_pixels
+from clit.geometry import Lattice, Window, linear_taps, pixel_centres, scale_chain, stage_grids, to_pixels
 from clit.layers import (
     PositionalBias,
     Region,
@@ -35,7 +36,7 @@ class CascadeField:
 
     stages: tuple[StageField, ...]
     skip: Skip
-    window: Window
+    pixels: Lattice
 
 
 class CLIT(nn.Module):
@@ -56,7 +57,7 @@ class CLIT(nn.Module):
         self,
         features: Features,
         size: tuple[int, int],
-        window: Window,
+        window: Window | Lattice,
         chain: str | Sequence[float] = "published",
         stages: int | None = None,
     ) -> CascadeField:
@@ -66,11 +67,12 @@ class CLIT(nn.Module):
         """
         lr = tuple(features.map.shape[-2:])
         grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
-        r, device = self.config.radius, features.map.device
+        r = self.config.radius
+        pixels = window.lattice(features.map.device) if isinstance(window, Window) else window
         fields = []
         for j, (stage, grid) in enumerate(zip(self.stages, grids, strict=False)):
-            rows = StageAxis.prepare(size[0], grid[0], window.top, window.bottom, r, device)
-            columns = StageAxis.prepare(size[1], grid[1], window.left, window.right, r, device)
+            rows = StageAxis.prepare(size[0], grid[0], pixels.rows, r)
+            columns = StageAxis.prepare(size[1], grid[1], pixels.columns, r)
             region = stage_region(rows, columns, r)
             z = (
                 self._resampled(features.map, region.grown(1), grid)
@@ -78,11 +80,11 @@ class CLIT(nn.Module):
                 else self._embedded(features.map, region.grown(1))
             )
             fields.append(stage.prepare(z, region, grid, rows, columns, size, self.bias))
-        return CascadeField(tuple(fields), Skip.prepare(features.image, size, window), window)
+        return CascadeField(tuple(fields), Skip.prepare(features.image, size, pixels), pixels)
 
     def query(self, field: CascadeField, positions: Tensor) -> Tensor:
         """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
-        row, column = (positions[:, 0] - field.window.top, positions[:, 1] - field.window.left)
+        row, column = field.pixels.find(positions)
         residual = 0
         for stage, stage_field in zip(self.stages, field.stages, strict=False):
             residual = stage.query(stage_field, row, column) + CARRY * residual
@@ -90,7 +92,7 @@ class CLIT(nn.Module):
 
     def attend(self, field: CascadeField, positions: Tensor) -> list[Attended]:
         """Per stage in use, the attention that `query` decodes."""
-        row, column = (positions[:, 0] - field.window.top, positions[:, 1] - field.window.left)
+        row, column = field.pixels.find(positions)
         return [s.attend(f, row, column) for s, f in zip(self.stages, field.stages, strict=False)]
 
     def render(self, field: CascadeField) -> Tensor:
@@ -107,8 +109,8 @@ class CLIT(nn.Module):
     def _resampled(self, features: Tensor, region: Region, grid: tuple[int, int]) -> Tensor:
         """z bilinearly resampled to a stage's grid, over a region of that grid, zero outside the image."""
         h, w = features.shape[-2:]
-        rows = to_pixels(pixel_centres(grid[0], region.top, region.bottom, features.device), h)
-        columns = to_pixels(pixel_centres(grid[1], region.left, region.right, features.device), w)
+        index = (torch.arange(*ends, device=features.device) for ends in region.ends())
+        rows, columns = (to_pixels(pixel_centres(n, i), low) for n, i, low in zip(grid, index, (h, w), strict=True))
         (y, wy), (x, wx) = linear_taps(rows, h, "zeros"), linear_taps(columns, w, "zeros")
         lr = Region(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
         z = self._embedded(features, lr).permute(0, 2, 3, 1)

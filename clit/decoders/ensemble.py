@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.geometry import Window, linear_taps, nearest_latent, pixel_centres, to_pixels
+from clit.geometry import Lattice, Window, linear_taps, nearest_latent, pixel_centres, to_pixels
 from clit.layers import MLP, Region, sample_columns, sample_rows
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
@@ -36,14 +36,14 @@ class Skip:
     columns: tuple[Tensor, Tensor]
 
     @staticmethod
-    def prepare(image: Tensor, size: tuple[int, int], window: Window) -> Skip:
+    def prepare(image: Tensor, size: tuple[int, int], pixels: Lattice) -> Skip:
         h, w = image.shape[-2:]
-        rows = to_pixels(pixel_centres(size[0], window.top, window.bottom, image.device), h)
-        columns = to_pixels(pixel_centres(size[1], window.left, window.right, image.device), w)
+        rows = to_pixels(pixel_centres(size[0], pixels.rows), h)
+        columns = to_pixels(pixel_centres(size[1], pixels.columns), w)
         return Skip(image.permute(0, 2, 3, 1), linear_taps(rows, h, "border"), linear_taps(columns, w, "border"))
 
     def query(self, row: Tensor, column: Tensor) -> Tensor:
-        """(B, Q, 3) at rows and columns counted from the window's corner."""
+        """(B, Q, 3) at `row`, `column` (Q,): indices into the lattice."""
         y, wy = self.rows[0][row], self.rows[1][row]
         x, wx = self.columns[0][column], self.columns[1][column]
         corners = self.image[:, y[:, :, None], x[:, None, :]]  # (B, Q, 2, 2, 3)
@@ -56,15 +56,15 @@ class Skip:
 
 @dataclass(frozen=True)
 class EnsembleAxis:
-    """One axis of a window: the two latents next to each query and the relative coordinates to them."""
+    """One axis of a lattice: the two latents next to each query and the relative coordinates to them."""
 
     nearest: Tensor  # (2, Q) absolute latent index
     rel: Tensor  # (2, Q) float32, one latent's step is 2.0
 
     @staticmethod
-    def prepare(n_out: int, n: int, start: int, stop: int, device) -> EnsembleAxis:
-        centres = pixel_centres(n_out, start, stop, device)
-        latents = pixel_centres(n, device=device)
+    def prepare(n_out: int, n: int, pixels: Tensor) -> EnsembleAxis:
+        centres = pixel_centres(n_out, pixels)
+        latents = pixel_centres(n, device=pixels.device)
         nearest = []
         for side in (-1, 1):  # half a latent each way, plus 1e-6 that settles ties as published
             shifted = (centres + (side * (1 / n) + 1e-6)).clamp(-1 + 1e-6, 1 - 1e-6)
@@ -91,7 +91,7 @@ class EnsembleField:
     columns: EnsembleAxis
     cell: Tensor  # (2,) in LR pixels: 2 / scale
     skip: Skip
-    window: Window
+    pixels: Lattice
     grid: tuple[int, int]
 
 
@@ -101,26 +101,27 @@ class EnsembleDecoder(nn.Module):
     mlp: MLP
     skips = False  # whether the bilinear upsampled input is added
 
-    def prepare(self, features: Features, size: tuple[int, int], window: Window) -> EnsembleField:
+    def prepare(self, features: Features, size: tuple[int, int], window: Window | Lattice) -> EnsembleField:
         """Everything that depends on the output size (H, W) and the window, for `query`, `attend`, `render`."""
         h, w = features.map.shape[-2:]
         device = features.map.device
-        rows = EnsembleAxis.prepare(size[0], h, window.top, window.bottom, device)
-        columns = EnsembleAxis.prepare(size[1], w, window.left, window.right, device)
+        pixels = window.lattice(device) if isinstance(window, Window) else window
+        rows = EnsembleAxis.prepare(size[0], h, pixels.rows)
+        columns = EnsembleAxis.prepare(size[1], w, pixels.columns)
         region = Region(
             int(rows.nearest.min()), int(columns.nearest.min()),
             int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
         )  # fmt: skip
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor([h, w], device=device)
-        skip = Skip.prepare(features.image, size, window)
+        skip = Skip.prepare(features.image, size, pixels)
         cell = cell.to(features.map.dtype)
-        return EnsembleField(self._maps(features.map, region), region, rows, columns, cell, skip, window, (h, w))
+        return EnsembleField(self._maps(features.map, region), region, rows, columns, cell, skip, pixels, (h, w))
 
     def query(self, field: EnsembleField, positions: Tensor) -> Tensor:
         """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
         weights, predictions = self._four(field, positions)
         rgb = (weights[:, :, None, :, None] * predictions).sum((0, 1))
-        row, column = (positions - _corner(field.window, positions)).unbind(-1)
+        row, column = field.pixels.find(positions)
         return rgb + field.skip.query(row, column) if self.skips else rgb
 
     def attend(self, field: EnsembleField, positions: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +140,7 @@ class EnsembleDecoder(nn.Module):
         return rgb + field.skip.render() if self.skips else rgb
 
     def _four(self, field: EnsembleField, positions: Tensor) -> tuple[Tensor, Tensor]:
-        row, column = (positions - _corner(field.window, positions)).unbind(-1)
+        row, column = field.pixels.find(positions)
         rel_y, rel_x = field.rows.rel[:, row], field.columns.rel[:, column]  # (2, Q) each
         weights = ensemble_weights(rel_y, rel_x)
         predictions = []
@@ -159,10 +160,6 @@ class EnsembleDecoder(nn.Module):
 
     def _hidden(self, field: EnsembleField, i: int, j: int) -> Tensor:
         raise NotImplementedError
-
-
-def _corner(window: Window, positions: Tensor) -> Tensor:
-    return torch.tensor([window.top, window.left], device=positions.device)
 
 
 def gather_window(map: Tensor, y: Tensor, x: Tensor) -> Tensor:

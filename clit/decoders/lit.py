@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.config import CLITConfig
@@ -28,21 +29,23 @@ from clit.layers import MLP, PositionalBias, Region, outside_zero, sample_column
 # P = (2r+1)^2 window, M heads, D width, d = D / M, H1 first hidden width.
 
 _LATENTS = 256  # latents in one pass of everything but U
+_TRAINED_LATENTS = 2048  # the same where gradients are wanted: each pass adds to the gradient of whole maps
+_GROUPED_FROM = 2  # queries per latent from which U costs less than the weighted values themselves
 _U_LATENTS = 64  # latents in one product that makes U: fewer leave W1 to be read from memory again and again
 _U_FLOATS = 3_300_000  # U of one product (13 MB): more leaves the cache before it is used
 
 
 @dataclass(frozen=True)
 class StageAxis:
-    """One axis of a window on one stage's grid."""
+    """One axis of a lattice of output pixels on one stage's grid."""
 
     nearest: Tensor  # (Q,) absolute latent index
     rel: Tensor  # (Q, 2r+1) relative coordinates to the window's latents
     taps: tuple[Tensor, Tensor]  # index and weight (Q, 2) for the bilinear query sample
 
     @staticmethod
-    def prepare(n_out: int, n: int, start: int, stop: int, radius: int, device) -> StageAxis:
-        centres = pixel_centres(n_out, start, stop, device)
+    def prepare(n_out: int, n: int, pixels: Tensor, radius: int) -> StageAxis:
+        centres = pixel_centres(n_out, pixels)
         positions = to_pixels(centres, n)
         nearest = nearest_latent(positions, n)
         rel = relative_coordinates(centres, nearest, n, radius)
@@ -125,7 +128,7 @@ class LocalAttention(nn.Module):
     # The plain definition
 
     def attend(self, field: StageField, row: Tensor, column: Tensor) -> Attended:
-        """Attention at queries `row`, `column` (Q,), counted from the window's corner."""
+        """Attention at queries `row`, `column` (Q,): indices into the lattice."""
         keys = self._windows(field.k, field, row, column)  # (B, Q, P, M, d)
         query = self._sample(field, row, column)  # (B, Q, M, d)
         content = torch.einsum("bqmd,bqpmd->bqmp", query, keys) / math.sqrt(query.shape[-1])
@@ -175,7 +178,7 @@ class LocalAttention(nn.Module):
         w1 = values.permute(2, 1, 3, 0).flatten(0, 1).contiguous()  # (M P, d, H1)
         constant = first.bias + first.weight[:, -2:] @ field.cell
         out = field.q.new_zeros(batch, rows, columns, 3)
-        limit = max(1, _LATENTS // batch)
+        limit = max(1, (_TRAINED_LATENTS if torch.is_grad_enabled() else _LATENTS) // batch)
         for y, y_out in _groups(field.rows.nearest):
             for x, x_out in _groups(field.columns.nearest):
                 across = min(len(x), limit)
@@ -197,9 +200,11 @@ class LocalAttention(nn.Module):
         d = self.config.width // m
 
         rows, columns = self._window_index(field, y, x)  # (R, 2r+1), (S, 2r+1)
-        index = (slice(None), rows[:, None, :, None], columns[None, :, None, :])
-        keys = field.k[index].view(n_latents, self.window, m, d)
-        vals = field.v[index].view(n_latents, self.window, m, d)
+        # Rows of one table, as an embedding: the gradient of that is the quick one.
+        height, width = field.k.shape[1:3]
+        index = (rows[:, None, :, None] * width + columns[None, :, None, :]).view(1, -1, self.window)
+        index = (index + torch.arange(batch, device=index.device).view(-1, 1, 1) * height * width).flatten(0, 1)
+        keys, vals = (F.embedding(index, t.flatten(0, 2)).unflatten(-1, (m, d)) for t in (field.k, field.v))
 
         (ty, wy), (tx, wx) = field.rows.taps, field.columns.taps
         i_flat, j_flat = i.flatten(), j.flatten()
@@ -216,9 +221,20 @@ class LocalAttention(nn.Module):
         weights = torch.softmax((logits + bias_y + bias_x).flatten(-2), -1)  # (B, R, S, M, a, b, P)
         weights = weights.permute(0, 1, 2, 4, 5, 3, 6).reshape(n_latents, n, m * self.window)
 
-        hidden = self._mix(weights, vals.permute(2, 1, 0, 3).reshape(m * self.window, n_latents, d), w1)
+        if n < _GROUPED_FROM:
+            hidden = self._first_layer(weights.unflatten(-1, (m, self.window)), vals)
+        else:
+            hidden = self._mix(weights, vals.permute(2, 1, 0, 3).reshape(m * self.window, n_latents, d), w1)
         rgb = self.mlp.after_first(hidden + constant)
         return rgb.view(batch, r, s, a, b, 3).permute(0, 1, 3, 2, 4, 5).reshape(batch, r * a, s * b, 3)
+
+    def _first_layer(self, weights: Tensor, values: Tensor) -> Tensor:
+        """The first layer in the published order, the cheaper one for few queries per latent.
+
+        weights: (N, n, M, P); values: (N, P, M, d). Returns (N, n, H1), without what the cell and the bias add.
+        """
+        weighted = weights.transpose(2, 3)[..., None] * values[:, None]
+        return weighted.flatten(2) @ self.mlp[0].weight[:, :-2].T
 
     def _mix(self, weights: Tensor, values: Tensor, w1: Tensor) -> Tensor:
         """The first layer: weights (N, n, M P) times U, with U[m, p] = V_mp W1[p, m] made once per latent.

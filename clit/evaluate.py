@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +18,7 @@ from clit.files import write_bytes
 from clit.geometry import check_scale
 from clit.images import as_array
 from clit.metrics import psnr, ssim
+from clit.parallel import spread
 from clit.render import Renderer
 
 
@@ -89,23 +88,12 @@ def evaluate(
         return rows
 
     rows: list[Row] = []
-    with _a_thread_each() as workers, ThreadPoolExecutor(workers) as pool:
-        for done, found in enumerate(pool.map(score, jobs)):
+    with torch.inference_mode():
+        for done, found in enumerate(spread(score, jobs)):
             rows += found
             if progress:
                 progress((done + 1) / len(jobs))
     return rows
-
-
-@contextmanager
-def _a_thread_each() -> Iterator[int]:
-    """As many pictures at once as torch has threads, each with one: small products share out badly within one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)
 
 
 def means(rows: Iterable[Row]) -> list[Mean]:

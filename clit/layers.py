@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.geometry import linear_taps
+from clit.geometry import linear_taps, pixel_centres, to_pixels
+
+
+def relu() -> nn.Module:
+    """ReLU that writes over what it reads: always the output of a sum that nobody else needs."""
+    return nn.ReLU(inplace=True)
 
 
 class MLP(nn.Sequential):
     """Linear layers with an activation between them."""
 
-    def __init__(self, widths: list[int], activation: type[nn.Module]):
+    def __init__(self, widths: list[int], activation: Callable[[], nn.Module]):
         layers: list[nn.Module] = []
         for i, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
             layers += [activation()] if i else []
@@ -23,9 +29,7 @@ class MLP(nn.Sequential):
 
     def after_first(self, x: Tensor) -> Tensor:
         """The rest of the network for a first layer's output made some other way."""
-        for layer in list(self)[1:]:
-            x = layer(x)
-        return x
+        return self[-1](self.to_last_hidden(x))
 
     def to_last_hidden(self, x: Tensor) -> Tensor:
         """As `after_first`, but stops before the last linear layer."""
@@ -65,13 +69,13 @@ def crop(map: Tensor, region: Region) -> Tensor:
 
 
 def outside_zero(map: Tensor, region: Region, grid: tuple[int, int]) -> Tensor:
-    """Set what lies outside the grid (h, w) to zero in a map that covers `region`."""
+    """Set what lies outside the grid (h, w) to zero in a map (B, ..., C) that covers `region`."""
     rows = torch.arange(region.top, region.bottom, device=map.device)
     columns = torch.arange(region.left, region.right, device=map.device)
     inside_y, inside_x = (rows >= 0) & (rows < grid[0]), (columns >= 0) & (columns < grid[1])
     if inside_y.all() and inside_x.all():
         return map
-    return map * (inside_y[:, None] & inside_x)
+    return map * (inside_y[:, None] & inside_x)[..., None]
 
 
 def conv_valid(conv: nn.Conv2d, map: Tensor) -> Tensor:
@@ -90,6 +94,42 @@ def sample_rows(map: Tensor, index: Tensor, weight: Tensor) -> Tensor:
 def sample_columns(map: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     """As `sample_rows`, along the columns: (B, h, w, C) -> (B, h, Q, C)."""
     return map[:, :, index[:, 0]] * weight[:, 0, None] + map[:, :, index[:, 1]] * weight[:, 1, None]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """One axis of bilinear resampling (zero outside the image) to the points start..stop of a grid, as a matrix."""
+
+    first: int  # the first pixel that counts
+    matrix: Tensor  # (stop - start, pixels that count); rows of points outside the grid are zero
+
+    @staticmethod
+    def prepare(n: int, n_grid: int, start: int, stop: int, device) -> Resampling:
+        points = torch.arange(start, stop, device=device)
+        index, weight = linear_taps(to_pixels(pixel_centres(n_grid, points), n), n, "zeros")
+        weight = weight * ((points >= 0) & (points < n_grid))[:, None]
+        index = index.clamp(0, n - 1)
+        first = int(index.min())
+        matrix = weight.new_zeros(stop - start, int(index.max()) + 1 - first)
+        return Resampling(first, matrix.scatter_add_(1, index - first, weight))
+
+
+def conv_resampled(conv: nn.Conv2d, map: Tensor, rows: Resampling, columns: Resampling) -> Tensor:
+    """A 3x3 convolution of a resampled map, without making the resampled map (CLIT's later stages).
+
+    Both are linear: each of the nine taps is a 1x1 map at low resolution, resampled and shifted. map: (B, h, w, C),
+    channels-last, the part that counts; rows and columns: resampling to the wanted grid points and one more at each
+    end. Returns (B, points down, points across, C'), without regard to where the grid ends.
+    """
+    batch, h, w, _ = map.shape
+    across = columns.matrix.to(map).unfold(0, 3, 1).flatten(1)  # (X, w 3): by pixel and tap
+    result = conv.bias.repeat(len(across)).expand(batch, len(rows.matrix) - 2, -1)
+    for tap in range(3):
+        kernel = conv.weight[:, :, tap].permute(1, 2, 0).flatten(1)  # (C, 3 C')
+        wide = across @ (map @ kernel).view(batch, h, w * 3, -1)  # (B, h, X, C')
+        down = rows.matrix[tap : len(rows.matrix) - 2 + tap].to(map)
+        result = torch.baddbmm(result, down.expand(batch, -1, -1), wide.flatten(2))
+    return result.view(batch, -1, len(across), len(conv.bias))
 
 
 def bilinear_grid(map: Tensor, rows: Tensor, columns: Tensor, padding: str) -> Tensor:

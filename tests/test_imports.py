@@ -14,7 +14,7 @@ PACKAGE = ROOT / "clit"
 
 # Lower layers know nothing of higher ones; modules of one layer may know each other.
 LAYERS = [
-    ["errors", "files", "runtime"],
+    ["errors", "files", "runtime", "parallel"],
     ["geometry", "config", "images", "degrade", "metrics"],
     ["layers", "baselines"],
     ["encoders", "decoders"],

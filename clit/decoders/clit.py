@@ -9,22 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from clit.config import CLITConfig
 from clit.decoders.ensemble import Features, Skip
 from clit.decoders.lit import Attended, LocalAttention, StageAxis, StageField, stage_region
-from clit.geometry import Lattice, Window, linear_taps, pixel_centres, scale_chain, stage_grids, to_pixels
-from clit.layers import (
-    PositionalBias,
-    Region,
-    conv_valid,
-    crop,
-    outside_zero,
-    sample_columns,
-    sample_rows,
-)
+from clit.geometry import Lattice, Window, scale_chain, stage_grids
+from clit.layers import PositionalBias, Region, Resampling, conv_valid, crop, outside_zero
 
 CARRY = 0.75
 """How much of the previous stage's prediction a stage keeps."""
@@ -74,12 +65,12 @@ class CLIT(nn.Module):
             rows = StageAxis.prepare(size[0], grid[0], pixels.rows, r)
             columns = StageAxis.prepare(size[1], grid[1], pixels.columns, r)
             region = stage_region(rows, columns, r)
-            z = (
-                self._resampled(features.map, region.grown(1), grid)
-                if j
-                else self._embedded(features.map, region.grown(1))
+            maps = (
+                self._projected(features.map, stage, region)
+                if not j
+                else (self._projected_resampled(features.map, stage, region, grid))
             )
-            fields.append(stage.prepare(z, region, grid, rows, columns, size, self.bias))
+            fields.append(stage.prepare(maps, region, grid, rows, columns, size, self.bias))
         return CascadeField(tuple(fields), Skip.prepare(features.image, size, pixels), pixels)
 
     def query(self, field: CascadeField, positions: Tensor) -> Tensor:
@@ -103,16 +94,24 @@ class CLIT(nn.Module):
         return residual + field.skip.render()
 
     def _embedded(self, features: Tensor, region: Region) -> Tensor:
-        """z over a region of the LR grid, zero outside the image."""
-        return outside_zero(conv_valid(self.embed, crop(features, region.grown(1))), region, features.shape[-2:])
+        """z (B, D, ...) over a region of the LR grid, zero outside the image."""
+        z = conv_valid(self.embed, crop(features, region.grown(1))).permute(0, 2, 3, 1)
+        return outside_zero(z, region, features.shape[-2:]).permute(0, 3, 1, 2)
 
-    def _resampled(self, features: Tensor, region: Region, grid: tuple[int, int]) -> Tensor:
-        """z bilinearly resampled to a stage's grid, over a region of that grid, zero outside the image."""
-        h, w = features.shape[-2:]
-        index = (torch.arange(*ends, device=features.device) for ends in region.ends())
-        rows, columns = (to_pixels(pixel_centres(n, i), low) for n, i, low in zip(grid, index, (h, w), strict=True))
-        (y, wy), (x, wx) = linear_taps(rows, h, "zeros"), linear_taps(columns, w, "zeros")
-        lr = Region(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
-        z = self._embedded(features, lr).permute(0, 2, 3, 1)
-        z = sample_columns(sample_rows(z, y - lr.top, wy.to(z)), x - lr.left, wx.to(z))
-        return outside_zero(z.permute(0, 3, 1, 2), region, grid)
+    def _projected(self, features: Tensor, stage: LocalAttention, region: Region) -> tuple[Tensor, ...]:
+        """q, k, v of the first stage over a region of the LR grid."""
+        return stage.project(self._embedded(features, region.grown(1)))
+
+    def _projected_resampled(
+        self, features: Tensor, stage: LocalAttention, region: Region, grid: tuple[int, int]
+    ) -> tuple[Tensor, ...]:
+        """q, k, v of a later stage over a region of its grid, from z resampled to that."""
+        lr = features.shape[-2:]
+        rows, columns = (
+            Resampling.prepare(n, points, *ends, features.device)
+            for n, points, ends in zip(lr, grid, region.grown(1).ends(), strict=True)
+        )
+        near = Region(
+            rows.first, columns.first, rows.first + rows.matrix.shape[1], columns.first + columns.matrix.shape[1]
+        )
+        return stage.project_resampled(self._embedded(features, near).permute(0, 2, 3, 1), rows, columns)

@@ -15,8 +15,12 @@ from torch import Tensor, nn
 
 from clit.geometry import Lattice, Window, linear_taps, nearest_latent, pixel_centres, to_pixels
 from clit.layers import MLP, Region, sample_columns, sample_rows
+from clit.parallel import blocks, spread
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
+
+
+_PIXELS = 4096  # of one block: what one latent predicts for them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -130,14 +134,29 @@ class EnsembleDecoder(nn.Module):
 
     def render(self, field: EnsembleField) -> Tensor:
         """Colours (B, R, S, 3) of the whole window, by the factored order."""
+        height, width = len(field.pixels.rows), len(field.pixels.columns)
+        out = field.cell.new_empty(len(field.maps[0]), height, width, 3)
+
+        def place(part: tuple[slice, slice]) -> None:
+            out[:, part[0], part[1]] = self._render_part(field, *part)
+
+        for _ in spread(place, blocks(height, width, max(1, _PIXELS // len(out)))):
+            pass
+        return out + field.skip.render() if self.skips else out
+
+    def _render_part(self, field: EnsembleField, rows: slice, columns: slice) -> Tensor:
+        rel_y, rel_x = field.rows.rel[:, rows], field.columns.rel[:, columns]
+        weights = ensemble_weights(rel_y[:, :, None], rel_x[:, None, :])  # (2, 2, R, S)
         blended = 0
-        weights = ensemble_weights(field.rows.rel[:, :, None], field.columns.rel[:, None, :])  # (2, 2, R, S)
         for i in (0, 1):
+            y = field.rows.nearest[i, rows] - field.region.top
             for j in (0, 1):
-                hidden = self._hidden(field, i, j)  # (B, R, S, width of the last hidden layer)
+                x = field.columns.nearest[j, columns] - field.region.left
+                left = int(x[0])
+                maps = tuple(m[:, :, left : int(x[-1]) + 1][:, y] for m in self._factored(field.maps))
+                hidden = self._hidden(maps, x - left, rel_y[i], rel_x[j], field.cell)
                 blended = blended + hidden * weights[i, j, :, :, None].to(hidden.dtype)
-        rgb = self.mlp[-1](blended)  # the weights sum to 1, so the bias passes through the blend
-        return rgb + field.skip.render() if self.skips else rgb
+        return self.mlp[-1](blended)  # the weights sum to 1, so the bias passes through the blend
 
     def _four(self, field: EnsembleField, positions: Tensor) -> tuple[Tensor, Tensor]:
         row, column = field.pixels.find(positions)
@@ -158,13 +177,16 @@ class EnsembleDecoder(nn.Module):
     def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def _hidden(self, field: EnsembleField, i: int, j: int) -> Tensor:
+    def _factored(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Those of the field's maps (B, h', w', C) that `_hidden` reads."""
+        return maps
+
+    def _hidden(self, maps: tuple[Tensor, ...], x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:
+        """The last hidden layer (B, R, S, width) of one latent's prediction.
+
+        maps: (B, R, latent columns, C), already at the queries' rows; x (S,): each query's latent column.
+        """
         raise NotImplementedError
-
-
-def gather_window(map: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """(B, h', w', C) -> (B, R, S, C): rows y (R,), then columns x (S,)."""
-    return map[:, y][:, :, x]
 
 
 def unfold3(features: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from clit.config import LIIFConfig
-from clit.decoders.ensemble import EnsembleDecoder, EnsembleField, gather_window, unfold3
-from clit.layers import MLP, Region, crop
+from clit.decoders.ensemble import EnsembleDecoder, EnsembleField, unfold3
+from clit.layers import MLP, Region, crop, relu
 
 
 class LIIF(EnsembleDecoder):
@@ -17,7 +17,7 @@ class LIIF(EnsembleDecoder):
     def __init__(self, config: LIIFConfig, channels: int):
         super().__init__()
         self.config, self.channels = config, channels
-        self.mlp = MLP([9 * channels + 4, *config.hidden, 3], nn.ReLU)
+        self.mlp = MLP([9 * channels + 4, *config.hidden, 3], relu)
 
     def work(self, queries_per_latent: float) -> float:
         """Multiply-adds per output pixel in the factored order (four evaluations, one blend)."""
@@ -37,11 +37,13 @@ class LIIF(EnsembleDecoder):
         tail = torch.cat([rel.to(latents.dtype), field.cell.expand(len(rel), 2)], -1)
         return self.mlp(torch.cat([latents, tail.expand(len(latents), -1, -1)], -1))
 
-    def _hidden(self, field: EnsembleField, i: int, j: int) -> Tensor:
+    def _factored(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return maps[1:]
+
+    def _hidden(self, maps: tuple[Tensor, ...], x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:
         weight = self.mlp[0].weight[:, 9 * self.channels :]
-        place, cell = weight[:, :2], weight[:, 2:]
-        y, x = field.rows.nearest[i] - field.region.top, field.columns.nearest[j] - field.region.left
-        along_y = field.rows.rel[i][:, None].to(place.dtype) * place[:, 0] + cell @ field.cell  # (R, width)
-        along_x = field.columns.rel[j][:, None].to(place.dtype) * place[:, 1]  # (S, width)
-        hidden = gather_window(field.maps[1], y, x) + along_y[:, None] + along_x
-        return self.mlp.to_last_hidden(hidden)
+        place = weight[:, :2]
+        along_y = rel_y[:, None].to(place.dtype) * place[:, 0] + weight[:, 2:] @ cell  # (R, width)
+        along_x = rel_x[:, None].to(place.dtype) * place[:, 1]  # (S, width)
+        rows = maps[0] + along_y[:, None]  # what depends on the row alone, per latent column
+        return self.mlp.to_last_hidden(rows.index_select(2, x) + along_x)

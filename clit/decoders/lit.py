@@ -9,6 +9,7 @@ first layer, being linear, is done once per latent (U = V W1) and mixed by the a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -23,16 +24,25 @@ from clit.geometry import (
     relative_coordinates,
     to_pixels,
 )
-from clit.layers import MLP, PositionalBias, Region, outside_zero, sample_columns, sample_rows
+from clit.layers import (
+    MLP,
+    PositionalBias,
+    Region,
+    Resampling,
+    conv_resampled,
+    outside_zero,
+    sample_columns,
+    sample_rows,
+)
+from clit.parallel import blocks, spread
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of latents, N latents, n queries per latent,
 # P = (2r+1)^2 window, M heads, D width, d = D / M, H1 first hidden width.
 
-_LATENTS = 256  # latents in one pass of everything but U
-_TRAINED_LATENTS = 2048  # the same where gradients are wanted: each pass adds to the gradient of whole maps
+_LATENTS = 144  # of one block at most: U of one head then stays near the processor
+_FLOATS = 1_600_000  # logits of one head and hidden numbers of one block
+_TRAINED_LATENTS, _TRAINED_FLOATS = 4096, 4_000_000  # with gradients: each block adds to those of whole maps
 _GROUPED_FROM = 2  # queries per latent from which U costs less than the weighted values themselves
-_U_LATENTS = 64  # latents in one product that makes U: fewer leave W1 to be read from memory again and again
-_U_FLOATS = 3_300_000  # U of one product (13 MB): more leaves the cache before it is used
 
 
 @dataclass(frozen=True)
@@ -104,9 +114,19 @@ class LocalAttention(nn.Module):
         rest = sum(a * b for a, b in zip(hidden, hidden[1:], strict=False)) + 3 * hidden[-1]
         return p * c.width * hidden[0] / queries_per_latent + c.heads * p * hidden[0] + p * c.width + rest
 
+    def project(self, z: Tensor) -> tuple[Tensor, ...]:
+        """q, k, v (B, h, w, D) of a map (B, D, h + 2, w + 2)."""
+        convs = (self.query_conv, self.key_conv, self.value_conv)
+        maps = F.conv2d(z, torch.cat([c.weight for c in convs]), torch.cat([c.bias for c in convs]))
+        return tuple(m.contiguous() for m in maps.permute(0, 2, 3, 1).split(self.config.width, -1))
+
+    def project_resampled(self, z: Tensor, rows: Resampling, columns: Resampling) -> tuple[Tensor, ...]:
+        """As `project`, of z (B, h, w, D) resampled to this stage's grid."""
+        return tuple(conv_resampled(c, z, rows, columns) for c in (self.query_conv, self.key_conv, self.value_conv))
+
     def prepare(
         self,
-        z: Tensor,
+        maps: tuple[Tensor, ...],
         region: Region,
         grid: tuple[int, int],
         rows: StageAxis,
@@ -114,15 +134,12 @@ class LocalAttention(nn.Module):
         size: tuple[int, int],
         bias: PositionalBias,
     ) -> StageField:
-        """Project z, (B, D, ...) over `region` grown by one and zero outside the image, and tabulate the bias."""
-        weight = torch.cat([c.weight for c in (self.query_conv, self.key_conv, self.value_conv)])
-        offset = torch.cat([c.bias for c in (self.query_conv, self.key_conv, self.value_conv)])
-        maps = outside_zero(nn.functional.conv2d(z, weight, offset), region, grid).permute(0, 2, 3, 1)
-        q, k, v = (m.contiguous() for m in maps.split(self.config.width, -1))
+        """The field of maps q, k, v over `region`: what lies outside the grid becomes zero, the bias a table."""
+        q, k, v = (outside_zero(m, region, grid) for m in maps)
         cell = torch.tensor([2 / size[0], 2 / size[1]]) * torch.tensor(grid)
         return StageField(
             q, k, v, region, grid, rows, columns, bias.along_y(rows.rel), bias.along_x(columns.rel),
-            cell.to(z.device, z.dtype),
+            cell.to(q.device, q.dtype),
         )  # fmt: skip
 
     # The plain definition
@@ -175,83 +192,82 @@ class LocalAttention(nn.Module):
         batch, rows, columns = len(field.q), len(field.rows.nearest), len(field.columns.nearest)
         first, c = self.mlp[0], self.config
         values = first.weight[:, :-2].reshape(-1, self.window, c.heads, c.width // c.heads)
-        w1 = values.permute(2, 1, 3, 0).flatten(0, 1).contiguous()  # (M P, d, H1)
+        w1 = values.permute(2, 1, 3, 0).contiguous()  # (M, P, d, H1)
         constant = first.bias + first.weight[:, -2:] @ field.cell
         out = field.q.new_zeros(batch, rows, columns, 3)
-        limit = max(1, (_TRAINED_LATENTS if torch.is_grad_enabled() else _LATENTS) // batch)
-        for y, y_out in _groups(field.rows.nearest):
-            for x, x_out in _groups(field.columns.nearest):
-                across = min(len(x), limit)
-                down = max(1, limit // across)
-                for top in range(0, len(y), down):
-                    for left in range(0, len(x), across):
-                        part = (slice(top, top + down), slice(left, left + across))
-                        i, j = y_out[part[0]], x_out[part[1]]  # (R, a), (S, b) output rows and columns
-                        rgb = self._render_group(field, y[part[0]], x[part[1]], i, j, w1, constant)
-                        out[:, i.flatten()[:, None], j.flatten()] = rgb
+
+        def place(part: tuple[Tensor, ...]) -> None:
+            y, x, i, j = part
+            out[:, i.flatten()[:, None], j.flatten()] = self._render_latents(field, y, x, i, j, w1, constant)
+
+        for _ in spread(place, self._parts(field)):
+            pass
         return out
 
-    def _render_group(
+    def _parts(self, field: StageField) -> Iterator[tuple[Tensor, ...]]:
+        """Blocks of latents alike: rows y (R,), columns x (S,), their queries' rows i (R, a) and columns j (S, b)."""
+        floats, most = (_TRAINED_FLOATS, _TRAINED_LATENTS) if torch.is_grad_enabled() else (_FLOATS, _LATENTS)
+        for y, i in _groups(field.rows.nearest):
+            for x, j in _groups(field.columns.nearest):
+                each = i.shape[1] * j.shape[1] * (self.window + self.config.hidden[0])
+                limit = max(1, min(floats // each, most) // len(field.q))
+                for rows, columns in blocks(len(y), len(x), limit):
+                    yield y[rows], x[columns], i[rows], j[columns]
+
+    def _render_latents(
         self, field: StageField, y: Tensor, x: Tensor, i: Tensor, j: Tensor, w1: Tensor, constant: Tensor
     ) -> Tensor:
         """R x S latents with a x b queries each: residuals (B, R a, S b, 3)."""
         (r, a), (s, b), m, batch = i.shape, j.shape, self.config.heads, len(field.q)
-        side, n_latents, n = 2 * self.config.radius + 1, batch * len(y) * len(x), i.shape[1] * j.shape[1]
-        d = self.config.width // m
+        latents, n, d = batch * r * s, a * b, self.config.width // m
 
         rows, columns = self._window_index(field, y, x)  # (R, 2r+1), (S, 2r+1)
         # Rows of one table, as an embedding: the gradient of that is the quick one.
         height, width = field.k.shape[1:3]
         index = (rows[:, None, :, None] * width + columns[None, :, None, :]).view(1, -1, self.window)
         index = (index + torch.arange(batch, device=index.device).view(-1, 1, 1) * height * width).flatten(0, 1)
-        keys, vals = (F.embedding(index, t.flatten(0, 2)).unflatten(-1, (m, d)) for t in (field.k, field.v))
+        keys = F.embedding(index, field.k.flatten(0, 2)).unflatten(-1, (m, d))  # (N, P, M, d)
+        values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, d))  # (P, N, M, d)
 
         (ty, wy), (tx, wx) = field.rows.taps, field.columns.taps
         i_flat, j_flat = i.flatten(), j.flatten()
-        # Only the rows and columns this group touches are interpolated.
-        near = field.q[:, :, int(tx[j_flat].min()) - field.region.left : int(tx[j_flat].max()) + 1 - field.region.left]
+        # Only the columns this block touches are interpolated.
+        first, last = int(tx[j_flat].min()), int(tx[j_flat].max())
+        near = field.q[:, :, first - field.region.left : last + 1 - field.region.left]
         q = sample_rows(near, ty[i_flat] - field.region.top, wy[i_flat].to(near))
-        q = sample_columns(q, tx[j_flat] - int(tx[j_flat].min()), wx[j_flat].to(near)) / math.sqrt(d)
-        q = q.view(batch, r, a, s, b, m, d).permute(0, 1, 3, 5, 2, 4, 6).reshape(n_latents * m, n, d)
+        q = sample_columns(q, tx[j_flat] - first, wx[j_flat].to(near)) / math.sqrt(d)
+        q = q.view(batch, r, a, s, b, m, d).permute(5, 0, 1, 3, 2, 4, 6).reshape(m, latents, n, d)
 
-        logits = torch.bmm(q, keys.permute(0, 2, 3, 1).reshape(n_latents * m, d, self.window))
-        logits = logits.view(batch, r, s, m, a, b, side, side)
-        bias_y = field.bias_y[i].permute(0, 3, 1, 2)[:, None, :, :, None, :, None]  # (R, 1, M, a, 1, 2r+1, 1)
-        bias_x = field.bias_x[j].permute(0, 3, 1, 2)[:, :, None, :, None, :]  # (S, M, 1, b, 1, 2r+1)
-        weights = torch.softmax((logits + bias_y + bias_x).flatten(-2), -1)  # (B, R, S, M, a, b, P)
-        weights = weights.permute(0, 1, 2, 4, 5, 3, 6).reshape(n_latents, n, m * self.window)
+        # The bias is spread over the window first: sums over its 49 numbers are quicker than over rows of seven.
+        side = rows.shape[1]
+        bias_y = (
+            field.bias_y[i].repeat_interleave(side, 2).permute(3, 0, 1, 2)[:, :, None, :, None]
+        )  # (M, R, 1, a, 1, P)
+        bias_x = field.bias_x[j].repeat(1, 1, side, 1).permute(3, 0, 1, 2)[:, :, None]  # (M, S, 1, b, P)
+        bias_y, bias_x = bias_y.contiguous(), bias_x.contiguous()
+
+        def attend(head: int) -> Tensor:
+            logits = torch.bmm(q[head], keys[:, :, head].transpose(1, 2)).view(batch, r, s, a, b, -1)
+            return torch.softmax(logits.add_(bias_y[head]).add_(bias_x[head]), -1).view(latents, n, -1)
 
         if n < _GROUPED_FROM:
-            hidden = self._first_layer(weights.unflatten(-1, (m, self.window)), vals)
+            weights = torch.stack([attend(head) for head in range(m)], -1)  # (N, n, P, M)
+            hidden = self._first_layer(weights, values.transpose(0, 1))
         else:
-            hidden = self._mix(weights, vals.permute(2, 1, 0, 3).reshape(m * self.window, n_latents, d), w1)
-        rgb = self.mlp.after_first(hidden + constant)
+            hidden = q.new_zeros(latents, n, w1.shape[-1])
+            for head in range(m):
+                u = torch.bmm(values[:, :, head], w1[head])  # (P, N, H1), once per latent
+                hidden = torch.baddbmm(hidden, attend(head), u.transpose(0, 1))
+        rgb = self.mlp.after_first((hidden + constant).flatten(0, 1))
         return rgb.view(batch, r, s, a, b, 3).permute(0, 1, 3, 2, 4, 5).reshape(batch, r * a, s * b, 3)
 
     def _first_layer(self, weights: Tensor, values: Tensor) -> Tensor:
         """The first layer in the published order, the cheaper one for few queries per latent.
 
-        weights: (N, n, M, P); values: (N, P, M, d). Returns (N, n, H1), without what the cell and the bias add.
+        weights: (N, n, P, M); values: (N, P, M, d). Returns (N, n, H1), without what the cell and the bias add.
         """
-        weighted = weights.transpose(2, 3)[..., None] * values[:, None]
+        weighted = weights[..., None] * values[:, None]  # (N, n, P, M, d)
         return weighted.flatten(2) @ self.mlp[0].weight[:, :-2].T
-
-    def _mix(self, weights: Tensor, values: Tensor, w1: Tensor) -> Tensor:
-        """The first layer: weights (N, n, M P) times U, with U[m, p] = V_mp W1[p, m] made once per latent.
-
-        values: (M P, N, d); w1: (M P, d, H1). Returns (N, n, H1). U is made and used in blocks of latents and heads.
-        """
-        heads = max(1, _U_FLOATS // (self.window * _U_LATENTS * w1.shape[-1]))
-        mixed = []
-        for first in range(0, len(weights), _U_LATENTS):
-            latents, hidden = slice(first, first + _U_LATENTS), None
-            for m in range(0, self.config.heads, heads):
-                block = slice(m * self.window, (m + heads) * self.window)
-                u = torch.bmm(values[block, latents], w1[block]).transpose(0, 1)  # (N', M' P, H1)
-                part = weights[latents, :, block]
-                hidden = torch.bmm(part, u) if hidden is None else torch.baddbmm(hidden, part, u)
-            mixed.append(hidden)
-        return torch.cat(mixed)
 
 
 def _groups(nearest: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from clit.config import LTEConfig
-from clit.decoders.ensemble import EnsembleDecoder, EnsembleField, gather_window
-from clit.layers import MLP, Region, conv_valid, crop
+from clit.decoders.ensemble import EnsembleDecoder, EnsembleField
+from clit.layers import MLP, Region, conv_valid, crop, relu
 
 
 class LTE(EnsembleDecoder):
@@ -23,7 +23,7 @@ class LTE(EnsembleDecoder):
         self.amplitude = nn.Conv2d(channels, config.width, 3, padding=1)
         self.frequency = nn.Conv2d(channels, config.width, 3, padding=1)  # channel 2i is y, 2i + 1 is x
         self.phase = nn.Linear(2, config.width // 2, bias=False)
-        self.mlp = MLP([config.width, *config.hidden, 3], nn.ReLU)
+        self.mlp = MLP([config.width, *config.hidden, 3], relu)
 
     def work(self, queries_per_latent: float) -> float:
         """Multiply-adds per output pixel (four evaluations, one blend)."""
@@ -46,9 +46,10 @@ class LTE(EnsembleDecoder):
         amplitude, frequency = (m[:, y, x] for m in field.maps)
         return self.mlp(self._features(field, amplitude, frequency, rel))
 
-    def _hidden(self, field: EnsembleField, i: int, j: int) -> Tensor:
-        y, x = field.rows.nearest[i] - field.region.top, field.columns.nearest[j] - field.region.left
-        amplitude, frequency = (gather_window(m, y, x) for m in field.maps)
-        rel_y, rel_x = torch.broadcast_tensors(field.rows.rel[i][:, None], field.columns.rel[j])
-        features = self._features(field, amplitude, frequency, torch.stack([rel_y, rel_x], -1))
+    def _hidden(self, maps: tuple[Tensor, ...], x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:
+        amplitude, frequency = maps
+        along_y, along_x = (math.pi * frequency).unflatten(-1, (-1, 2)).unbind(-1)  # (B, R, latent columns, width / 2)
+        along_y = along_y * rel_y[:, None, None].to(along_y.dtype) + math.pi * self.phase(cell)
+        phi = torch.addcmul(along_y.index_select(2, x), along_x.index_select(2, x), rel_x[:, None].to(along_x.dtype))
+        features = torch.cat([torch.cos(phi), torch.sin(phi)], -1) * amplitude.index_select(2, x)
         return self.mlp.to_last_hidden(self.mlp[0](features))

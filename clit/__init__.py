@@ -2,6 +2,7 @@
 
     model = clit.load("clit-light")
     rgb = clit.upscale(model, "photo.png", scale=7.3)                   # (H, W, 3) float32 in [0, 1]
+    clit.save(model, "photo.png", "poster.png", scale=30)               # row block by row block, however large
     seen = clit.attend(model, "photo.png", pixel=(40, 60), scale=7.3)   # what that output pixel looked at
 
 Names are imported when first used, so that `import clit` is quick.
@@ -11,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clit.api import attend, load, upscale
+    from clit.api import attend, estimate, load, save, upscale
     from clit.config import PRESETS
     from clit.errors import Cancelled, UserError
     from clit.geometry import Window
@@ -22,7 +23,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "attend": "clit.api",
+    "estimate": "clit.api",
     "load": "clit.api",
+    "save": "clit.api",
     "upscale": "clit.api",
     "PRESETS": "clit.config",
     "Cancelled": "clit.errors",
@@ -38,8 +41,10 @@ __all__ = [
     "UserError",
     "Window",
     "attend",
+    "estimate",
     "import_official",
     "load",
+    "save",
     "upscale",
 ]
 

@@ -66,7 +66,7 @@ def upscale(
     stages: Annotated[int | None, typer.Option(help="Stop CLIT after this many stages.")] = None,
 ) -> None:
     """Enlarge a picture. Transparency and 16 bit are kept where the output's format can hold them."""
-    from clit.images import check_output, write_image
+    from clit.images import check_output
 
     check_output(out)
     picture, wanted = _picture_and_size(source, scale, size)
@@ -75,13 +75,12 @@ def upscale(
         raise UserError(f"The output {out} is the input itself: give another name.")
     network = _load(model)
 
-    from clit import upscale as render
-    from clit.degrade import resize_pil
+    from clit import estimate, save
 
-    with _progress("upscale") as progress:
-        rgb = render(network, picture.rgb, size=wanted, chain=chain, stages=stages, progress=progress)
-    alpha = None if picture.alpha is None else resize_pil(picture.alpha, wanted)
-    write_image(out, rgb, alpha, picture.bits)
+    options = {"size": wanted, "chain": chain, "stages": stages}
+    seconds = estimate(network, picture.rgb, **options).seconds
+    with _progress(f"upscale, about {seconds:.0f} s" if seconds >= 1 else "upscale") as progress:
+        save(network, picture, out, progress=progress, **options)
     typer.echo(f"{out}: {wanted[0]} x {wanted[1]}")
 
 

@@ -1,4 +1,4 @@
-"""The public functions: load, upscale, attend. One renderer stands behind them, so features are computed once."""
+"""The public functions: load, upscale, save, estimate, attend. One renderer stands behind them: features once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clit import checkpoints
 from clit.attention import Attention
 from clit.baselines import INTERPOLATIONS, Interpolation
 from clit.model import SRModel
-from clit.render import Renderer
+from clit.render import Estimate, Renderer
 
 
 def load(name: str | Path, *, untrained: bool = False) -> SRModel | Interpolation:
@@ -30,6 +30,18 @@ def _renderer() -> Renderer:
 def upscale(model: SRModel | Interpolation, image, scale: float | None = None, **options) -> np.ndarray:
     """The image at `scale` or `size`, or a window of that: (height, width, 3) float32; see `Renderer.render`."""
     return _renderer().render(model, image, scale=scale, **options)
+
+
+def save(
+    model: SRModel | Interpolation, image, path: str | Path, scale: float | None = None, **options
+) -> tuple[int, int]:
+    """Write the image at `scale` or `size` as a picture file, however large; returns (H, W); see `Renderer.save`."""
+    return _renderer().save(model, image, path, scale=scale, **options)
+
+
+def estimate(model: SRModel | Interpolation, image, scale: float | None = None, **options) -> Estimate:
+    """What `upscale` with the same arguments will take: work, seconds, memory; see `Renderer.estimate`."""
+    return _renderer().estimate(model, image, scale=scale, **options)
 
 
 def attend(model: SRModel, image, pixel: tuple[int, int], scale: float | None = None, **options) -> Attention:

@@ -49,7 +49,7 @@ def attend(model: SRModel, features: Features, pixel: tuple[int, int], size: tup
     field = model.prepare(features, size, window, **options)
     positions = torch.tensor([pixel], device=features.map.device)
     rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
-    lr = tuple(features.map.shape[-2:])
+    lr = features.size
     if isinstance(model.decoder, CLIT):
         attended = model.decoder.attend(field, positions)
         stages = []

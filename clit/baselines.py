@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clit.degrade import axis_taps
-from clit.geometry import Window, linear_taps, pixel_centres, to_pixels
+from clit.geometry import Lattice, linear_taps, pixel_centres, to_pixels
 
 Taps = tuple[Tensor, Tensor]
 """Index (n, K) and weight (n, K) of the pixels that make each pixel of an axis."""
@@ -34,14 +34,14 @@ class Interpolation:
         self.name = name
         self._taps = INTERPOLATIONS[name]
 
-    def render(self, image: np.ndarray, size: tuple[int, int], window: Window) -> np.ndarray:
-        """A window of the (h, w, 3) float image enlarged to `size` (H, W): (height, width, 3), unclipped."""
+    def render(self, image: np.ndarray, size: tuple[int, int], pixels: Lattice) -> np.ndarray:
+        """A lattice of pixels of the (h, w, 3) float image enlarged to `size` (H, W): (rows, columns, 3), unclipped."""
         x = torch.from_numpy(np.ascontiguousarray(image))
-        x = _along(x, self._taps(image.shape[0], size[0]), window.top, window.bottom)
-        x = _along(x.transpose(0, 1), self._taps(image.shape[1], size[1]), window.left, window.right)
+        x = _along(x, self._taps(image.shape[0], size[0]), pixels.rows)
+        x = _along(x.transpose(0, 1), self._taps(image.shape[1], size[1]), pixels.columns)
         return x.transpose(0, 1).contiguous().numpy()
 
 
-def _along(x: Tensor, taps: Taps, start: int, stop: int) -> Tensor:
-    index, weight = (t[start:stop] for t in taps)
+def _along(x: Tensor, taps: Taps, wanted: Tensor) -> Tensor:
+    index, weight = (t[wanted] for t in taps)
     return sum(x[index[:, k]] * weight[:, k, None, None] for k in range(index.shape[1]))

@@ -40,10 +40,12 @@ class Window:
     def right(self) -> int:
         return self.left + self.width
 
-    def lattice(self, device=None) -> Lattice:
-        """All pixels of the window."""
+    def lattice(self, device=None, step: int = 1) -> Lattice:
+        """All pixels of the window, or those of every `step`-th row and column, with as much left out at each end."""
+        first = [(n - 1) % step // 2 for n in (self.height, self.width)]
         return Lattice(
-            torch.arange(self.top, self.bottom, device=device), torch.arange(self.left, self.right, device=device)
+            torch.arange(self.top + first[0], self.bottom, step, device=device),
+            torch.arange(self.left + first[1], self.right, step, device=device),
         )
 
     def check(self, size: tuple[int, int]) -> Window:
@@ -67,6 +69,14 @@ class Lattice:
 
     rows: Tensor
     columns: Tensor
+
+    def part(self, rows: slice, columns: slice) -> Lattice:
+        """Some of its rows and columns."""
+        return Lattice(self.rows[rows], self.columns[columns])
+
+    def lattice(self, device=None) -> Lattice:
+        """Itself, on a device."""
+        return Lattice(self.rows.to(device), self.columns.to(device))
 
     def find(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Where pixels (Q, 2) of the lattice stand in it: indices into `rows` and into `columns`, (Q,) each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
+from clit.bands import write_bands
 from clit.errors import UserError
 from clit.files import write_bytes
 
@@ -20,6 +22,9 @@ MAX_PIXELS = 64_000_000
 
 WRITTEN = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """File endings write_image knows."""
+
+STREAMED = ("PNG", "TIFF")
+"""Kinds that are written band by band, and hold 16 bits."""
 
 _LONGEST_SIDE = {"WEBP": 16383, "JPEG": 65535}
 
@@ -74,11 +79,14 @@ def read_image(source: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture upright, in sRGB, without losing depth.
 
     source: a path (any format Pillow reads; the first frame of many), a PIL image, or an array (h, w), (h, w, 1),
-    (h, w, 3) or with alpha (h, w, 2), (h, w, 4), of uint8, uint16, bool, or float in [0, 1]. EXIF rotation is applied.
+    (h, w, 3) or with alpha (h, w, 2), (h, w, 4), of uint8, uint16, bool, or float in [0, 1]; a Picture is returned
+    as it is. EXIF rotation is applied.
     Embedded colour profiles other than sRGB are converted, at 8 bit per channel (ImageCms knows no more).
     UserError if a file is missing, unreadable or has more than max_pixels (checked before decoding), or an array is
     of the wrong shape, type or range.
     """
+    if isinstance(source, Picture):
+        return source
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
@@ -138,39 +146,47 @@ def write_image(path: str | os.PathLike, rgb: np.ndarray, alpha: np.ndarray | No
     clipped to [0, 1]. alpha: (h, w) float; a JPEG gets the picture over white instead. bits: 8, or 16 for PNG and
     TIFF (the others hold 8). UserError if the path cannot be written.
     """
-    path = check_output(path, rgb.shape[:2])
+    alphas = None if alpha is None else iter([alpha])
+    write_image_bands(path, rgb.shape[:2], iter([rgb]), alphas, bits)
+
+
+def write_image_bands(
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    bands: Iterator[np.ndarray],
+    alphas: Iterator[np.ndarray] | None = None,
+    bits: int = 8,
+) -> None:
+    """As `write_image`, of a picture of `size` (H, W) that comes as bands of rows (n, W, 3), top to bottom.
+
+    alphas: the same bands of alpha (n, W). PNG and TIFF never hold more than a band; the others need it all.
+    """
+    path = check_output(path, size)
     kind = WRITTEN[path.suffix.lower()]
-    rgb = np.clip(rgb, 0, 1)
-    if alpha is not None:
-        alpha = np.clip(alpha, 0, 1)
-        if kind == "JPEG":
-            rgb = over_white(rgb, alpha)
-        else:
-            rgb = np.concatenate([rgb, alpha[..., None]], axis=2)
-    if bits == 16 and kind in ("PNG", "TIFF"):
-        data = _encode_deep(kind, _quantise(rgb, np.uint16))
-    else:
-        options = {
-            "PNG": {"compress_level": 1},
-            "TIFF": {"compression": "tiff_lzw"},
-            "WEBP": {"lossless": True, "quality": 0, "exact": True},
-            "JPEG": {"quality": 95, "subsampling": 0},
-        }[kind]
-        buffer = io.BytesIO()
-        Image.fromarray(_quantise(rgb, np.uint8)).save(buffer, kind, **options)
-        data = buffer.getvalue()
-    write_bytes(path, data)
+    bits = bits if kind in STREAMED else 8
+
+    def finished() -> Iterator[np.ndarray]:
+        for rgb in bands:
+            rgb = np.clip(rgb, 0, 1)
+            if alphas is not None:
+                alpha = np.clip(next(alphas), 0, 1)
+                rgb = over_white(rgb, alpha) if kind == "JPEG" else np.concatenate([rgb, alpha[..., None]], axis=2)
+            yield _quantise(rgb, np.uint16 if bits == 16 else np.uint8)
+
+    if kind in STREAMED:
+        write_bands(path, (*size, 3 if alphas is None else 4), finished(), kind, bits)
+        return
+    options = {
+        "WEBP": {"lossless": True, "quality": 0, "exact": True},
+        "JPEG": {"quality": 95, "subsampling": 0},
+    }[kind]
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(list(finished()))).save(buffer, kind, **options)
+    write_bytes(path, buffer.getvalue())
 
 
 def _quantise(x: np.ndarray, kind: type) -> np.ndarray:
     return np.rint(x * np.iinfo(kind).max).astype(kind)
-
-
-def _encode_deep(kind: str, pixels: np.ndarray) -> bytes:
-    """16-bit colour, which Pillow does not write."""
-    order = cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if kind == "PNG" else []
-    return cv2.imencode(f".{kind.lower()}", cv2.cvtColor(pixels, order), options)[1].tobytes()
 
 
 def _too_large(name: str, max_pixels: int) -> str:

@@ -51,6 +51,15 @@ class Region:
         """First and last (exclusive) row, and column."""
         return (self.top, self.bottom), (self.left, self.right)
 
+    @property
+    def area(self) -> int:
+        """How many latents or pixels it has."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def inside(self, size: tuple[int, int]) -> Region:
+        """What of it lies inside a grid of `size` (h, w)."""
+        return Region(max(self.top, 0), max(self.left, 0), min(self.bottom, size[0]), min(self.right, size[1]))
+
     def grown(self, by: int) -> Region:
         return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
 

@@ -13,6 +13,7 @@ from clit.decoders import DECODERS
 from clit.decoders.ensemble import Features
 from clit.encoders import ENCODERS
 from clit.geometry import Lattice, Window
+from clit.layers import Region
 
 
 class SRModel(nn.Module):
@@ -33,10 +34,27 @@ class SRModel(nn.Module):
         Where the encoder needs sides of a multiple, the image is padded at the bottom and right by reflection
         without repeating the edge, and the features are cropped.
         """
-        x = image * 2 - 1
+        x = self.normalise(image)
+        return Features(self.encode_part(x, Region(0, 0, *x.shape[-2:])), x)
+
+    def encode_part(self, x: Tensor, region: Region) -> Tensor:
+        """The feature map (B, C, ., .) of normalised images (B, 3, h, w) over a region inside them.
+
+        As much around the region as the encoder's reach is looked at too, so that the features are the whole's.
+        """
         h, w = x.shape[-2:]
-        down, right = -h % self.encoder.multiple, -w % self.encoder.multiple
-        return Features(self.encoder(_reflect(x, down, right))[..., :h, :w], x)
+        reach = max(h, w) if self.encoder.reach is None else self.encoder.reach
+        seen = region.grown(reach).inside((h, w))
+        part = x[..., seen.top : seen.bottom, seen.left : seen.right]
+        down, right = (-n % self.encoder.multiple for n in part.shape[-2:])
+        map = self.encoder(_reflect(part, down, right))
+        top, left = region.top - seen.top, region.left - seen.left
+        return map[..., top : top + region.bottom - region.top, left : left + region.right - region.left]
+
+    @staticmethod
+    def normalise(image: Tensor) -> Tensor:
+        """RGB in [0, 1] as the networks see it."""
+        return image * 2 - 1
 
     def prepare(self, features: Features, size: tuple[int, int], window: Window | Lattice | None = None, **options):
         """The decoder's field for one view; options are those of the decoder (chain, stages)."""

@@ -1,49 +1,76 @@
-"""Renderer: any window of any image at any scale, tile by tile, with features computed once per image.
+"""Renderer: any window of any image at any scale, tile by tile, with features computed where they are needed, once.
 
-Features are kept in a bounded cache and shared between models whose encoders are equal. Tiles are rendered from
-the centre outwards; `progress` hears of each and `cancel` is asked before each.
+Tiles are rendered from the centre outwards; `progress` hears of each and `cancel` is asked before each. What a request
+needs is known from shapes before anything is allocated: one that cannot fit is refused.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import threading
-import weakref
-from collections import OrderedDict
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from clit import memory
 from clit.attention import Attention
 from clit.attention import attend as attend_pixel
 from clit.baselines import Interpolation
 from clit.decoders.clit import CLIT
 from clit.decoders.ensemble import Features
+from clit.degrade import resize_pil
 from clit.errors import Cancelled, UserError
-from clit.geometry import Window, resolve_size, scale_chain
-from clit.images import as_array
+from clit.features import FeatureCache
+from clit.geometry import Lattice, Window, resolve_size, scale_chain
+from clit.images import STREAMED, WRITTEN, as_array, check_output, read_image, write_image, write_image_bands
+from clit.layers import Region
 from clit.model import SRModel
 
 TILE = 256
-"""Side of a tile in output pixels."""
+"""Largest side of a tile in output pixels; a decoder that would need more than WORKING for one gets smaller ones."""
+
+WORKING = 192 << 20
+"""Bytes of a decoder's own arrays for one tile."""
 
 REFERENCE_QUERIES = 2048
 """Queries at once by the plain definition: at base width each gathers 100 kB."""
 
-MAX_WINDOW = 200_000_000
-"""Largest window in output pixels (2.4 GB of float32 RGB)."""
+_ENCODING = 32 * 400 * 400  # bytes per channel while a piece of the image is encoded
+_MARGIN = 0.8  # share of the free memory that a request may take
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a request will take: multiply-adds, seconds on this machine, and bytes of memory at its peak."""
+
+    multiply_adds: float
+    seconds: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A checked request: what is asked of which model."""
+
+    model: SRModel | Interpolation
+    image: np.ndarray
+    size: tuple[int, int]
+    window: Window
+    options: dict  # of the decoder
 
 
 class Renderer:
-    """Renders windows and answers what a pixel looked at. Safe to share between threads."""
+    """Renders windows and answers what a pixel looked at. Safe to share between threads.
+
+    cache_bytes: how much of the features of recent images is kept.
+    """
 
     def __init__(self, cache_bytes: int = 512 << 20):
-        self._cache_bytes = cache_bytes
-        self._features: OrderedDict[tuple[str, str], Features] = OrderedDict()
-        self._keys: weakref.WeakKeyDictionary[SRModel, tuple[tuple, str]] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._cache = FeatureCache(cache_bytes)
+        self._rate: float | None = None  # multiply-adds per second, of recent tiles
 
     def render(
         self,
@@ -53,6 +80,7 @@ class Renderer:
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         window: Window | tuple[int, int, int, int] | None = None,
+        step: int = 1,
         clip: bool = True,
         method: str = "fast",
         chain: str = "published",
@@ -63,37 +91,91 @@ class Renderer:
         """RGB (height, width, 3) float32 of `window` (top, left, height, width), or of the whole output.
 
         image: path, PIL image, or array (h, w, 3), uint8 or float in [0, 1]. Give `scale` (from 1) or `size`
-        (H, W). clip: to [0, 1]. method: "fast", or "reference" for the plain definition. chain, stages: how CLIT
+        (H, W). step: only every so many rows and columns (`Window.lattice`), exact ones: a coarse view in a fraction
+        of the time. clip: to [0, 1]. method: "fast", or "reference" for the plain definition. chain, stages: how CLIT
         splits the scale, and after how many stages to stop; other models have no use for them.
         progress(done) hears a share 0..1 after each tile; when cancel() is true, Cancelled is raised.
-        UserError for wrong input.
+        UserError for wrong input, and for what does not fit into memory.
         """
-        image = as_array(image)
-        size = resolve_size(*image.shape[:2], scale, size)
-        window = _window(window, size)
+        request = self._request(model, image, scale, size, window, chain, stages)
         if method not in ("fast", "reference"):
             raise UserError(f'The method is "{method}", but must be "fast" or "reference".')
-        if window.height * window.width > MAX_WINDOW:
-            largest = math.sqrt(MAX_WINDOW / (image.shape[0] * image.shape[1]))
-            raise UserError(
-                f"The output has {window.height * window.width / 1e6:.0f} megapixels, more than the "
-                f"{MAX_WINDOW / 1e6:.0f} that fit: choose a smaller window, or a scale up to {largest:.1f}."
-            )
-        if isinstance(model, Interpolation):
-            rgb = model.render(image, size, window)
-        else:
-            options = _options(model, image.shape[:2], size, chain, stages)
-            features = self.features(model, image)
-            rgb = np.empty((window.height, window.width, 3), np.float32)
-            tiles = list(_tiles(window))
-            for done, tile in enumerate(tiles):
-                if cancel and cancel():
-                    raise Cancelled
-                part = rgb[tile.top - window.top :, tile.left - window.left :][: tile.height, : tile.width]
-                part[:] = _render_tile(model, features, size, tile, method, options)
-                if progress:
-                    progress((done + 1) / len(tiles))
+        if not isinstance(step, int) or step < 1:
+            raise UserError(f"The step is {step}, but must be a whole number from 1.")
+        pixels = request.window.lattice(step=step)
+        self._check_memory(request, len(pixels.rows) * len(pixels.columns))
+        rgb = self._pixels(request, pixels, method, progress, cancel)
         return np.clip(rgb, 0, 1, out=rgb) if clip else rgb
+
+    def save(
+        self,
+        model: SRModel | Interpolation,
+        image,
+        path: str | Path,
+        *,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        chain: str = "published",
+        stages: int | None = None,
+        progress: Callable[[float], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> tuple[int, int]:
+        """Write the whole output as a picture file; returns its size (H, W). Arguments as for `render`.
+
+        A PNG or TIFF is written row block by row block, however large; WebP and JPEG need the picture in memory.
+        Transparency (enlarged bicubically) and 16 bit are kept where the format holds them.
+        """
+        picture = read_image(image)
+        check_output(path)
+        request = self._request(model, picture.rgb, scale, size, None, chain, stages)
+        height, width = request.size
+        check_output(path, request.size)
+        alpha = None if picture.alpha is None else resize_pil(picture.alpha, request.size)
+        if WRITTEN[Path(path).suffix.lower()] not in STREAMED:
+            self._check_memory(request, height * width)
+            rgb = self._pixels(request, request.window.lattice(), "fast", progress, cancel)
+            write_image(path, rgb, alpha, picture.bits)
+            return request.size
+        self._check_memory(request, TILE * width)
+        starts = range(0, height, TILE)
+
+        def bands() -> Iterator[np.ndarray]:
+            whole = request.window.lattice()
+            for done, top in enumerate(starts):
+
+                def told(share: float, done: int = done) -> None:
+                    if progress:
+                        progress((done + share) / len(starts))
+
+                rows = slice(top, min(top + TILE, height))
+                yield self._pixels(request, whole.part(rows, slice(0, width)), "fast", told, cancel)
+
+        alphas = None if alpha is None else (alpha[top : top + TILE] for top in starts)
+        write_image_bands(path, request.size, bands(), alphas, picture.bits)
+        return request.size
+
+    def estimate(
+        self,
+        model: SRModel | Interpolation,
+        image,
+        *,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        window: Window | tuple[int, int, int, int] | None = None,
+        chain: str = "published",
+        stages: int | None = None,
+    ) -> Estimate:
+        """What `render` with the same arguments will take, if the image's features are not there yet."""
+        request = self._request(model, image, scale, size, window, chain, stages)
+        pixels = request.window.height * request.window.width
+        needed = self._memory(request, pixels)
+        if isinstance(model, Interpolation):
+            return Estimate(48 * pixels, 48 * pixels / 1e9, needed)
+        lr = request.image.shape[:2]
+        encoded = model.decoder.reads(lr, request.size, request.window, **request.options).area
+        work = encoded * sum(p.numel() for p in model.encoder.parameters())
+        work += model.decoder.multiply_adds(lr, request.size, pixels, **request.options)
+        return Estimate(work, work / (self._rate or _guessed_rate()), needed)
 
     def attend(
         self,
@@ -108,8 +190,8 @@ class Renderer:
         """What output pixel (row, column) looked at; arguments as for `render`."""
         if isinstance(model, Interpolation):
             raise UserError(f"{model.name.capitalize()} interpolation does not attend: choose LIT, CLIT, LIIF or LTE.")
-        image = as_array(image)
-        size = resolve_size(*image.shape[:2], scale, size)
+        request = self._request(model, image, scale, size, None, chain, None)
+        size = request.size
         try:
             row, column = (int(n) for n in pixel)
             whole = row == pixel[0] and column == pixel[1]
@@ -119,37 +201,82 @@ class Renderer:
             raise UserError(
                 f"The pixel is {pixel}, but must be (row, column) inside the output of {size[0]} x {size[1]} pixels."
             )
-        options = _options(model, image.shape[:2], size, chain, None)
-        return attend_pixel(model, self.features(model, image), (row, column), size, **options)
+        features = self._features(request, Window(row, column, 1, 1).lattice())
+        return attend_pixel(model, features, (row, column), size, **request.options)
 
-    def features(self, model: SRModel, image: np.ndarray) -> Features:
-        """The image's features (batch of one) on the model's device, from the cache if they are there."""
-        digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
-        key = (self._encoder_key(model), f"{digest}{image.shape}")
-        with self._lock:
-            if key in self._features:
-                self._features.move_to_end(key)
-                return self._features[key]
-        parameter = next(model.parameters())
-        x = torch.from_numpy(image).permute(2, 0, 1)[None].to(parameter.device, parameter.dtype)
-        with torch.inference_mode():
-            features = model.encode(x)
-        with self._lock:
-            self._features[key] = features
-            while len(self._features) > 1 and sum(map(_bytes, self._features.values())) > self._cache_bytes:
-                self._features.popitem(last=False)
-        return features
+    def _request(self, model, image, scale, size, window, chain: str, stages: int | None) -> _Request:
+        image = as_array(image)
+        size = resolve_size(*image.shape[:2], scale, size)
+        options = {} if isinstance(model, Interpolation) else _options(model, image.shape[:2], size, chain, stages)
+        return _Request(model, image, size, _window(window, size), options)
 
-    def _encoder_key(self, model: SRModel) -> str:
-        """`model.encoder_key()`, computed anew only when the weights were written to or moved."""
-        stamp = tuple((p.data_ptr(), p._version, p.dtype) for p in model.encoder.parameters())
-        with self._lock:
-            known = self._keys.get(model)
-        if known is None or known[0] != stamp:
-            known = (stamp, model.encoder_key())
-            with self._lock:
-                self._keys[model] = known
-        return known[1]
+    def _memory(self, request: _Request, pixels: int) -> int:
+        """Bytes at the peak of rendering so many pixels: them, a tile's work, the image, and the features kept."""
+        lr = request.image.shape[0] * request.image.shape[1]
+        needed = 12 * pixels + 12 * lr
+        if isinstance(request.model, Interpolation):
+            return needed + 24 * request.size[0] * request.image.shape[1]
+        channels = request.model.encoder.channels
+        features = min(4 * channels * lr, self._cache.limit) + channels * min(_ENCODING, 32 * lr)
+        return needed + WORKING + 12 * lr + features
+
+    def _check_memory(self, request: _Request, pixels: int) -> None:
+        needed, free = self._memory(request, pixels), memory.available() * _MARGIN
+        if needed <= free:
+            return
+        h, w = request.image.shape[:2]
+        rest = (free - (needed - 12 * pixels)) / 12  # pixels that would fit
+        fits = math.sqrt(rest / (pixels / (request.size[0] * request.size[1])) / (h * w)) if rest > 0 else 0
+        raise UserError(
+            f"This needs about {memory.told(needed)} of memory, more than the {memory.told(free)} there are: choose "
+            + (f"a scale up to {math.floor(fits * 10) / 10:g}, " if fits >= 1 else "a smaller image, ")
+            + "a smaller window, or write a PNG or TIFF file, which is done row block by row block."
+        )
+
+    def _features(self, request: _Request, pixels: Lattice, around: Region | None = None, cancel=None) -> Features:
+        wanted = request.model.decoder.reads(request.image.shape[:2], request.size, pixels, **request.options)
+        return self._cache.part(request.model, request.image, wanted, around, cancel)
+
+    def _pixels(
+        self,
+        request: _Request,
+        pixels: Lattice,
+        method: str,
+        progress: Callable[[float], None] | None,
+        cancel: Callable[[], bool] | None,
+    ) -> np.ndarray:
+        """RGB (rows, columns, 3), unclipped, of a lattice inside the request's window."""
+        model, size, lr = request.model, request.size, request.image.shape[:2]
+        if isinstance(model, Interpolation):
+            return model.render(request.image, size, pixels)
+        around = model.decoder.reads(lr, size, request.window, **request.options)
+        rgb = np.empty((len(pixels.rows), len(pixels.columns), 3), np.float32)
+        side = _tile_side(request, pixels)
+        tiles = _tiles(len(pixels.rows), len(pixels.columns), side)
+        for done, (rows, columns) in enumerate(tiles):
+            if cancel and cancel():
+                raise Cancelled
+            part = pixels.part(rows, columns)
+            features = self._features(request, part, around, cancel)
+            began = time.perf_counter()
+            rgb[rows, columns] = _render_tile(model, features, size, part, method, request.options)
+            if method == "fast":
+                count = len(part.rows) * len(part.columns)
+                work = model.decoder.multiply_adds(lr, size, count, **request.options)
+                rate = work / (time.perf_counter() - began)
+                self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
+            if progress:
+                progress((done + 1) / len(tiles))
+        return rgb
+
+
+def _guessed_rate() -> float:
+    """Multiply-adds per second to expect before anything was rendered: some of what a large product reaches."""
+    a, b = torch.rand(1024, 256), torch.rand(256, 256)
+    a @ b
+    began = time.perf_counter()
+    a @ b
+    return 0.3 * 1024 * 256 * 256 / (time.perf_counter() - began)
 
 
 def _window(window, size: tuple[int, int]) -> Window:
@@ -174,36 +301,34 @@ def _options(model: SRModel, lr: tuple[int, int], size: tuple[int, int], chain: 
     return {"chain": chain, "stages": stages} if isinstance(model.decoder, CLIT) else {}
 
 
-def _bytes(features: Features) -> int:
-    return sum(t.numel() * t.element_size() for t in (features.map, features.image))
+def _tile_side(request: _Request, pixels: Lattice) -> int:
+    """The largest of some sides whose tile, at the lattice's corner, the decoder does within WORKING."""
+    lr, side = request.image.shape[:2], TILE
+    while side > 32:
+        tile = pixels.part(slice(0, side), slice(0, side))
+        if request.model.decoder.memory(lr, request.size, tile, **request.options) <= WORKING:
+            break
+        side //= 2
+    return side
 
 
-def _tiles(window: Window) -> Iterator[Window]:
-    """Tiles of a window, those nearest to its centre first."""
+def _tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of tiles of height x width pixels, those nearest to the centre first."""
     tiles = [
-        Window(top, left, min(TILE, window.bottom - top), min(TILE, window.right - left))
-        for top in range(window.top, window.bottom, TILE)
-        for left in range(window.left, window.right, TILE)
+        (slice(top, min(top + side, height)), slice(left, min(left + side, width)))
+        for top in range(0, height, side)
+        for left in range(0, width, side)
     ]
-
-    def distance(tile: Window) -> float:
-        dy = tile.top + tile.bottom - window.top - window.bottom
-        dx = tile.left + tile.right - window.left - window.right
-        return dy * dy + dx * dx
-
-    return iter(sorted(tiles, key=distance))
+    return sorted(tiles, key=lambda t: (t[0].start + t[0].stop - height) ** 2 + (t[1].start + t[1].stop - width) ** 2)
 
 
 @torch.inference_mode()
 def _render_tile(
-    model: SRModel, features: Features, size: tuple[int, int], tile: Window, method: str, options: dict
+    model: SRModel, features: Features, size: tuple[int, int], pixels: Lattice, method: str, options: dict
 ) -> np.ndarray:
-    field = model.prepare(features, size, tile, **options)
+    field = model.prepare(features, size, pixels, **options)
     if method == "fast":
         return model.render(field)[0].float().cpu().numpy()
-    device = features.map.device
-    rows = torch.arange(tile.top, tile.bottom, device=device)
-    columns = torch.arange(tile.left, tile.right, device=device)
-    positions = torch.cartesian_prod(rows, columns)
+    positions = torch.cartesian_prod(pixels.rows, pixels.columns).to(features.map.device)
     parts = [model.query(field, part)[0] for part in positions.split(REFERENCE_QUERIES)]
-    return torch.cat(parts).view(tile.height, tile.width, 3).float().cpu().numpy()
+    return torch.cat(parts).view(len(pixels.rows), len(pixels.columns), 3).float().cpu().numpy()

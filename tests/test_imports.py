@@ -14,12 +14,14 @@ PACKAGE = ROOT / "clit"
 
 # Lower layers know nothing of higher ones; modules of one layer may know each other.
 LAYERS = [
-    ["errors", "files", "runtime", "parallel"],
+    ["errors", "files", "runtime", "parallel", "memory"],
+    ["bands"],
     ["geometry", "config", "images", "degrade", "metrics"],
     ["layers", "baselines"],
     ["encoders", "decoders"],
     ["model"],
     ["checkpoints", "official", "attention"],
+    ["features"],
     ["render", "data", "figures"],
     ["api", "train", "evaluate"],
     ["__main__"],
@@ -36,6 +38,7 @@ ALLOWED = {
     "rich": {"__main__"},
     "safetensors": {"checkpoints"},
     "huggingface_hub": {"checkpoints"},
+    "tifffile": {"bands"},
     "cv2": {"images", "figures", "ui"},
 }
 

@@ -1,12 +1,26 @@
 """The renderer and the public functions: windows, tiles, cache, cancel, errors, attention as arrays."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 import clit
 from clit import render as rendering
-from clit.config import PRESETS, CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
+from clit.config import (
+    PRESETS,
+    CLITConfig,
+    EDSRConfig,
+    LIIFConfig,
+    LTEConfig,
+    ModelConfig,
+    RDNConfig,
+    SwinIRConfig,
+)
+from clit.degrade import resize_pil
+from clit.images import read_image
+from clit.layers import Region
 from clit.model import SRModel
 
 DECODERS = {
@@ -64,22 +78,136 @@ def test_progress_rises_to_one_and_cancel_stops(image, monkeypatch):
         clit.upscale(tiny("liif"), image, 5, cancel=lambda: True)
 
 
-def test_features_are_shared_between_models_with_equal_encoders(image, monkeypatch):
+@pytest.fixture
+def encoded(monkeypatch) -> list[Region]:
+    """The regions that encoders were run for."""
+    regions: list[Region] = []
+    run = SRModel.encode_part
+
+    def noted(self, x, region):
+        regions.append(region)
+        return run(self, x, region)
+
+    monkeypatch.setattr(SRModel, "encode_part", noted)
+    return regions
+
+
+def test_features_are_shared_between_models_with_equal_encoders(image, encoded):
     first, second = tiny("liif"), tiny("lit")
     second.encoder.load_state_dict(first.encoder.state_dict())
     renderer = clit.Renderer()
-    features = renderer.features(first, image)
-    assert renderer.features(second, image) is features
+    for model in (first, second, first):
+        renderer.render(model, image, scale=2)
+    assert len(encoded) == 1
     with torch.no_grad():
         next(second.encoder.parameters()).add_(1)
-    assert renderer.features(second, image) is not features
+    renderer.render(second, image, scale=2)
+    assert len(encoded) == 2
 
 
-def test_the_feature_cache_is_bounded(image):
+def test_the_feature_cache_is_bounded(image, encoded):
     renderer, model = clit.Renderer(cache_bytes=1), tiny("liif")
-    features = renderer.features(model, image)
-    renderer.features(model, image[:5])
-    assert renderer.features(model, image) is not features
+    for _ in range(2):
+        renderer.render(model, image, scale=2)
+    assert len(encoded) == 2 and renderer._cache._held == 0
+
+
+@pytest.mark.parametrize("encoder", [EDSRConfig(width=8, blocks=2), RDNConfig(8, 2, 2, 8)])
+def test_only_what_a_view_needs_is_encoded_and_equals_the_whole(encoder, encoded, monkeypatch):
+    monkeypatch.setattr("clit.features.PIECE", 48)
+    torch.manual_seed(0)
+    model = SRModel(ModelConfig(encoder, DECODERS["clit"])).eval()
+    photograph = np.random.default_rng(1).random((150, 200, 3), dtype=np.float32)
+    x = torch.from_numpy(photograph).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        whole = model.encode(x)
+    encoded.clear()
+    renderer = clit.Renderer()
+    size = (900, 1200)
+    for window in ((400, 500, 60, 70), (380, 460, 90, 90), (0, 1130, 50, 70), (850, 0, 50, 1200)):
+        with torch.inference_mode():
+            expected = model.render(model.prepare(whole, size, clit.Window(*window)))[0].numpy()
+        seen = renderer.render(model, photograph, size=size, window=window, clip=False)
+        np.testing.assert_allclose(seen, expected, atol=2e-6)
+    assert encoded[0].area < 50 * 50, "the first view encodes its surroundings alone"
+    done = np.zeros((150, 200), int)
+    for region in encoded:
+        done[region.top : region.bottom, region.left : region.right] += 1
+    assert done.max() == 1 and done.min() == 0, "nothing twice, and not all of it"
+
+
+def test_swinir_is_encoded_whole(encoded):
+    torch.manual_seed(0)
+    encoder = SwinIRConfig(width=12, depths=(2,), heads=3, window=4, features=5)
+    model = SRModel(ModelConfig(encoder, DECODERS["lit"])).eval()
+    photograph = np.random.default_rng(1).random((37, 41, 3), dtype=np.float32)
+    renderer = clit.Renderer()
+    for window in ((0, 0, 9, 9), (60, 70, 9, 9)):
+        renderer.render(model, photograph, scale=2, window=window)
+    assert encoded == [Region(0, 0, 37, 41)]
+
+
+def test_a_coarse_view_has_exact_pixels(image):
+    for name in [*DECODERS, "bicubic"]:
+        model = clit.load(name) if name == "bicubic" else tiny(name)
+        whole = clit.upscale(model, image, 9.3)
+        window = clit.Window(3, 5, 61, 50)
+        coarse = clit.upscale(model, image, 9.3, window=window, step=4)
+        pixels = window.lattice(step=4)
+        rows, columns = pixels.rows.numpy(), pixels.columns.numpy()
+        assert coarse.shape == (16, 13, 3) and rows[0] == 3 and rows[-1] == 63 and (columns[0], columns[-1]) == (5, 53)
+        np.testing.assert_allclose(coarse, whole[rows[:, None], columns], atol=1e-6)
+
+
+def test_what_cannot_fit_is_refused_before_it_starts(image, encoded, monkeypatch):
+    monkeypatch.setattr("clit.memory.available", lambda: 600 << 20)
+    renderer, photograph = clit.Renderer(), np.zeros((400, 400, 3), np.float32)
+    with pytest.raises(
+        clit.UserError, match=r"needs about .* of memory, more than the 480 MB .* a scale up to"
+    ) as error:
+        renderer.render(tiny("lit"), photograph, scale=30)
+    assert not encoded
+    fits = float(re.search(r"scale up to ([\d.]+)", str(error.value))[1])
+    assert renderer.estimate(tiny("lit"), photograph, scale=fits).memory <= 480 << 20
+    with pytest.raises(clit.UserError, match="of memory"):
+        renderer.render(tiny("lit"), photograph, scale=fits + 0.2)
+    clit.upscale(tiny("lit"), image, 2)
+
+
+def test_an_estimate_counts_the_work(image):
+    renderer, model = clit.Renderer(), tiny("clit")
+    small, large = (renderer.estimate(model, image, scale=scale) for scale in (4, 20))
+    assert 0 < small.multiply_adds < large.multiply_adds and 0 < small.seconds < large.seconds
+    part = renderer.estimate(model, image, scale=20, window=(0, 0, 9, 9))
+    assert part.multiply_adds < large.multiply_adds / 10
+    encoder = sum(p.numel() for p in model.encoder.parameters()) * 9 * 7
+    per_pixel = model.decoder.work(400) + model.decoder.work(25) + model.decoder.work(1.25**2)
+    assert large.multiply_adds == pytest.approx(encoder + 180 * 140 * per_pixel, rel=0.02)
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff", "webp"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_file_written_in_bands_holds_what_is_rendered(ending, bits, tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering, "TILE", 48)
+    values = np.random.default_rng(2).integers(0, 256 ** (bits // 8), (31, 27, 4)).astype(f"uint{bits}")
+    heard: list[float] = []
+    target = tmp_path / f"out.{ending}"
+    renderer = clit.Renderer()
+    assert renderer.save(tiny("lit"), values, target, scale=11.1, progress=heard.append) == (344, 300)
+    assert heard == sorted(heard) and heard[-1] == 1
+    given, written = read_image(values), read_image(target)
+    expected = renderer.render(tiny("lit"), given.rgb, scale=11.1)
+    deep = bits == 16 and ending != "webp"
+    seen = written.alpha > 0  # what cannot be seen may have another colour
+    np.testing.assert_allclose(written.rgb[seen], expected[seen], atol=(1 / 65535 if deep else 1 / 255))
+    np.testing.assert_allclose(written.alpha, resize_pil(given.alpha, (344, 300)).clip(0, 1), atol=1 / 255)
+    assert written.bits == (16 if deep else 8)
+
+
+def test_a_file_that_is_cancelled_leaves_nothing(image, tmp_path):
+    with pytest.raises(clit.Cancelled):
+        clit.Renderer().save(tiny("lit"), image, tmp_path / "out.png", scale=9, cancel=lambda: True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -100,6 +228,7 @@ def test_the_feature_cache_is_bounded(image):
         ({"scale": 2, "method": "quick"}, "reference"),
         ({"scale": 2, "chain": "long"}, "balanced"),
         ({"scale": 2, "stages": 4}, "from 1 to 3"),
+        ({"scale": 2, "step": 0}, "from 1"),
     ],
 )
 def test_wrong_input_gets_one_sentence(image, wrong, said):
@@ -133,10 +262,9 @@ def test_attention_is_what_made_the_pixel(name, pixel, image):
 def test_influence_is_the_change_without_the_neighbour(image):
     """Leaving a value out by hand, in the plain definition, moves the colour by what `influence` says."""
     model = tiny("clit")
-    renderer = clit.Renderer()
     size, pixel = (180, 140), (80, 90)
-    seen = renderer.attend(model, image, pixel=pixel, size=size)
-    features = renderer.features(model, image)
+    seen = clit.attend(model, image, pixel, size=size)
+    features = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
     window = clit.Window(*pixel, 1, 1)
     with torch.no_grad():
         for j, stage in enumerate(seen.stages):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from clit.config import CLITConfig
 from clit.decoders.ensemble import Features, Skip
 from clit.decoders.lit import Attended, LocalAttention, StageAxis, StageField, stage_region
 from clit.geometry import Lattice, Window, scale_chain, stage_grids
-from clit.layers import PositionalBias, Region, Resampling, conv_valid, crop, outside_zero
+from clit.layers import PositionalBias, Region, Resampling, conv_valid, outside_zero
 
 CARRY = 0.75
 """How much of the previous stage's prediction a stage keeps."""
@@ -28,6 +30,15 @@ class CascadeField:
     stages: tuple[StageField, ...]
     skip: Skip
     pixels: Lattice
+
+
+class StageView(NamedTuple):
+    """Where one stage is asked: its grid (h, w), the axes of the lattice on it, the latents they touch."""
+
+    grid: tuple[int, int]
+    rows: StageAxis
+    columns: StageAxis
+    region: Region
 
 
 class CLIT(nn.Module):
@@ -56,22 +67,77 @@ class CLIT(nn.Module):
 
         chain: how the scale is split (see `geometry.scale_chain`); stages: stop after this many.
         """
-        lr = tuple(features.map.shape[-2:])
-        grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
-        r = self.config.radius
-        pixels = window.lattice(features.map.device) if isinstance(window, Window) else window
+        pixels = window.lattice(features.map.device)
         fields = []
-        for j, (stage, grid) in enumerate(zip(self.stages, grids, strict=False)):
-            rows = StageAxis.prepare(size[0], grid[0], pixels.rows, r)
-            columns = StageAxis.prepare(size[1], grid[1], pixels.columns, r)
-            region = stage_region(rows, columns, r)
+        for j, view in enumerate(self._views(features.size, size, pixels, chain, stages)):
+            stage, (grid, rows, columns, region) = self.stages[j], view
             maps = (
-                self._projected(features.map, stage, region)
-                if not j
-                else (self._projected_resampled(features.map, stage, region, grid))
+                self._projected_resampled(features, stage, region, grid)
+                if j
+                else (self._projected(features, stage, region))
             )
             fields.append(stage.prepare(maps, region, grid, rows, columns, size, self.bias))
         return CascadeField(tuple(fields), Skip.prepare(features.image, size, pixels), pixels)
+
+    def reads(
+        self,
+        lr: tuple[int, int],
+        size: tuple[int, int],
+        window: Window | Lattice,
+        chain: str | Sequence[float] = "published",
+        stages: int | None = None,
+    ) -> Region:
+        """The part of an image of `lr` (h, w) whose features `prepare` reads."""
+        views = self._views(lr, size, window.lattice(), chain, stages)
+        parts = [views[0].region.grown(1)]
+        for view in views[1:]:
+            rows, columns = _resamplings(lr, view.grid, view.region, None)
+            parts.append(_counted(rows, columns))
+        return Region(
+            min(p.top for p in parts), min(p.left for p in parts),
+            max(p.bottom for p in parts), max(p.right for p in parts),
+        ).grown(1).inside(lr)  # fmt: skip
+
+    def multiply_adds(
+        self,
+        lr: tuple[int, int],
+        size: tuple[int, int],
+        pixels: int,
+        chain: str | Sequence[float] = "published",
+        stages: int | None = None,
+    ) -> float:
+        """Multiply-adds of so many output pixels in the cell-grouped order, all stages in use."""
+        grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
+        return pixels * sum(self.work(size[0] / h * size[1] / w) for h, w in grids)
+
+    def memory(
+        self,
+        lr: tuple[int, int],
+        size: tuple[int, int],
+        window: Window | Lattice,
+        chain: str | Sequence[float] = "published",
+        stages: int | None = None,
+    ) -> int:
+        """Bytes that `prepare` and `render` take for a window, about: every stage's q, k, v, and those of one again."""
+        areas = [view.region.grown(1).area for view in self._views(lr, size, window.lattice(), chain, stages)]
+        maps = 3 * self.config.width * (sum(areas) + max(areas))
+        return 4 * (maps + torch.get_num_threads() * self.stages[0].block_floats())
+
+    def _views(
+        self,
+        lr: tuple[int, int],
+        size: tuple[int, int],
+        pixels: Lattice,
+        chain: str | Sequence[float],
+        stages: int | None,
+    ) -> list[StageView]:
+        grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
+        r, views = self.config.radius, []
+        for grid in grids:
+            rows = StageAxis.prepare(size[0], grid[0], pixels.rows, r)
+            columns = StageAxis.prepare(size[1], grid[1], pixels.columns, r)
+            views.append(StageView(grid, rows, columns, stage_region(rows, columns, r)))
+        return views
 
     def query(self, field: CascadeField, positions: Tensor) -> Tensor:
         """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
@@ -93,25 +159,35 @@ class CLIT(nn.Module):
             residual = stage.render(stage_field) + CARRY * residual
         return residual + field.skip.render()
 
-    def _embedded(self, features: Tensor, region: Region) -> Tensor:
-        """z (B, D, ...) over a region of the LR grid, zero outside the image."""
-        z = conv_valid(self.embed, crop(features, region.grown(1))).permute(0, 2, 3, 1)
-        return outside_zero(z, region, features.shape[-2:]).permute(0, 3, 1, 2)
+    def _embedded(self, features: Features, region: Region) -> Tensor:
+        """z (B, h, w, D) over a region of the LR grid, zero outside the image."""
+        z = conv_valid(self.embed, features.crop(region.grown(1))).permute(0, 2, 3, 1)
+        return outside_zero(z, region, features.size)
 
-    def _projected(self, features: Tensor, stage: LocalAttention, region: Region) -> tuple[Tensor, ...]:
+    def _projected(self, features: Features, stage: LocalAttention, region: Region) -> tuple[Tensor, ...]:
         """q, k, v of the first stage over a region of the LR grid."""
         return stage.project(self._embedded(features, region.grown(1)))
 
     def _projected_resampled(
-        self, features: Tensor, stage: LocalAttention, region: Region, grid: tuple[int, int]
+        self, features: Features, stage: LocalAttention, region: Region, grid: tuple[int, int]
     ) -> tuple[Tensor, ...]:
         """q, k, v of a later stage over a region of its grid, from z resampled to that."""
-        lr = features.shape[-2:]
-        rows, columns = (
-            Resampling.prepare(n, points, *ends, features.device)
-            for n, points, ends in zip(lr, grid, region.grown(1).ends(), strict=True)
-        )
-        near = Region(
-            rows.first, columns.first, rows.first + rows.matrix.shape[1], columns.first + columns.matrix.shape[1]
-        )
-        return stage.project_resampled(self._embedded(features, near).permute(0, 2, 3, 1), rows, columns)
+        rows, columns = _resamplings(features.size, grid, region, features.map.device)
+        return stage.project_resampled(self._embedded(features, _counted(rows, columns)), rows, columns)
+
+
+def _resamplings(
+    lr: tuple[int, int], grid: tuple[int, int], region: Region, device: torch.device | None
+) -> tuple[Resampling, Resampling]:
+    """How z is resampled to a region of a stage's grid, and one more all around for the convolutions."""
+    rows, columns = (
+        Resampling.prepare(n, points, *ends, device)
+        for n, points, ends in zip(lr, grid, region.grown(1).ends(), strict=True)
+    )
+    return rows, columns
+
+
+def _counted(rows: Resampling, columns: Resampling) -> Region:
+    """The pixels that a resampling reads."""
+    (down, across) = (r.matrix.shape[1] for r in (rows, columns))
+    return Region(rows.first, columns.first, rows.first + down, columns.first + across)

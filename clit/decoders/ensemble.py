@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.geometry import Lattice, Window, linear_taps, nearest_latent, pixel_centres, to_pixels
-from clit.layers import MLP, Region, sample_columns, sample_rows
+from clit.layers import MLP, Region, crop, sample_columns, sample_rows
 from clit.parallel import blocks, spread
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
@@ -25,10 +25,25 @@ _PIXELS = 4096  # of one block: what one latent predicts for them stays in the c
 
 @dataclass(frozen=True)
 class Features:
-    """What an encoder made of one image: `map` (B, C, h, w), and the `image` (B, 3, h, w) in [-1, 1]."""
+    """What an encoder made of one image: `map` (B, C, ., .), and the `image` (B, 3, h, w) in [-1, 1].
+
+    The map may be a part: its first row and column are `top` and `left` of the image.
+    """
 
     map: Tensor
     image: Tensor
+    top: int = 0
+    left: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of the image."""
+        return tuple(self.image.shape[-2:])
+
+    def crop(self, region: Region) -> Tensor:
+        """The map over a region of the image, zero outside the image; the part must have what lies inside."""
+        at = Region(region.top - self.top, region.left - self.left, region.bottom - self.top, region.right - self.left)
+        return crop(self.map, at)
 
 
 @dataclass(frozen=True)
@@ -107,19 +122,30 @@ class EnsembleDecoder(nn.Module):
 
     def prepare(self, features: Features, size: tuple[int, int], window: Window | Lattice) -> EnsembleField:
         """Everything that depends on the output size (H, W) and the window, for `query`, `attend`, `render`."""
-        h, w = features.map.shape[-2:]
+        h, w = features.size
         device = features.map.device
-        pixels = window.lattice(device) if isinstance(window, Window) else window
-        rows = EnsembleAxis.prepare(size[0], h, pixels.rows)
-        columns = EnsembleAxis.prepare(size[1], w, pixels.columns)
-        region = Region(
-            int(rows.nearest.min()), int(columns.nearest.min()),
-            int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
-        )  # fmt: skip
+        pixels = window.lattice(device)
+        rows, columns, region = _axes(features.size, size, pixels)
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor([h, w], device=device)
         skip = Skip.prepare(features.image, size, pixels)
         cell = cell.to(features.map.dtype)
-        return EnsembleField(self._maps(features.map, region), region, rows, columns, cell, skip, pixels, (h, w))
+        maps = self._maps(features.crop(region.grown(1)))
+        return EnsembleField(maps, region, rows, columns, cell, skip, pixels, (h, w))
+
+    def reads(self, lr: tuple[int, int], size: tuple[int, int], window: Window | Lattice) -> Region:
+        """The part of an image of `lr` (h, w) whose features `prepare` reads."""
+        return _axes(lr, size, window.lattice())[2].grown(1).inside(lr)
+
+    def multiply_adds(self, lr: tuple[int, int], size: tuple[int, int], pixels: int) -> float:
+        """Multiply-adds of so many output pixels by `render`'s order."""
+        return pixels * self.work(size[0] / lr[0] * size[1] / lr[1])
+
+    def memory(self, lr: tuple[int, int], size: tuple[int, int], window: Window | Lattice) -> int:
+        """Bytes that `prepare` and `render` take for a window, about."""
+        region = self.reads(lr, size, window)
+        maps = 3 * self.mlp[0].out_features + 3 * self.mlp[0].in_features // 4
+        block = 8 * _PIXELS * max(layer.out_features for layer in self.mlp if isinstance(layer, nn.Linear))
+        return 4 * (region.area * maps + torch.get_num_threads() * block)
 
     def query(self, field: EnsembleField, positions: Tensor) -> Tensor:
         """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
@@ -171,7 +197,8 @@ class EnsembleDecoder(nn.Module):
                 predictions.append(self._predict(field, y, x, rel))
         return weights, torch.stack(predictions).unflatten(0, (2, 2))
 
-    def _maps(self, features: Tensor, region: Region) -> tuple[Tensor, ...]:
+    def _maps(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Maps over a region, channels-last but for such as only `_predict` reads, of features one wider all around."""
         raise NotImplementedError
 
     def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
@@ -187,6 +214,18 @@ class EnsembleDecoder(nn.Module):
         maps: (B, R, latent columns, C), already at the queries' rows; x (S,): each query's latent column.
         """
         raise NotImplementedError
+
+
+def _axes(lr: tuple[int, int], size: tuple[int, int], pixels: Lattice) -> tuple[EnsembleAxis, EnsembleAxis, Region]:
+    """Both axes of a lattice, and the region of their latents."""
+    rows, columns = (
+        EnsembleAxis.prepare(size[0], lr[0], pixels.rows),
+        EnsembleAxis.prepare(size[1], lr[1], pixels.columns),
+    )
+    return rows, columns, Region(
+        int(rows.nearest.min()), int(columns.nearest.min()),
+        int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
+    )  # fmt: skip
 
 
 def unfold3(features: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clit.config import LIIFConfig
 from clit.decoders.ensemble import EnsembleDecoder, EnsembleField, unfold3
-from clit.layers import MLP, Region, crop, relu
+from clit.layers import MLP, relu
 
 
 class LIIF(EnsembleDecoder):
@@ -25,12 +25,11 @@ class LIIF(EnsembleDecoder):
         inner = 4 * hidden[0] + sum(a * b for a, b in zip(hidden, hidden[1:], strict=False))
         return 9 * self.channels * hidden[0] / queries_per_latent + 4 * inner + 3 * hidden[-1]
 
-    def _maps(self, features: Tensor, region: Region) -> tuple[Tensor, ...]:
-        cropped = crop(features, region.grown(1))
+    def _maps(self, features: Tensor) -> tuple[Tensor, ...]:
         # For the fast order: the unfolded-feature part of the first layer is a 3x3 convolution at LR resolution.
         first = self.mlp[0]
         kernel = first.weight[:, : 9 * self.channels].unflatten(1, (self.channels, 3, 3))
-        return cropped, F.conv2d(cropped, kernel, first.bias).permute(0, 2, 3, 1)
+        return features, F.conv2d(features, kernel, first.bias).permute(0, 2, 3, 1)
 
     def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
         latents = unfold3(field.maps[0])[:, y, x]  # (B, Q, 9 C)

@@ -114,10 +114,15 @@ class LocalAttention(nn.Module):
         rest = sum(a * b for a, b in zip(hidden, hidden[1:], strict=False)) + 3 * hidden[-1]
         return p * c.width * hidden[0] / queries_per_latent + c.heads * p * hidden[0] + p * c.width + rest
 
+    def block_floats(self) -> int:
+        """Numbers that one block of `render` holds at once, about."""
+        c = self.config
+        return _LATENTS * self.window * (2 * c.width + c.hidden[0]) + 3 * _FLOATS
+
     def project(self, z: Tensor) -> tuple[Tensor, ...]:
-        """q, k, v (B, h, w, D) of a map (B, D, h + 2, w + 2)."""
+        """q, k, v (B, h, w, D) of a map (B, h + 2, w + 2, D)."""
         convs = (self.query_conv, self.key_conv, self.value_conv)
-        maps = F.conv2d(z, torch.cat([c.weight for c in convs]), torch.cat([c.bias for c in convs]))
+        maps = F.conv2d(z.permute(0, 3, 1, 2), torch.cat([c.weight for c in convs]), torch.cat([c.bias for c in convs]))
         return tuple(m.contiguous() for m in maps.permute(0, 2, 3, 1).split(self.config.width, -1))
 
     def project_resampled(self, z: Tensor, rows: Resampling, columns: Resampling) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from clit.config import LTEConfig
 from clit.decoders.ensemble import EnsembleDecoder, EnsembleField
-from clit.layers import MLP, Region, conv_valid, crop, relu
+from clit.layers import MLP, conv_valid, relu
 
 
 class LTE(EnsembleDecoder):
@@ -31,9 +31,8 @@ class LTE(EnsembleDecoder):
         inner = 2 * widths[0] + sum(a * b for a, b in zip(widths, widths[1:], strict=False))
         return 2 * 9 * self.channels * widths[0] / queries_per_latent + 4 * inner + 3 * widths[-1]
 
-    def _maps(self, features: Tensor, region: Region) -> tuple[Tensor, ...]:
-        cropped = crop(features, region.grown(1))
-        amplitude, frequency = (conv_valid(c, cropped) for c in (self.amplitude, self.frequency))
+    def _maps(self, features: Tensor) -> tuple[Tensor, ...]:
+        amplitude, frequency = (conv_valid(c, features) for c in (self.amplitude, self.frequency))
         return amplitude.permute(0, 2, 3, 1), frequency.permute(0, 2, 3, 1)
 
     def _features(self, field: EnsembleField, amplitude: Tensor, frequency: Tensor, rel: Tensor) -> Tensor:

@@ -24,10 +24,12 @@ class EDSR(nn.Module):
     """(B, 3, h, w) in [-1, 1] -> (B, width, h, w)."""
 
     multiple = 1  # any size will do
+    reach: int  # how far away a pixel may be that a feature depends on
 
     def __init__(self, config: EDSRConfig):
         super().__init__()
         self.channels = config.width
+        self.reach = 2 * config.blocks + 2
         self.head = nn.Sequential(nn.Conv2d(3, config.width, 3, padding=1))
         self.body = nn.Sequential(
             *(ResidualBlock(config.width) for _ in range(config.blocks)),

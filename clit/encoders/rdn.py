@@ -27,10 +27,12 @@ class RDN(nn.Module):
     """(B, 3, h, w) in [-1, 1] -> (B, width, h, w)."""
 
     multiple = 1  # any size will do
+    reach: int  # how far away a pixel may be that a feature depends on
 
     def __init__(self, config: RDNConfig):
         super().__init__()
         width = self.channels = config.width
+        self.reach = config.blocks * config.layers + 3
         self.first = nn.Conv2d(3, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         self.blocks = nn.ModuleList(DenseBlock(width, config.layers, config.growth) for _ in range(config.blocks))

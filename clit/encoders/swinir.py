@@ -114,6 +114,8 @@ class SwinGroup(nn.Module):
 class SwinIR(nn.Module):
     """(B, 3, h, w) in [-1, 1], sides multiples of `multiple` -> (B, features, h, w)."""
 
+    reach = None  # nearly all of a picture: it is encoded whole
+
     def __init__(self, config: SwinIRConfig):
         super().__init__()
         width = config.width

@@ -15,6 +15,7 @@ from torch import Tensor
 from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.decoders.ensemble import Features
 from clit.geometry import Window, pixel_centres, scale_chain, stage_grids
+from clit.layers import Resampling, conv_resampled
 from clit.model import SRModel
 
 ENCODER = EDSRConfig(width=8, blocks=1)
@@ -254,3 +255,45 @@ def test_a_flat_picture_stays_flat_under_the_skip():
         layer.zero_()
     features = model.encode(torch.full((1, 3, 3, 2), 0.25))
     assert torch.allclose(model.render(model.prepare(features, (20, 9))), torch.tensor(0.25), atol=1e-6)
+
+
+@few
+@given(view=views(largest=8), decoder=decoders())
+def test_gradients_of_the_fast_order_are_those_of_the_plain(view, decoder):
+    config, options = decoder
+    model = build(config, torch.float64)
+    image = picture(*view.lr, torch.float64)
+    found = []
+    for fast in (True, False):
+        model.zero_grad()
+        with torch.enable_grad():
+            field = model.prepare(model.encode(image), view.size, view.window, **options)
+            rgb = model.render(field).flatten(1, 2) if fast else model.query(field, pixels(view.window))
+            (rgb * torch.linspace(-1, 1, rgb.numel(), dtype=rgb.dtype).view_as(rgb)).sum().backward()
+        found.append({name: p.grad for name, p in model.named_parameters()})
+    fast, plain = found
+    assert any(g is not None and g.abs().max() > 0 for g in fast.values())
+    for name, expected in plain.items():
+        assert (fast[name] is None) == (expected is None), name
+        if expected is not None:
+            largest = expected.abs().max().clamp(min=1e-9)
+            assert ((fast[name] - expected).abs().max() / largest) < 1e-5, name
+
+
+@few
+@given(view=views(largest=12), data=st.data())
+def test_a_convolution_of_a_resampled_map_is_that_of_the_map_made(view, data):
+    """CLIT's later stages: nine 1x1 maps, resampled and shifted, against resampling first."""
+    torch.manual_seed(1)
+    conv = torch.nn.Conv2d(3, 4, 3, padding=1).double()
+    z = torch.randn(2, 3, *view.lr, dtype=torch.float64)
+    grid = [pixel_centres(n) for n in view.size]
+    mesh = torch.stack(torch.meshgrid(*grid, indexing="ij"), -1).flip(-1).double()
+    resampled = F.grid_sample(z, mesh.expand(2, -1, -1, -1), padding_mode="zeros", align_corners=False)
+    w = view.window
+    expected = conv(resampled)[:, :, w.top : w.bottom, w.left : w.right].permute(0, 2, 3, 1)
+    rows = Resampling.prepare(view.lr[0], view.size[0], w.top - 1, w.bottom + 1, None)
+    columns = Resampling.prepare(view.lr[1], view.size[1], w.left - 1, w.right + 1, None)
+    part = z[:, :, rows.first :, columns.first :][:, :, : rows.matrix.shape[1], : columns.matrix.shape[1]]
+    found = conv_resampled(conv, part.permute(0, 2, 3, 1), rows, columns)
+    assert found.shape == expected.shape and (found - expected).abs().max() < 1e-4

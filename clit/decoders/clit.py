@@ -107,8 +107,18 @@ class CLIT(nn.Module):
         stages: int | None = None,
     ) -> float:
         """Multiply-adds of so many output pixels in the cell-grouped order, all stages in use."""
+        return pixels * sum(map(self.work, self.stage_densities(lr, size, chain, stages)))
+
+    def stage_densities(
+        self,
+        lr: tuple[int, int],
+        size: tuple[int, int],
+        chain: str | Sequence[float] = "published",
+        stages: int | None = None,
+    ) -> list[float]:
+        """Output pixels per latent of each stage in use."""
         grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
-        return pixels * sum(self.work(size[0] / h * size[1] / w) for h, w in grids)
+        return [size[0] / h * size[1] / w for h, w in grids]
 
     def memory(
         self,

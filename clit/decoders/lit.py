@@ -106,6 +106,10 @@ class LocalAttention(nn.Module):
         self.query_conv, self.key_conv, self.value_conv = (
             nn.Conv2d(config.width, config.width, 3, padding=1) for _ in range(3)
         )
+        # The MLP reads values times weights that sum to 1: as many times smaller than what its initial weights expect.
+        with torch.no_grad():
+            self.value_conv.weight *= 2 * config.radius + 1
+            self.value_conv.bias *= 2 * config.radius + 1
         self.mlp = MLP([self.window * config.width + 2, *config.hidden, 3], nn.GELU)
 
     def work(self, queries_per_latent: float) -> float:

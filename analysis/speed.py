@@ -1,0 +1,209 @@
+"""How fast, how exact, how large: the fast order of every decoder against its plain definition, on this machine.
+
+    python analysis/speed.py [--models lit-light --models clit-base ...] [--scales 2,4,8,16,30]
+
+One run prints, and writes to analysis/speed.csv, a line per model and scale:
+
+    fast_s_per_mpx    seconds per megapixel of a 400 x 400 window through the renderer, features ready (median)
+    plain_s_per_mpx   the same of the plain definition, on a small window
+    ratio             plain / fast
+    difference        the largest difference between the two, RGB in [0, 1]
+    work_kmac         thousands of multiply-adds per output pixel that the fast order needs (METHOD: work), all stages
+    rate_gmac         multiply-adds per second of a (4096 x 256)(256 x 256) product, right before and after each timing
+    efficiency        work / rate / time of the fast order; plain_efficiency is that of the plain definition's own work
+    seconds_at_100    time of the window, scaled to a product rate of 100 GMAC/s
+    memory_mb         peak of the decoder's working memory for the window
+
+and analysis/speed.png: time against output size and against scale. Weights are random: they cost the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import ctypes
+import gc
+import math
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from clit.config import PRESETS
+from clit.decoders.clit import CLIT
+from clit.geometry import Window, output_size
+from clit.model import SRModel
+from clit.render import Renderer
+from clit.runtime import prepare_process
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = [f"{method}-{family}" for family in ("light", "base") for method in ("liif", "lte", "lit", "clit")]
+SIDE, PLAIN_SIDE = 400, 32
+COLUMNS = (
+    "model", "scale", "chain", "fast_s_per_mpx", "plain_s_per_mpx", "ratio", "difference", "work_kmac", "rate_gmac",
+    "efficiency", "plain_efficiency", "seconds_at_100", "memory_mb", "encoder_s_per_lr_mpx", "threads",
+)  # fmt: skip
+
+
+def product_rate() -> float:
+    """Multiply-adds per second of a (4096 x 256)(256 x 256) product on torch's threads."""
+    a, b = torch.rand(4096, 256), torch.rand(256, 256)
+    a @ b
+    began = time.perf_counter()
+    for _ in range(20):
+        a @ b
+    return 20 * 4096 * 256 * 256 / (time.perf_counter() - began)
+
+
+def timed(function, repeats: int) -> tuple[float, float]:
+    """Median seconds of a call, and median product rate beside it; the first call does not count."""
+    function()
+    seconds, rates = [], []
+    for _ in range(repeats):
+        before = product_rate()
+        began = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - began)
+        rates.append((before + product_rate()) / 2)
+    return statistics.median(seconds), statistics.median(rates)
+
+
+def peak_memory(function) -> float:
+    """Megabytes by which a call raises the process's resident memory at its peak; nan where Linux does not say."""
+    try:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before = _status("VmRSS")
+        function()
+        return (_status("VmHWM") - before) / 1024
+    except (OSError, AttributeError):
+        return math.nan
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def plain_work(model: SRModel, size: tuple[int, int], lr: tuple[int, int], options: dict) -> float:
+    """Multiply-adds per output pixel of the plain definition."""
+    decoder = model.decoder
+    linear = sum(p.numel() for name, p in decoder.named_parameters() if name.startswith("mlp") and p.dim() == 2)
+    if not isinstance(decoder, CLIT):
+        return 4 * linear
+    c, stages = decoder.config, len(decoder.stage_densities(lr, size, **options))
+    linear = sum(p.numel() for p in decoder.stages[0].mlp.parameters() if p.dim() == 2)
+    return stages * (linear + (2 * c.radius + 1) ** 2 * c.width)
+
+
+def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, object]:
+    """One line of the table."""
+    torch.manual_seed(0)
+    model, renderer = SRModel(PRESETS[name]).eval(), Renderer()
+    side = max(24, math.ceil((SIDE + 1) / scale))
+    lr = (side, side)
+    image = np.random.default_rng(0).random((*lr, 3), dtype=np.float32)
+    size = output_size(*lr, scale)
+    options = {"chain": chain} if isinstance(model.decoder, CLIT) else {}
+    window = Window((size[0] - SIDE) // 2, (size[1] - SIDE) // 2, SIDE, SIDE)
+    middle = Window((size[0] - PLAIN_SIDE) // 2, (size[1] - PLAIN_SIDE) // 2, PLAIN_SIDE, PLAIN_SIDE)
+
+    def draw(window: Window, method: str = "fast") -> np.ndarray:
+        return renderer.render(model, image, size=size, window=window, method=method, chain=chain, clip=False)
+
+    with torch.inference_mode():
+        x = torch.from_numpy(image).permute(2, 0, 1)[None]
+        encoder, _ = timed(lambda: model.encode(x), 3)
+    draw(window)  # features are there from now on
+    memory = peak_memory(lambda: draw(window))
+    fast, rate = timed(lambda: draw(window), repeats)
+    plain, plain_rate = timed(lambda: draw(middle, "reference"), 3)
+    work = model.decoder.multiply_adds(lr, size, 1, **options)
+    return {
+        "model": name,
+        "scale": scale,
+        "chain": chain,
+        "fast_s_per_mpx": fast / SIDE**2 * 1e6,
+        "plain_s_per_mpx": plain / PLAIN_SIDE**2 * 1e6,
+        "ratio": (plain * plain_rate / PLAIN_SIDE**2) / (fast * rate / SIDE**2),
+        "difference": float(np.abs(draw(middle) - draw(middle, "reference")).max()),
+        "work_kmac": work / 1e3,
+        "rate_gmac": rate / 1e9,
+        "efficiency": work * SIDE**2 / rate / fast,
+        "plain_efficiency": plain_work(model, size, lr, options) * PLAIN_SIDE**2 / plain_rate / plain,
+        "seconds_at_100": fast * rate / 100e9,
+        "memory_mb": memory,
+        "encoder_s_per_lr_mpx": encoder / (lr[0] * lr[1]) * 1e6,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def told(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def by_size(names: list[str]) -> dict[str, list[tuple[float, float]]]:
+    """Megapixels and seconds of whole outputs of several sizes at x4, features ready."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for name in names:
+        torch.manual_seed(0)
+        model, renderer = SRModel(PRESETS[name]).eval(), Renderer()
+        for side in (16, 32, 64, 128, 256):
+            image = np.random.default_rng(0).random((side, side, 3), dtype=np.float32)
+            seconds, _ = timed(lambda: renderer.render(model, image, scale=4), 1)  # noqa: B023 - called at once
+            found.setdefault(name, []).append((16 * side**2 / 1e6, seconds))
+    return found
+
+
+def figure(rows: list[dict[str, object]], sizes: dict[str, list[tuple[float, float]]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    shown, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
+    for name, points in sizes.items():
+        left.loglog(*zip(*points, strict=True), "o-", label=name)
+    left.set(xlabel="output, megapixels (x4)", ylabel="seconds", title="Time against output size")
+    for chain, style in (("published", "o-"), ("balanced", "s--")):
+        for name in dict.fromkeys(row["model"] for row in rows):
+            points = [(r["scale"], r["fast_s_per_mpx"]) for r in rows if r["model"] == name and r["chain"] == chain]
+            if points:
+                label = name if chain == "published" else f"{name}, balanced"
+                right.loglog(*zip(*sorted(points), strict=True), style, label=label)
+    right.set(xlabel="scale", ylabel="seconds per megapixel", title="Time against scale, a 400 x 400 window")
+    for axes in (left, right):
+        axes.grid(alpha=0.3, which="both")
+        axes.legend(fontsize=7)
+    shown.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", action="append", choices=MODELS, help="can be repeated; all by default")
+    parser.add_argument("--scales", default="2,4,8,16,30", help="separated by commas")
+    parser.add_argument("--repeats", type=int, default=5, help="timings of which the median counts")
+    parser.add_argument("--out", type=Path, default=ROOT / "analysis" / "speed.csv", help="a .png goes beside it")
+    flags = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    names = flags.models or MODELS
+    print(" ".join(COLUMNS))
+    for name in names:
+        for scale in (float(s) for s in flags.scales.split(",")):
+            both = PRESETS[name].decoder.name == "clit" and PRESETS[name].decoder.stages > 1 and scale > 4
+            for chain in ("published", "balanced") if both else ("published",):
+                rows.append(measure(name, scale, chain, flags.repeats))
+                print(" ".join(told(rows[-1][c]) for c in COLUMNS), flush=True)
+    with flags.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows({c: told(row[c]) for c in COLUMNS} for row in rows)
+    figure(rows, by_size(names), flags.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    prepare_process()
+    main()

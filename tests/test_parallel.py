@@ -1,0 +1,59 @@
+"""Spreading work over threads: order, one torch thread each, modes, errors, blocks."""
+
+import threading
+
+import pytest
+import torch
+
+from clit.parallel import blocks, even, spread
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_results_come_in_order_from_threads_with_one_torch_thread_each(three_threads):
+    gate = threading.Barrier(3, timeout=20)  # passes only if three are under way at once
+
+    def work(item: int) -> tuple[int, int, bool]:
+        gate.wait()
+        return item, torch.get_num_threads(), torch.is_inference_mode_enabled()
+
+    with torch.inference_mode():
+        assert list(spread(work, range(6))) == [(i, 1, True) for i in range(6)]
+    with torch.no_grad():
+        assert list(spread(work, range(3))) == [(i, 1, False) for i in range(3)]
+    assert torch.get_num_threads() == 3
+
+
+def test_with_gradients_or_inside_another_everything_stays_on_one_thread(three_threads):
+    here = threading.get_ident()
+    assert {t for t in spread(lambda _: threading.get_ident(), range(4))} == {here}
+    with torch.no_grad():
+        inner = list(spread(lambda _: set(spread(lambda _: threading.get_ident(), range(4))), range(3)))
+    assert all(len(threads) == 1 and here not in threads for threads in inner)
+
+
+def test_an_error_goes_through_and_threads_come_back(three_threads):
+    def work(item: int) -> None:
+        raise ValueError(item)
+
+    with torch.no_grad(), pytest.raises(ValueError, match="0"):
+        list(spread(work, range(9)))
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "most"), [(1, 1, 1), (7, 9, 4), (100, 3, 16), (5, 400, 64), (33, 33, 2000)]
+)
+def test_blocks_cover_everything_once(height, width, most):
+    seen = torch.zeros(height, width)
+    for rows, columns in blocks(height, width, most):
+        seen[rows, columns] += 1
+        assert seen[rows, columns].numel() <= 2 * most
+    assert (seen == 1).all()
+    assert even(10, 4) == 4 and even(9, 4) == 3 and even(3, 9) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -67,9 +68,9 @@ class SRModel(nn.Module):
         """RGB (B, Q, 3), unclipped, at whole-output pixels (Q, 2): the plain definition."""
         return self.decoder.query(field, positions) / 2 + 0.5
 
-    def render(self, field) -> Tensor:
-        """RGB (B, height, width, 3), unclipped, of the field's window: the fast order."""
-        return self.decoder.render(field) / 2 + 0.5
+    def render(self, field, cancel: Callable[[], bool] | None = None) -> Tensor:
+        """RGB (B, height, width, 3), unclipped, of the field's window: the fast order. Cancelled once cancel()."""
+        return self.decoder.render(field, cancel) / 2 + 0.5
 
     def encoder_key(self) -> str:
         """A fingerprint of the encoder's configuration, weights and place: equal keys mean equal features."""

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import torch
 
+from clit.errors import Cancelled
+
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 _lock = threading.Lock()
@@ -24,8 +26,12 @@ _pool: ThreadPoolExecutor | None = None
 _thread = threading.local()
 
 
-def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def spread(
+    function: Callable[[Item], Result], items: Iterable[Item], cancel: Callable[[], bool] | None = None
+) -> Iterator[Result]:
     """function(item) for each item, in order, on as many threads as torch has, each with one torch thread.
+
+    When cancel() is true, Cancelled is raised before the next result; what is under way ends unseen.
 
     The caller's inference mode holds in all of them. Where gradients are recorded, on a single thread, or inside
     another `spread`, the items are simply taken one after another.
@@ -33,7 +39,9 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
     items = list(items)
     alone = len(items) < 2 or (_threads if _users else torch.get_num_threads()) < 2
     if alone or torch.is_grad_enabled() or getattr(_thread, "spread", False):
-        yield from map(function, items)
+        for item in items:
+            _check(cancel)
+            yield function(item)
         return
     inference = torch.is_inference_mode_enabled()
 
@@ -46,10 +54,16 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         waiting = [pool.submit(work, item) for item in items]
         try:
             for future in waiting:
+                _check(cancel)
                 yield future.result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _check(cancel: Callable[[], bool] | None) -> None:
+    if cancel and cancel():
+        raise Cancelled
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Renderer: any window of any image at any scale, tile by tile, with features computed where they are needed, once.
 
-Tiles are rendered from the centre outwards; `progress` hears of each and `cancel` is asked before each. What a request
-needs is known from shapes before anything is allocated: one that cannot fit is refused.
+Tiles are rendered from the centre outwards; `progress` hears of each and `cancel` is asked again and again. What a
+request needs is known from shapes before anything is allocated: one that cannot fit is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from clit.images import STREAMED, WRITTEN, as_array, check_output, read_image, w
 from clit.layers import Region
 from clit.model import SRModel
 
-TILE = 256
+TILE = 512
 """Largest side of a tile in output pixels; a decoder that would need more than WORKING for one gets smaller ones."""
 
 WORKING = 192 << 20
@@ -94,7 +94,7 @@ class Renderer:
         (H, W). step: only every so many rows and columns (`Window.lattice`), exact ones: a coarse view in a fraction
         of the time. clip: to [0, 1]. method: "fast", or "reference" for the plain definition. chain, stages: how CLIT
         splits the scale, and after how many stages to stop; other models have no use for them.
-        progress(done) hears a share 0..1 after each tile; when cancel() is true, Cancelled is raised.
+        progress(done) hears a share 0..1 after each tile; when cancel() is true, Cancelled is raised soon.
         UserError for wrong input, and for what does not fit into memory.
         """
         request = self._request(model, image, scale, size, window, chain, stages)
@@ -259,7 +259,7 @@ class Renderer:
             part = pixels.part(rows, columns)
             features = self._features(request, part, around, cancel)
             began = time.perf_counter()
-            rgb[rows, columns] = _render_tile(model, features, size, part, method, request.options)
+            rgb[rows, columns] = _render_tile(request, features, part, method, cancel)
             if method == "fast":
                 count = len(part.rows) * len(part.columns)
                 work = model.decoder.multiply_adds(lr, size, count, **request.options)
@@ -324,11 +324,12 @@ def _tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
 
 @torch.inference_mode()
 def _render_tile(
-    model: SRModel, features: Features, size: tuple[int, int], pixels: Lattice, method: str, options: dict
+    request: _Request, features: Features, pixels: Lattice, method: str, cancel: Callable[[], bool] | None
 ) -> np.ndarray:
-    field = model.prepare(features, size, pixels, **options)
+    model = request.model
+    field = model.prepare(features, request.size, pixels, **request.options)
     if method == "fast":
-        return model.render(field)[0].float().cpu().numpy()
+        return model.render(field, cancel)[0].float().cpu().numpy()
     positions = torch.cartesian_prod(pixels.rows, pixels.columns).to(features.map.device)
     parts = [model.query(field, part)[0] for part in positions.split(REFERENCE_QUERIES)]
     return torch.cat(parts).view(len(pixels.rows), len(pixels.columns), 3).float().cpu().numpy()

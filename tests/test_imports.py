@@ -14,7 +14,8 @@ PACKAGE = ROOT / "clit"
 
 # Lower layers know nothing of higher ones; modules of one layer may know each other.
 LAYERS = [
-    ["errors", "files", "runtime", "parallel", "memory"],
+    ["errors", "runtime", "memory"],
+    ["files", "parallel"],
     ["bands"],
     ["geometry", "config", "images", "degrade", "metrics"],
     ["layers", "baselines"],

@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 
+from clit.errors import Cancelled
 from clit.parallel import blocks, even, spread
 
 
@@ -57,3 +58,12 @@ def test_blocks_cover_everything_once(height, width, most):
         assert seen[rows, columns].numel() <= 2 * most
     assert (seen == 1).all()
     assert even(10, 4) == 4 and even(9, 4) == 3 and even(3, 9) == 3
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_cancel_is_asked_before_each_result(gradients, three_threads):
+    seen: list[int] = []
+    with torch.set_grad_enabled(gradients), pytest.raises(Cancelled):
+        for result in spread(lambda item: item, range(50), lambda: len(seen) == 7):
+            seen.append(result)
+    assert seen == list(range(7)) and torch.get_num_threads() == 3

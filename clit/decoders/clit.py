@@ -6,7 +6,7 @@ output coordinates: R_j = residual_j + 0.75 R_(j-1), output = R_n + the bilinear
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -162,11 +162,11 @@ class CLIT(nn.Module):
         row, column = field.pixels.find(positions)
         return [s.attend(f, row, column) for s, f in zip(self.stages, field.stages, strict=False)]
 
-    def render(self, field: CascadeField) -> Tensor:
-        """Colours (B, R, S, 3) of the whole window, in the cell-grouped order."""
+    def render(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Tensor:
+        """Colours (B, R, S, 3) of the whole window, in the cell-grouped order; Cancelled once cancel() is true."""
         residual = 0
         for stage, stage_field in zip(self.stages, field.stages, strict=False):
-            residual = stage.render(stage_field) + CARRY * residual
+            residual = stage.render(stage_field, cancel) + CARRY * residual
         return residual + field.skip.render()
 
     def _embedded(self, features: Features, region: Region) -> Tensor:

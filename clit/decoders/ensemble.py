@@ -7,6 +7,7 @@ fast order, whose last linear layer is applied after the blend because both are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -158,15 +159,15 @@ class EnsembleDecoder(nn.Module):
         """The four weights (2, 2, Q) and predictions (2, 2, B, Q, 3) that `query` blends."""
         return self._four(field, positions)
 
-    def render(self, field: EnsembleField) -> Tensor:
-        """Colours (B, R, S, 3) of the whole window, by the factored order."""
+    def render(self, field: EnsembleField, cancel: Callable[[], bool] | None = None) -> Tensor:
+        """Colours (B, R, S, 3) of the whole window, by the factored order; Cancelled once cancel() is true."""
         height, width = len(field.pixels.rows), len(field.pixels.columns)
         out = field.cell.new_empty(len(field.maps[0]), height, width, 3)
 
         def place(part: tuple[slice, slice]) -> None:
             out[:, part[0], part[1]] = self._render_part(field, *part)
 
-        for _ in spread(place, blocks(height, width, max(1, _PIXELS // len(out)))):
+        for _ in spread(place, blocks(height, width, max(1, _PIXELS // len(out))), cancel):
             pass
         return out + field.skip.render() if self.skips else out
 

@@ -9,7 +9,7 @@ first layer, being linear, is done once per latent (U = V W1) and mixed by the a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -196,8 +196,11 @@ class LocalAttention(nn.Module):
 
     # The cell-grouped order
 
-    def render(self, field: StageField) -> Tensor:
-        """Residual colours (B, R', S', 3) of the whole window, equal to `query` to float rounding."""
+    def render(self, field: StageField, cancel: Callable[[], bool] | None = None) -> Tensor:
+        """Residual colours (B, R', S', 3) of the whole window, equal to `query` to float rounding.
+
+        Cancelled once cancel() is true.
+        """
         batch, rows, columns = len(field.q), len(field.rows.nearest), len(field.columns.nearest)
         first, c = self.mlp[0], self.config
         values = first.weight[:, :-2].reshape(-1, self.window, c.heads, c.width // c.heads)
@@ -209,7 +212,7 @@ class LocalAttention(nn.Module):
             y, x, i, j = part
             out[:, i.flatten()[:, None], j.flatten()] = self._render_latents(field, y, x, i, j, w1, constant)
 
-        for _ in spread(place, self._parts(field)):
+        for _ in spread(place, self._parts(field), cancel):
             pass
         return out
 

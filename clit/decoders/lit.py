@@ -39,7 +39,8 @@ from clit.parallel import blocks, spread
 # Legend for shapes: B batch, Q queries, R rows and S columns of latents, N latents, n queries per latent,
 # P = (2r+1)^2 window, M heads, D width, d = D / M, H1 first hidden width.
 
-_LATENTS = 144  # of one block at most: U of one head then stays near the processor
+_LATENTS = 144  # of one block at most
+_U_FLOATS = 800_000  # U of one head (3 MB): it then stays near the processor
 _FLOATS = 1_600_000  # logits of one head and hidden numbers of one block
 _TRAINED_LATENTS, _TRAINED_FLOATS = 4096, 4_000_000  # with gradients: each block adds to those of whole maps
 _GROUPED_FROM = 2  # queries per latent from which U costs less than the weighted values themselves
@@ -218,7 +219,8 @@ class LocalAttention(nn.Module):
 
     def _parts(self, field: StageField) -> Iterator[tuple[Tensor, ...]]:
         """Blocks of latents alike: rows y (R,), columns x (S,), their queries' rows i (R, a) and columns j (S, b)."""
-        floats, most = (_TRAINED_FLOATS, _TRAINED_LATENTS) if torch.is_grad_enabled() else (_FLOATS, _LATENTS)
+        near = min(_LATENTS, _U_FLOATS // (self.window * self.config.hidden[0]))
+        floats, most = (_TRAINED_FLOATS, _TRAINED_LATENTS) if torch.is_grad_enabled() else (_FLOATS, max(1, near))
         for y, i in _groups(field.rows.nearest):
             for x, j in _groups(field.columns.nearest):
                 each = i.shape[1] * j.shape[1] * (self.window + self.config.hidden[0])

@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 
+from readme import README, with_block
 from rich.console import Console
 from rich.progress import Progress
 
@@ -24,7 +25,6 @@ from clit.runtime import prepare_process
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bicubic", "liif-light", "lit-light", "clit-light")
 SCALES = (2, 3, 4, 6, 8)
-BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
 
 
 def table(rows: list[Row]) -> str:
@@ -62,15 +62,6 @@ def with_scores(card: str, name: str, rows: list[Row]) -> str:
     return f"{head}## Scores\n\nLuma PSNR in dB (README.md of the project says how).\n\n{chosen}\n\n{tail}"
 
 
-def with_block(readme: str, block: str) -> str:
-    """The README's text with what stands between the marks replaced; UserError if it does not have them."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise clit.UserError(f"README.md has no place for the table: it needs the lines {BEGIN} and {END}.")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", required=True, help="a folder; can be repeated")
@@ -79,9 +70,8 @@ def main() -> None:
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     flags = parser.parse_args()
     prepare_process()
-    readme = ROOT / "README.md"
     if flags.update_readme:
-        with_block(readme.read_text(), "")  # before the work, not after it
+        with_block("scores", "")  # before the work, not after it
     models = {name: clit.load(name) for name in MODELS}
     if flags.liif:
         models["LIIF, published"] = clit.import_official(flags.liif)
@@ -92,7 +82,7 @@ def main() -> None:
     block = "\n\n".join(filter(None, [table(rows), training_times()]))
     print(block)
     if flags.update_readme:
-        readme.write_text(with_block(readme.read_text(), block))
+        README.write_text(with_block("scores", block))
         for name in MODELS:
             card = checkpoints.folder() / name / checkpoints.CARD
             if card.is_file():

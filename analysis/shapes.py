@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import torch
+from speed import product_rate
 
 from clit.config import CLITConfig, DecoderConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.geometry import Window
@@ -35,16 +36,6 @@ SHAPES: dict[str, DecoderConfig] = {
 }
 
 
-def product_rate() -> float:
-    """Multiply-adds per second, in units of 1e9, of a (4096 x 256)(256 x 256) product."""
-    a, b = torch.rand(4096, 256), torch.rand(256, 256)
-    a @ b
-    began = time.perf_counter()
-    for _ in range(20):
-        a @ b
-    return 20 * 4096 * 256 * 256 / (time.perf_counter() - began) / 1e9
-
-
 @torch.inference_mode()
 def measure(config: DecoderConfig, scale: float) -> dict[str, float]:
     """One row of the table."""
@@ -55,7 +46,7 @@ def measure(config: DecoderConfig, scale: float) -> dict[str, float]:
     window = Window(0, 0, 400, 400)
     seconds, rates = [], []
     for _ in range(3):
-        rates.append(product_rate())
+        rates.append(product_rate() / 1e9)
         began = time.perf_counter()
         model.render(model.prepare(features, size, window))
         seconds.append(time.perf_counter() - began)

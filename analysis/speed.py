@@ -30,9 +30,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from readme import README, with_block
 
 from clit.config import PRESETS
 from clit.decoders.clit import CLIT
+from clit.evaluate import markdown
 from clit.geometry import Window, output_size
 from clit.model import SRModel
 from clit.render import Renderer
@@ -41,6 +43,7 @@ from clit.runtime import prepare_process
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = [f"{method}-{family}" for family in ("light", "base") for method in ("liif", "lte", "lit", "clit")]
 SIDE, PLAIN_SIDE = 400, 32
+SHOWN = (4.0, 8.0, 30.0)  # scales in README.md
 COLUMNS = (
     "model", "scale", "chain", "fast_s_per_mpx", "plain_s_per_mpx", "ratio", "difference", "work_kmac", "rate_gmac",
     "efficiency", "plain_efficiency", "seconds_at_100", "memory_mb", "encoder_s_per_lr_mpx", "threads",
@@ -145,6 +148,25 @@ def told(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def table(rows: list[dict[str, object]]) -> str:
+    """The lines that README.md shows, as Markdown."""
+    lines = [["model", "scale", "chain", "s/MPx", "times the plain", "efficiency", "400x400 at 100 GMAC/s", "memory"]]
+    for row in rows:
+        if row["scale"] in SHOWN:
+            lines.append(
+                [
+                    row["model"], f"x{row['scale']:g}", row["chain"], f"{row['fast_s_per_mpx']:.1f}",
+                    f"{row['ratio']:.1f}", f"{row['efficiency']:.2f}", f"{row['seconds_at_100']:.2f} s",
+                    f"{row['memory_mb']:.0f} MB",
+                ]
+            )  # fmt: skip
+    rates = statistics.median(row["rate_gmac"] for row in rows)
+    worst = max(row["difference"] for row in rows)
+    told = f"{rows[0]['threads']} threads, product rate {rates:.0f} GMAC/s (median)."
+    told += f" Fast and plain differ by {worst:.1g} at most."
+    return f"{markdown(lines)}\n\n{told}"
+
+
 def by_size(names: list[str]) -> dict[str, list[tuple[float, float]]]:
     """Megapixels and seconds of whole outputs of several sizes at x4, features ready."""
     found: dict[str, list[tuple[float, float]]] = {}
@@ -187,7 +209,10 @@ def main() -> None:
     parser.add_argument("--scales", default="2,4,8,16,30", help="separated by commas")
     parser.add_argument("--repeats", type=int, default=5, help="timings of which the median counts")
     parser.add_argument("--out", type=Path, default=ROOT / "analysis" / "speed.csv", help="a .png goes beside it")
+    parser.add_argument("--update-readme", action="store_true", help="put some lines into README.md")
     flags = parser.parse_args()
+    if flags.update_readme:
+        with_block("speed", "")  # before the work, not after it
     rows: list[dict[str, object]] = []
     names = flags.models or MODELS
     print(" ".join(COLUMNS))
@@ -197,6 +222,8 @@ def main() -> None:
             for chain in ("published", "balanced") if both else ("published",):
                 rows.append(measure(name, scale, chain, flags.repeats))
                 print(" ".join(told(rows[-1][c]) for c in COLUMNS), flush=True)
+    if flags.update_readme:
+        README.write_text(with_block("speed", table(rows)))
     with flags.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()

@@ -27,17 +27,21 @@ _thread = threading.local()
 
 
 def spread(
-    function: Callable[[Item], Result], items: Iterable[Item], cancel: Callable[[], bool] | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    cancel: Callable[[], bool] | None = None,
+    device: torch.device | None = None,
 ) -> Iterator[Result]:
     """function(item) for each item, in order, on as many threads as torch has, each with one torch thread.
 
     When cancel() is true, Cancelled is raised before the next result; what is under way ends unseen.
 
-    The caller's inference mode holds in all of them. Where gradients are recorded, on a single thread, or inside
-    another `spread`, the items are simply taken one after another.
+    The caller's inference mode holds in all of them. Where gradients are recorded, on a single thread, on a `device`
+    that is no CPU, or inside another `spread`, the items are simply taken one after another.
     """
     items = list(items)
     alone = len(items) < 2 or (_threads if _users else torch.get_num_threads()) < 2
+    alone = alone or (device is not None and device.type != "cpu")
     if alone or torch.is_grad_enabled() or getattr(_thread, "spread", False):
         for item in items:
             _check(cancel)

@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import clit
 from clit import render as rendering
@@ -134,6 +136,47 @@ def test_only_what_a_view_needs_is_encoded_and_equals_the_whole(encoder, encoded
     for region in encoded:
         done[region.top : region.bottom, region.left : region.right] += 1
     assert done.max() == 1 and done.min() == 0, "nothing twice, and not all of it"
+
+
+@st.composite
+def small_encoders(draw):
+    """Encoders of every kind, small."""
+    kind = draw(st.sampled_from(["edsr", "rdn", "swinir"]))
+    if kind == "edsr":
+        return EDSRConfig(width=draw(st.integers(1, 6)), blocks=draw(st.integers(0, 3)))
+    if kind == "rdn":
+        return RDNConfig(4, draw(st.integers(1, 2)), draw(st.integers(1, 2)), 3)
+    return SwinIRConfig(
+        width=6, depths=(draw(st.integers(1, 2)),), heads=3, window=draw(st.sampled_from([2, 4])), features=5
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(encoder=small_encoders(), decoder=st.sampled_from(sorted(DECODERS)), data=st.data())
+def test_windows_through_the_renderer_equal_the_plain_definition(encoder, decoder, data):
+    """Cells, tiles, blocks and orders, against the whole image encoded at once and each pixel asked by itself."""
+    torch.manual_seed(0)
+    model = SRModel(ModelConfig(encoder, DECODERS[decoder])).eval()
+    scales = st.sampled_from([1.0, 1.5, 2.0, 2.5, 4.0, 30.0]) | st.floats(1, 30)
+    h, w = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+    size = round(h * data.draw(scales)), round(w * data.draw(scales))
+    height, width = (data.draw(st.integers(1, min(n, 24))) for n in size)
+    top, left = (
+        data.draw(st.sampled_from([0, n - part]) | st.integers(0, n - part))
+        for n, part in zip(size, (height, width), strict=True)
+    )
+    image = np.random.default_rng(h).random((h, w, 3), dtype=np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clit.features.PIECE", 16)
+        patch.setattr(rendering, "TILE", 16)
+        window = (top, left, height, width)
+        seen = clit.Renderer().render(model, image, size=size, window=window, clip=False)
+    with torch.inference_mode():
+        features = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
+        pixels = clit.Window(*window).lattice()
+        positions = torch.cartesian_prod(pixels.rows, pixels.columns)
+        plain = model.query(model.prepare(features, size, pixels), positions)[0].view(height, width, 3).numpy()
+    np.testing.assert_allclose(seen, plain, atol=1e-4)
 
 
 def test_swinir_is_encoded_whole(encoded):

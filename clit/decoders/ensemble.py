@@ -21,7 +21,8 @@ from clit.parallel import blocks, spread
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
 
 
-_PIXELS = 4096  # of one block: what one latent predicts for them stays in the cache
+_PIXELS = 4096  # of one block on a CPU: what one latent predicts for them stays in the cache
+_PIXELS_ELSEWHERE = 65536
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ class EnsembleDecoder(nn.Module):
         def place(part: tuple[slice, slice]) -> None:
             out[:, part[0], part[1]] = self._render_part(field, *part)
 
-        for _ in spread(place, blocks(height, width, max(1, _PIXELS // len(out))), cancel):
+        most = _PIXELS if out.device.type == "cpu" else _PIXELS_ELSEWHERE
+        for _ in spread(place, blocks(height, width, max(1, most // len(out))), cancel, out.device):
             pass
         return out + field.skip.render() if self.skips else out
 

@@ -42,7 +42,8 @@ from clit.parallel import blocks, spread
 _LATENTS = 144  # of one block at most
 _U_FLOATS = 800_000  # U of one head (3 MB): it then stays near the processor
 _FLOATS = 1_600_000  # logits of one head and hidden numbers of one block
-_TRAINED_LATENTS, _TRAINED_FLOATS = 4096, 4_000_000  # with gradients: each block adds to those of whole maps
+# With gradients, since each block adds to those of whole maps, and on a GPU, which wants much to do at once.
+_LARGE_LATENTS, _LARGE_FLOATS = 4096, 4_000_000
 _GROUPED_FROM = 2  # queries per latent from which U costs less than the weighted values themselves
 
 
@@ -213,14 +214,15 @@ class LocalAttention(nn.Module):
             y, x, i, j = part
             out[:, i.flatten()[:, None], j.flatten()] = self._render_latents(field, y, x, i, j, w1, constant)
 
-        for _ in spread(place, self._parts(field), cancel):
+        for _ in spread(place, self._parts(field), cancel, out.device):
             pass
         return out
 
     def _parts(self, field: StageField) -> Iterator[tuple[Tensor, ...]]:
         """Blocks of latents alike: rows y (R,), columns x (S,), their queries' rows i (R, a) and columns j (S, b)."""
         near = min(_LATENTS, _U_FLOATS // (self.window * self.config.hidden[0]))
-        floats, most = (_TRAINED_FLOATS, _TRAINED_LATENTS) if torch.is_grad_enabled() else (_FLOATS, max(1, near))
+        cached = field.q.device.type == "cpu" and not torch.is_grad_enabled()
+        floats, most = (_FLOATS, max(1, near)) if cached else (_LARGE_FLOATS, _LARGE_LATENTS)
         for y, i in _groups(field.rows.nearest):
             for x, j in _groups(field.columns.nearest):
                 each = i.shape[1] * j.shape[1] * (self.window + self.config.hidden[0])

@@ -54,7 +54,7 @@ class Limits:
     scale: float = 30.0
     upload_bytes: int = 40_000_000
     upload_pixels: int = 50_000_000
-    input_pixels: int = 500_000  # larger uploads are reduced: each pixel's features cost 256 bytes and 1.2 MMAC
+    input_pixels: int = 2_000_000  # larger uploads are reduced: the whole picture must be seen at x1, and sent, in time
     view_pixels: int = 2_000_000
     full_pixels: int = 64_000_000
     full_files: int = 8  # finished full pictures kept on disk, of all visitors together

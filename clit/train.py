@@ -7,7 +7,6 @@ directory with the averaged weights. A killed run goes on where its last saved s
 from __future__ import annotations
 
 import copy
-import csv
 import io
 import math
 import os
@@ -87,6 +86,7 @@ class Run:
         self.step, self.seconds = 0, 0.0
         self.started_stages = {name: 1 for name in presets}
         self.cpu_seconds = {name: 0.0 for name in [*presets, "shared"]}
+        self.recent: dict[str, list[float]] = {name: [] for name in presets}  # losses since the last test
 
     @property
     def progress(self) -> float:
@@ -106,6 +106,7 @@ class Run:
             "seconds": self.seconds,
             "started_stages": self.started_stages,
             "cpu_seconds": self.cpu_seconds,
+            "recent": self.recent,
         }
 
     def restore(self, state: dict) -> None:
@@ -115,8 +116,8 @@ class Run:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.random.bit_generator.state = state["random"]
-        for name in ("step", "seconds", "started_stages", "cpu_seconds"):
-            setattr(self, name, state[name])
+        for name in ("step", "seconds", "started_stages", "cpu_seconds", "recent"):
+            setattr(self, name, state.get(name, getattr(self, name)))
 
     def averaged(self, name: str) -> SRModel:
         """The preset with its averaged weights."""
@@ -276,25 +277,50 @@ def train(
     run, state_file = Run(presets, settings, encoder), out / "state.pt"
     if state_file.exists():
         run.restore(torch.load(state_file, map_location="cpu", weights_only=True))
+    _forget_after(out / "metrics.csv", run.step)
+    for left in out.rglob(".*.part"):  # half a file of a run that was killed
+        left.unlink()
+    board = _board(out, run.step)
     saved = time.monotonic()
-    recent: dict[str, list[float]] = {name: [] for name in presets}
     while run.progress < 1:
         began = time.monotonic(), time.process_time()
         for name, loss in run.train_step(photographs).items():
-            recent[name].append(loss)
+            run.recent[name].append(loss)
         # A run that is stopped for a while, as by kill -STOP, spends no CPU time: that does not count.
         run.seconds += min(time.monotonic() - began[0], time.process_time() - began[1])
         if run.step % 20 == 0:
-            told = ", ".join(f"{n} {np.mean(v[-100:]):.4f}" for n, v in recent.items())
+            told = ", ".join(f"{n} {np.mean(v[-100:]):.4f}" for n, v in run.recent.items())
             say(f"step {run.step}: L1 {told}; {run.seconds / run.step:.2f} s/step", run.progress)
+            for name in presets if board else ():
+                board.add_scalar(f"l1/{name}", np.mean(run.recent[name][-20:]), run.step)
         if run.step % settings.test_every == 0 or run.progress >= 1:
-            _test(run, test, recent, out, facts, say)
+            for name, scores in _test(run, test, out, facts, say).items():
+                for scale, value in scores.items() if board else ():
+                    board.add_scalar(f"psnr_x{scale}/{name}", value, run.step)
         if time.monotonic() - saved > settings.save_every or run.progress >= 1:
             state = io.BytesIO()
             torch.save(run.state(), state)
             write_bytes(state_file, state.getvalue())
             saved = time.monotonic()
+    if board:
+        board.close()
     return out
+
+
+def _board(out: Path, step: int):
+    """Where to log for TensorBoard, if that is installed; what a killed run logged after its last save is dropped."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(out / "tensorboard", purge_step=step)
+
+
+def _forget_after(log: Path, step: int) -> None:
+    """Take out of metrics.csv what a killed run wrote after its last saved state: it is done again."""
+    if log.exists():
+        head, *lines = log.read_text().splitlines(keepends=True)
+        write_bytes(log, "".join([head, *(line for line in lines if int(line.split(",")[1]) <= step)]).encode())
 
 
 def _check(presets: list[str], settings: Settings) -> None:
@@ -309,28 +335,29 @@ def _check(presets: list[str], settings: Settings) -> None:
         raise UserError("The length of the run must be more than 0.")
 
 
-def _test(
-    run: Run, test: HeldOut, recent: dict[str, list[float]], out: Path, facts: dict[str, str], say: Callable
-) -> None:
-    """Score the averaged weights, write them as checkpoints, add a row per preset to metrics.csv."""
+def _test(run: Run, test: HeldOut, out: Path, facts: dict[str, str], say: Callable) -> dict[str, dict[int, float]]:
+    """Score the averaged weights, write them as checkpoints, add a row per preset to metrics.csv.
+
+    Returns each preset's PSNR in dB per scale.
+    """
+    found: dict[str, dict[int, float]] = {}
+    lines = []
+    for name in run.presets:
+        model = run.averaged(name)
+        scores = found[name] = test.scores(model)
+        checkpoints.save(model, out / name, card=_card(run, name, scores, facts), dtype=torch.float16)
+        minutes = [run.seconds / 60, run.cpu_seconds[name] / 60, run.cpu_seconds["shared"] / 60]
+        l1 = float(np.mean(run.recent[name])) if run.recent[name] else math.nan
+        measured = [f"{scores[s]:.3f}" if s in scores else "" for s in test.scales]
+        lines.append([name, run.step, *(f"{m:.2f}" for m in minutes), f"{l1:.5f}", *measured])
+        told = ", ".join(f"x{s} {v:.2f} dB" for s, v in scores.items())
+        say(f"step {run.step}: {out / name} written{', held-out ' + told if told else ''}", run.progress)
+        run.recent[name].clear()
     log = out / "metrics.csv"
-    fresh = not log.exists()
-    with log.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            scores = [f"psnr_x{s}" for s in test.scales]
-            writer.writerow(["preset", "step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes", "l1", *scores])
-        for name in run.presets:
-            model = run.averaged(name)
-            scores = test.scores(model)
-            checkpoints.save(model, out / name, card=_card(run, name, scores, facts), dtype=torch.float16)
-            minutes = [run.seconds / 60, run.cpu_seconds[name] / 60, run.cpu_seconds["shared"] / 60]
-            l1 = float(np.mean(recent[name])) if recent[name] else math.nan
-            row = [name, run.step, *(f"{m:.2f}" for m in minutes), f"{l1:.5f}"]
-            writer.writerow(row + [f"{scores[s]:.3f}" if s in scores else "" for s in test.scales])
-            told = ", ".join(f"x{s} {v:.2f} dB" for s, v in scores.items())
-            say(f"step {run.step}: {out / name} written{', held-out ' + told if told else ''}", run.progress)
-            recent[name].clear()
+    head = ["preset", "step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes", "l1"]
+    before = log.read_text() if log.exists() else ",".join([*head, *(f"psnr_x{s}" for s in test.scales)]) + "\n"
+    write_bytes(log, (before + "".join(",".join(map(str, line)) + "\n" for line in lines)).encode())
+    return found
 
 
 def _card(run: Run, name: str, scores: dict[int, float], facts: dict[str, str]) -> str:

@@ -1,6 +1,11 @@
 """Training: photographs, curriculum, exact resumption, held-out photographs, what is written."""
 
 import csv
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +107,46 @@ def test_a_run_cut_short_goes_on_exactly(folder, tmp_path):
     assert a["step"] == b["step"] == 6
     for part in ("network", "average"):
         assert all(torch.equal(a[part][key], b[part][key]) for key in a[part])
+
+
+CHILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from clit.config import PRESETS
+from clit.train import train
+from test_train import SETTINGS, TINY, replace
+PRESETS.update(TINY)
+train(list(TINY), [Path({folder!r})], Path({out!r}), replace(SETTINGS, steps=40, test_every=4))
+"""
+
+
+def test_kill_9_at_any_moment_loses_nothing_but_the_last_steps(folder, tmp_path):
+    """In the middle of a step or of a save: every file is whole, and the run goes on as if never stopped."""
+    settings = replace(SETTINGS, steps=40, test_every=4)
+    whole = train(list(TINY), [folder], tmp_path / "whole", settings)
+    broken = tmp_path / "broken"
+    code = CHILD.format(tests=str(Path(__file__).parent), folder=str(folder), out=str(broken))
+    steps = []
+    for moment in (0.05, 0.21):
+        child = subprocess.Popen([sys.executable, "-c", code])
+        until, start = time.monotonic() + 60, steps[-1] if steps else 0
+        while child.poll() is None and time.monotonic() < until:
+            if (broken / "state.pt").exists() and torch.load(broken / "state.pt", weights_only=True)["step"] > start:
+                break
+        time.sleep(moment)
+        child.kill()
+        assert child.wait() == -signal.SIGKILL, "it was killed before it was done"
+        steps.append(torch.load(broken / "state.pt", weights_only=True)["step"])
+        for directory in (path.parent for path in broken.glob("*/model.safetensors")):
+            checkpoints.load(directory)
+    assert 0 < steps[0] < steps[1] < 40
+    train(list(TINY), [folder], broken, settings)
+    a, b = (torch.load(out / "state.pt", weights_only=True) for out in (whole, broken))
+    assert all(torch.equal(a["network"][key], b["network"][key]) for key in a["network"])
+    curves = [[row["l1"] for row in csv.DictReader((out / "metrics.csv").open())] for out in (whole, broken)]
+    assert len(curves[0]) == 20 and curves[0] == curves[1]
+    assert not list(broken.rglob(".*.part"))
 
 
 def test_a_frozen_encoder_stays_what_it_was(folder, tmp_path):

@@ -61,8 +61,8 @@ class Photographs:
         self.sides = np.array([min(p.shape[:2]) for p in self.pixels])
         self.areas = np.array([p.shape[0] * p.shape[1] for p in self.pixels], dtype=np.float64)
 
-    def batch(self, random: np.random.Generator, count: int, patch: int, scale: float) -> Batch:
-        """`count` random crops of round(patch * scale) pixels and their LR of patch x patch.
+    def batch(self, random: np.random.Generator, count: int, patch: int, scale: float, device=None) -> Batch:
+        """`count` random crops of round(patch * scale) pixels and their LR of patch x patch, made on `device`.
 
         Photographs are drawn by area among those large enough. Where none is, the LR patch is made smaller.
         """
@@ -78,6 +78,6 @@ class Photographs:
             crop = crop.flip(0) if random.random() < 0.5 else crop
             crop = crop.flip(1) if random.random() < 0.5 else crop
             crops.append(crop.transpose(0, 1) if random.random() < 0.5 else crop)
-        hr = torch.stack(crops).permute(0, 3, 1, 2).float() / 255
+        hr = torch.stack(crops).to(device).permute(0, 3, 1, 2).float() / 255
         lr = resize_pil(hr, (patch, patch)).clamp(0, 1)
         return Batch((lr * 255).round() / 255, hr)  # LR pictures are 8 bit files

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Settings:
     rate: float = 1e-3
     warmup: int = 100
     average: float = 0.999  # decay of the averaged weights
+    accumulate: int = 1  # batches per step, one after another
     freeze_encoder: bool = False
     save_every: float = 120.0  # seconds
     test_every: int = 500  # steps
@@ -64,11 +66,23 @@ def stages_at(total: int, progress: float, step: int) -> int:
     return 1 + step % phase
 
 
+@dataclass(frozen=True)
+class Sample:
+    """What one step learns from: crops, the stages' factors, and the output pixels that are asked of every crop."""
+
+    batch: Batch
+    factors: list[float]
+    pixels: Lattice
+
+
 class Run:
     """The state of training: models that share one encoder, their averages, optimiser, progress, random state."""
 
-    def __init__(self, presets: list[str], settings: Settings, encoder: dict[str, Tensor] | None):
-        torch.manual_seed(settings.seed)
+    def __init__(self, presets: list[str], settings: Settings, encoder: dict[str, Tensor] | None, accelerator=None):
+        """accelerator: accelerate.Accelerator, which says where to train and with how many processes; None: here."""
+        torch.manual_seed(settings.seed)  # all processes start from the same weights
+        self.accelerator = accelerator
+        self.device = torch.device("cpu") if accelerator is None else accelerator.device
         self.presets, self.settings = presets, settings
         self.models = {name: SRModel(PRESETS[name]) for name in presets}
         self.encoder = self.models[presets[0]].encoder
@@ -78,15 +92,29 @@ class Run:
             checkpoints.load_strictly(self.encoder, encoder, "the starting encoder")
         self.encoder.requires_grad_(not settings.freeze_encoder)
         self.network = nn.ModuleDict({"encoder": self.encoder, **{n: m.decoder for n, m in self.models.items()}})
+        self.network.to(self.device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.Adam(
             [p for p in self.network.parameters() if p.requires_grad], lr=settings.rate, betas=(0.9, 0.99)
         )
-        self.random = np.random.default_rng(settings.seed)
+        self.random = np.random.default_rng([settings.seed, 0 if accelerator is None else accelerator.process_index])
         self.step, self.seconds = 0, 0.0
         self.started_stages = {name: 1 for name in presets}
-        self.cpu_seconds = {name: 0.0 for name in [*presets, "shared"]}
+        self.cpu_seconds = {name: 0.0 for name in [*presets, "shared", "data"]}
         self.recent: dict[str, list[float]] = {name: [] for name in presets}  # losses since the last test
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes and reports."""
+        return self.accelerator is None or self.accelerator.is_main_process
+
+    def led(self, numbers: list[float]) -> list[float]:
+        """The leading process's numbers, in all of them: what depends on clocks must not differ."""
+        if self.accelerator is None or self.accelerator.num_processes == 1:
+            return numbers
+        from accelerate.utils import broadcast
+
+        return broadcast(torch.tensor(numbers, dtype=torch.float32, device=self.device)).tolist()
 
     @property
     def progress(self) -> float:
@@ -101,7 +129,7 @@ class Run:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": self.random.bit_generator.state,
+            "random": self._gather(self.random.bit_generator.state),
             "step": self.step,
             "seconds": self.seconds,
             "started_stages": self.started_stages,
@@ -115,20 +143,28 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.random.bit_generator.state = state["random"]
+        index = 0 if self.accelerator is None else self.accelerator.process_index
+        if index < len(state["random"]):  # of a process that was not there before, the random state is its own
+            self.random.bit_generator.state = state["random"][index]
         for name in ("step", "seconds", "started_stages", "cpu_seconds", "recent"):
-            setattr(self, name, state.get(name, getattr(self, name)))
+            setattr(self, name, state[name])
+
+    def _gather(self, mine: dict) -> list[dict]:
+        if self.accelerator is None or self.accelerator.num_processes == 1:
+            return [mine]
+        from accelerate.utils import gather_object
+
+        return gather_object([mine])
 
     def averaged(self, name: str) -> SRModel:
-        """The preset with its averaged weights."""
-        model = copy.deepcopy(self.models[name])
+        """The preset with its averaged weights, on the CPU."""
+        model = copy.deepcopy(self.models[name]).cpu()
         model.encoder.load_state_dict(self.average["encoder"].state_dict())
         model.decoder.load_state_dict(self.average[name].state_dict())
         return model.eval()
 
     def train_step(self, photographs: Photographs) -> dict[str, float]:
         """One step of every preset; returns each one's L1 loss."""
-        s = self.settings
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         self.optimizer.zero_grad(set_to_none=True)
@@ -136,30 +172,58 @@ class Run:
         for name, model in self.models.items():
             stages = getattr(model.decoder.config, "stages", 1)
             wanted.setdefault(stages_at(stages, self.progress, self.step), []).append(name)
-        losses = {}
-        for stages, names in sorted(wanted.items()):
-            began = time.process_time()
-            factors = [self.random.uniform(*STAGE_FACTORS[min(j, 2)]) for j in range(stages)]
-            batch = photographs.batch(self.random, s.batch, s.patch, math.prod(factors))
-            pixels = self._lattice(batch, factors)
-            target = batch.hr[:, :, pixels.rows][:, :, :, pixels.columns].permute(0, 2, 3, 1)
-            with torch.set_grad_enabled(not s.freeze_encoder):
-                features = self.models[names[0]].encode(batch.lr)
-            self._spent("shared", began)
-            for name in names:
+        losses = dict.fromkeys(self.presets, 0.0)
+        for _ in range(self.settings.accumulate):
+            for stages, names in sorted(wanted.items()):
                 began = time.process_time()
-                model = self.models[name]
-                self._start_stages(name, stages)
-                options = {"chain": factors} if isinstance(model.decoder, CLIT) else {}
-                field = model.prepare(features, tuple(batch.hr.shape[-2:]), pixels, **options)
-                loss = (model.render(field) - target).abs().mean() * 2  # in the networks' [-1, 1]
-                loss.backward(retain_graph=not s.freeze_encoder and name != names[-1])
-                losses[name] = loss.item()
-                self._spent(name, began)
+                sample = self.draw(photographs, stages)
+                self._spent("data", began)
+                for name, loss in self.backward(sample, names).items():
+                    losses[name] += loss / self.settings.accumulate
+        self.average_gradients()
         self.optimizer.step()
         self._update_average()
         self.step += 1
         return losses
+
+    def draw(self, photographs: Photographs, stages: int) -> Sample:
+        """Crops, stage factors and output pixels of one step that trains so many stages."""
+        s = self.settings
+        factors = [self.random.uniform(*STAGE_FACTORS[min(j, 2)]) for j in range(stages)]
+        batch = photographs.batch(self.random, s.batch, s.patch, math.prod(factors), self.device)
+        return Sample(batch, factors, self._lattice(batch, factors))
+
+    def backward(self, sample: Sample, names: list[str]) -> dict[str, float]:
+        """Add to the gradients those of the presets' L1 losses on a sample; returns the losses."""
+        s, losses = self.settings, {}
+        pixels, size = sample.pixels, tuple(sample.batch.hr.shape[-2:])
+        target = sample.batch.hr[:, :, pixels.rows][:, :, :, pixels.columns].permute(0, 2, 3, 1)
+        began = time.process_time()
+        with torch.set_grad_enabled(not s.freeze_encoder), self._mixed():
+            features = self.models[names[0]].encode(sample.batch.lr)
+        self._spent("shared", began)
+        for name in names:
+            began = time.process_time()
+            model = self.models[name]
+            self._start_stages(name, len(sample.factors))
+            options = {"chain": sample.factors} if isinstance(model.decoder, CLIT) else {}
+            with self._mixed():
+                rgb = model.render(model.prepare(features, size, pixels, **options))
+            loss = (rgb.float() - target).abs().mean() * 2  # in the networks' [-1, 1]
+            (loss / s.accumulate).backward(retain_graph=not s.freeze_encoder and name != names[-1])
+            losses[name] = loss.item()
+            self._spent(name, began)
+        return losses
+
+    def average_gradients(self) -> None:
+        """The mean of all processes' gradients, where there are several: all train the same stages at a step."""
+        if self.accelerator is not None and self.accelerator.num_processes > 1:
+            for parameter in self.network.parameters():
+                if parameter.grad is not None:
+                    parameter.grad = self.accelerator.reduce(parameter.grad, reduction="mean")
+
+    def _mixed(self):
+        return nullcontext() if self.accelerator is None else self.accelerator.autocast()
 
     def rate(self) -> float:
         """Learning rate: linear warm-up, then a cosine down to a fiftieth."""
@@ -274,13 +338,15 @@ def train(
     }
 
     out.mkdir(parents=True, exist_ok=True)
-    run, state_file = Run(presets, settings, encoder), out / "state.pt"
+    run, state_file = Run(presets, settings, encoder, _accelerator()), out / "state.pt"
     if state_file.exists():
         run.restore(torch.load(state_file, map_location="cpu", weights_only=True))
-    _forget_after(out / "metrics.csv", run.step)
-    for left in out.rglob(".*.part"):  # half a file of a run that was killed
-        left.unlink()
-    board = _board(out, run.step)
+    board = None
+    if run.leads:
+        _forget_after(out / "metrics.csv", run.step)
+        for left in out.rglob(".*.part"):  # half a file of a run that was killed
+            left.unlink()
+        board = _board(out, run.step)
     saved = time.monotonic()
     while run.progress < 1:
         began = time.monotonic(), time.process_time()
@@ -288,23 +354,36 @@ def train(
             run.recent[name].append(loss)
         # A run that is stopped for a while, as by kill -STOP, spends no CPU time: that does not count.
         run.seconds += min(time.monotonic() - began[0], time.process_time() - began[1])
-        if run.step % 20 == 0:
+        run.seconds, since = run.led([run.seconds, time.monotonic() - saved])
+        if run.leads and run.step % 20 == 0:
             told = ", ".join(f"{n} {np.mean(v[-100:]):.4f}" for n, v in run.recent.items())
             say(f"step {run.step}: L1 {told}; {run.seconds / run.step:.2f} s/step", run.progress)
             for name in presets if board else ():
                 board.add_scalar(f"l1/{name}", np.mean(run.recent[name][-20:]), run.step)
         if run.step % settings.test_every == 0 or run.progress >= 1:
-            for name, scores in _test(run, test, out, facts, say).items():
+            found = _test(run, test, out, facts, say) if run.leads else {}
+            for name, scores in found.items():
                 for scale, value in scores.items() if board else ():
                     board.add_scalar(f"psnr_x{scale}/{name}", value, run.step)
-        if time.monotonic() - saved > settings.save_every or run.progress >= 1:
-            state = io.BytesIO()
-            torch.save(run.state(), state)
-            write_bytes(state_file, state.getvalue())
+            run.recent = {name: [] for name in presets}
+        if since > settings.save_every or run.progress >= 1:
+            state, buffer = run.state(), io.BytesIO()
+            if run.leads:
+                torch.save(state, buffer)
+                write_bytes(state_file, buffer.getvalue())
             saved = time.monotonic()
     if board:
         board.close()
     return out
+
+
+def _accelerator():
+    """Where to train and with how many processes, as `accelerate launch` says; None where that is not installed."""
+    try:
+        from accelerate import Accelerator
+    except ImportError:
+        return None
+    return Accelerator()
 
 
 def _board(out: Path, step: int):
@@ -352,12 +431,17 @@ def _test(run: Run, test: HeldOut, out: Path, facts: dict[str, str], say: Callab
         lines.append([name, run.step, *(f"{m:.2f}" for m in minutes), f"{l1:.5f}", *measured])
         told = ", ".join(f"x{s} {v:.2f} dB" for s, v in scores.items())
         say(f"step {run.step}: {out / name} written{', held-out ' + told if told else ''}", run.progress)
-        run.recent[name].clear()
     log = out / "metrics.csv"
     head = ["preset", "step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes", "l1"]
     before = log.read_text() if log.exists() else ",".join([*head, *(f"psnr_x{s}" for s in test.scales)]) + "\n"
     write_bytes(log, (before + "".join(",".join(map(str, line)) + "\n" for line in lines)).encode())
     return found
+
+
+def _machine(run: Run) -> str:
+    count = 1 if run.accelerator is None else run.accelerator.num_processes
+    what = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else f"{os.cpu_count()} CPU cores"
+    return what if count == 1 else f"{count} processes, {what} each"
 
 
 def _card(run: Run, name: str, scores: dict[int, float], facts: dict[str, str]) -> str:
@@ -382,7 +466,7 @@ pipeline_tag: image-to-image
 | encoder | {facts["encoder"]} |
 | steps | {run.step} of {s.batch} crops, {s.patch}x{s.patch} LR pixels, {asked}{together} |
 | time | {run.seconds / 60:.0f} minutes for the run; {alone:.0f} CPU minutes of {name} alone, {shared:.0f} shared |
-| machine | {os.cpu_count()} CPU cores |
+| machine | {_machine(run)} |
 | optimiser | Adam, rate {s.rate:g}, {s.warmup} steps of warm-up, cosine decay; L1; averaged with {s.average:g} |
 | progress of its schedule | {run.progress:.0%} |
 | held-out photographs, luma PSNR | {held} |

@@ -35,6 +35,7 @@ ALLOWED = {
     "gradio": {"ui"},
     "starlette": {"ui"},
     "matplotlib": {"figures"},
+    "accelerate": {"train"},
     "typer": {"__main__"},
     "rich": {"__main__"},
     "safetensors": {"checkpoints"},

@@ -149,6 +149,60 @@ def test_kill_9_at_any_moment_loses_nothing_but_the_last_steps(folder, tmp_path)
     assert not list(broken.rglob(".*.part"))
 
 
+GRADIENTS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import torch
+from accelerate import Accelerator
+from clit.config import PRESETS
+from clit.data import Batch, Photographs, find_images
+from clit.train import Run, Sample
+from test_train import SETTINGS, TINY
+PRESETS.update(TINY)
+accelerator = Accelerator(cpu=True)
+run = Run(list(TINY), replace(SETTINGS, batch=4), None, accelerator)
+run.random = __import__("numpy").random.default_rng(5)  # the same samples in all processes
+photographs = Photographs(find_images([Path({folder!r})]))
+for stages, names in ((1, list(TINY)), (3, ["tiny-clit"])):
+    sample = run.draw(photographs, stages)
+    mine = slice(accelerator.process_index, None, accelerator.num_processes)
+    run.backward(Sample(Batch(sample.batch.lr[mine], sample.batch.hr[mine]), sample.factors, sample.pixels), names)
+run.average_gradients()
+if accelerator.is_main_process:
+    torch.save({{n: p.grad for n, p in run.network.named_parameters()}}, {out!r} + f"/{{accelerator.num_processes}}.pt")
+accelerator.wait_for_everyone()
+"""
+
+
+def test_two_processes_get_the_gradients_of_one(folder, tmp_path):
+    (tmp_path / "gradients.py").write_text(
+        GRADIENTS.format(tests=str(Path(__file__).parent), folder=str(folder), out=str(tmp_path))
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--master_addr=127.0.0.1", "--master_port=29517"]
+    for count in (1, 2):
+        subprocess.run([*launch, f"--nproc_per_node={count}", str(tmp_path / "gradients.py")], check=True, timeout=120)
+    one, two = (torch.load(tmp_path / f"{count}.pt", weights_only=True) for count in (1, 2))
+    assert one.keys() == two.keys() and sum(g is not None for g in one.values()) > 20
+    for name, expected in one.items():
+        assert (expected is None) == (two[name] is None), name
+        if expected is not None:
+            assert (two[name] - expected).abs().max() <= 1e-5 * max(1, expected.abs().max()), name
+
+
+def test_accumulated_batches_are_one_larger_step(folder):
+    photographs, means = Photographs(find_images([folder])), []
+    for accumulate in (1, 3):
+        run = Run(["tiny-liif"], replace(SETTINGS, accumulate=accumulate), None)
+        samples = [run.draw(photographs, 1) for _ in range(3)]
+        total = sum(run.backward(sample, ["tiny-liif"])["tiny-liif"] for sample in samples)
+        means.append((total, {n: p.grad for n, p in run.network.named_parameters()}))
+    (a, once), (b, thirds) = means
+    assert a == pytest.approx(b)
+    assert all(g is None or torch.allclose(g, 3 * thirds[n], atol=1e-6) for n, g in once.items())
+
+
 def test_a_frozen_encoder_stays_what_it_was(folder, tmp_path):
     torch.manual_seed(9)
     start = Run(["tiny-liif"], SETTINGS, None).encoder.state_dict()

@@ -1,0 +1,85 @@
+"""Steps per second of training, what share of the time data takes, and what the grouped order saves.
+
+    python analysis/throughput.py --data DIR [--presets lit-light --presets lit-base] [--steps 10]
+
+For each preset, on the device that `accelerate launch` or the machine gives: steps per second of the project's own
+training step, frozen encoder, and the share of it spent on cutting and reducing crops; then one forward and backward
+pass of the decoder alone for the same output pixels in the order that training uses and by the plain definition: a
+pixel for each latent as in training, and windows of 16 pixels per latent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from clit.data import Photographs, find_images
+from clit.geometry import Lattice, Window
+from clit.runtime import prepare_process
+from clit.train import Run, Settings
+
+
+def seconds(function: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
+    """The shortest of some runs; the first does not count."""
+    best = float("inf")
+    for i in range(repeats + 1):
+        began = time.perf_counter()
+        function()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - began) if i else best
+    return best
+
+
+def decoder_pass(run: Run, name: str, pixels: Lattice, fast: bool) -> Callable[[], None]:
+    """One forward and backward pass of the decoder for a lattice of x4, batch and patch as in training."""
+    s, model = run.settings, run.models[name]
+    side = 4 * s.patch
+    with torch.no_grad():
+        features = model.encode(torch.rand(s.batch, 3, s.patch, s.patch, device=run.device))
+
+    def step() -> None:
+        field = model.prepare(features, (side, side), pixels)
+        if fast:
+            rgb: Tensor = model.render(field)
+        else:
+            rgb = model.query(field, torch.cartesian_prod(pixels.rows, pixels.columns).to(run.device))
+        rgb.abs().mean().backward()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, action="append", required=True, help="a folder of photographs")
+    parser.add_argument("--presets", action="append", help="can be repeated; lit-light and lit-base by default")
+    parser.add_argument("--steps", type=int, default=10)
+    flags = parser.parse_args()
+    photographs = Photographs(find_images(flags.data))
+    print("preset device steps_per_s data_share pixels_per_latent grouped_s plain_s ratio")
+    for name in flags.presets or ("lit-light", "lit-base"):
+        from accelerate import Accelerator
+
+        run = Run([name], Settings(steps=10**6, freeze_encoder=True), None, Accelerator())
+        run.train_step(photographs)
+        run.cpu_seconds["data"] = 0.0
+        began = time.perf_counter()
+        for _ in range(flags.steps):
+            run.train_step(photographs)
+        taken = time.perf_counter() - began
+        head = f"{name} {run.device.type} {flags.steps / taken:.2f} {run.cpu_seconds['data'] / taken:.1%}"
+        # Of the plain definition a part of the crop will do: it takes a matrix as long as all windows together.
+        one = torch.arange(0, 4 * run.settings.patch, 4)
+        for density, pixels in ((1, Lattice(one[:12], one[:12])), (16, Window(16, 16, 16, 16).lattice())):
+            fast, plain = (seconds(decoder_pass(run, name, pixels, fast), run.device) for fast in (True, False))
+            print(f"{head} {density} {fast:.3f} {plain:.3f} {plain / fast:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    prepare_process()
+    main()

@@ -268,13 +268,13 @@ class LocalAttention(nn.Module):
 
         if n < _GROUPED_FROM:
             weights = torch.stack([attend(head) for head in range(m)], -1)  # (N, n, P, M)
-            hidden = self._first_layer(weights, values.transpose(0, 1))
+            hidden = self._first_layer(weights, values.transpose(0, 1)) + constant
         else:
-            hidden = q.new_zeros(latents, n, w1.shape[-1])
+            hidden = constant.repeat(latents, n, 1)
             for head in range(m):
                 u = torch.bmm(values[:, :, head], w1[head])  # (P, N, H1), once per latent
-                hidden = torch.baddbmm(hidden, attend(head), u.transpose(0, 1))
-        rgb = self.mlp.after_first((hidden + constant).flatten(0, 1))
+                hidden.baddbmm_(attend(head), u.transpose(0, 1))
+        rgb = self.mlp.after_first(hidden.flatten(0, 1))
         return rgb.view(batch, r, s, a, b, 3).permute(0, 1, 3, 2, 4, 5).reshape(batch, r * a, s * b, 3)
 
     def _first_layer(self, weights: Tensor, values: Tensor) -> Tensor:

@@ -186,7 +186,7 @@ def figure(rows: list[dict[str, object]], sizes: dict[str, list[tuple[float, flo
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
+    shown, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), constrained_layout=True)
     for name, points in sizes.items():
         left.loglog(*zip(*points, strict=True), "o-", label=name)
     left.set(xlabel="output, megapixels (x4)", ylabel="seconds", title="Time against output size")
@@ -197,9 +197,12 @@ def figure(rows: list[dict[str, object]], sizes: dict[str, list[tuple[float, flo
                 label = name if chain == "published" else f"{name}, balanced"
                 right.loglog(*zip(*sorted(points), strict=True), style, label=label)
     right.set(xlabel="scale", ylabel="seconds per megapixel", title="Time against scale, a 400 x 400 window")
+    scales = sorted({row["scale"] for row in rows})
+    right.set_xticks(scales, [f"x{scale:g}" for scale in scales])
+    right.minorticks_off()
     for axes in (left, right):
-        axes.grid(alpha=0.3, which="both")
-        axes.legend(fontsize=7)
+        axes.grid(alpha=0.3)
+    right.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     shown.savefig(path, dpi=150)
 
 

@@ -65,7 +65,7 @@ def main() -> None:
     for name in flags.presets or ("lit-light", "lit-base"):
         from accelerate import Accelerator
 
-        run = Run([name], Settings(steps=10**6, freeze_encoder=True), None, Accelerator())
+        run = Run([name], Settings(steps=10**6, freeze_encoder=True), accelerator=Accelerator())
         run.train_step(photographs)
         run.cpu_seconds["data"] = 0.0
         began = time.perf_counter()

@@ -87,7 +87,7 @@ def upscale(
 @app.command()
 def attend(
     source: Input,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A figure (.png), or the numbers (.npz or .json).")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A figure (.png, .svg, .pdf), or numbers (.npz, .json).")],
     pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
     scale: Scale = None,
     size: Size = None,
@@ -95,23 +95,19 @@ def attend(
     chain: Chain = "published",
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage."""
+    from clit.figures import FORMS, attention_file
     from clit.files import write_bytes
     from clit.images import check_writable
 
-    check_writable(out, (".png", ".npz", ".json"))
+    check_writable(out, FORMS)
     position = _two_numbers(pixel, ",", "--pixel", "ROW,COLUMN")
     picture, wanted = _picture_and_size(source, scale, size)
     network = _load(model)
 
     from clit import attend as look
-    from clit.figures import attention_figure, attention_json, attention_npz
 
     found = look(network, picture.opaque(), position, size=wanted, chain=chain)
-    if out.suffix.lower() == ".png":
-        data = attention_figure(found, picture.opaque())
-    else:
-        data = (attention_npz if out.suffix.lower() == ".npz" else attention_json)(found)
-    write_bytes(out, data)
+    write_bytes(out, attention_file(found, picture.opaque(), out.suffix.lower()))
     typer.echo(f"{out}: {found.kind}, {len(found.stages)} stage{'s' if len(found.stages) > 1 else ''}")
 
 
@@ -175,8 +171,16 @@ def train(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; an unfinished run in it goes on.")],
     minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes of training.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the run in steps, instead of --minutes.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder of checkpoints: the presets in it start from those.")
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="The model whose encoder to start from.")] = None,
     freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Train decoders only.")] = False,
+    rate: Annotated[float, typer.Option(help="Learning rate of Adam, after the warm-up.")] = 1e-3,
+    batch: Annotated[int, typer.Option(help="Crops a step, of each process.")] = 8,
+    patch: Annotated[int, typer.Option(help="LR pixels a side of a crop.")] = 24,
+    latents: Annotated[int, typer.Option(help="Latents a side that are asked for a pixel each, of a crop.")] = 24,
+    accumulate: Annotated[int, typer.Option(help="Batches a step, one after another.")] = 1,
     held_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A list of file names that are never trained on.")
     ] = None,
@@ -190,17 +194,18 @@ def train(
     from clit.train import Settings
     from clit.train import train as run
 
-    start = None if encoder is None else _load(encoder)
-    if start is not None and not hasattr(start, "encoder"):
+    source = None if encoder is None else _load(encoder)
+    if source is not None and not hasattr(source, "encoder"):
         raise UserError(f"{encoder} has no encoder to start from: choose a network.")
     with _progress("train") as progress:
         run(
             presets,
             data,
             out,
-            Settings(minutes=minutes, steps=steps, freeze_encoder=freeze_encoder),
-            encoder=None if start is None else start.encoder.state_dict(),
-            encoder_name="random weights" if encoder is None else Path(encoder).name,
+            Settings(minutes, steps, batch, patch, latents, rate, accumulate=accumulate, freeze_encoder=freeze_encoder),
+            start=start,
+            encoder=None if source is None else source.encoder.state_dict(),
+            encoder_name=Path(encoder or start or "random weights").name,
             held_out=None if held_out is None else set(held_out.read_text().splitlines()),
             credits="" if credits is None else credits.read_text(),
             report=lambda message, done: progress(done, message),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from clit.errors import UserError
 
@@ -132,3 +132,37 @@ PRESETS: dict[str, ModelConfig] = {
     "clit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=3, **_LIGHT)),
 }
 """The paper's widths (`base`), and a light family that shares one encoder (`light`)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and what its training changes of the usual: see `ABLATIONS`."""
+
+    config: ModelConfig
+    factors: int | None = None
+    """Its scales are products of up to so many stage factors; None: as many as it has stages."""
+    cumulative: bool = True
+    """Fewer stages first, each new one started from the one before; else all from the first step on."""
+    positional_bias: bool = True
+    """Else the bias is zero and stays so: attention by similarity alone."""
+
+
+def _lit_light(**changes) -> ModelConfig:
+    light = PRESETS["lit-light"]
+    return replace(light, decoder=replace(light.decoder, **changes))
+
+
+ABLATIONS: dict[str, Recipe] = {
+    "lit-light-x32": Recipe(PRESETS["lit-light"], factors=3),
+    "lit-light-r1": Recipe(_lit_light(radius=1)),
+    "lit-light-r2": Recipe(_lit_light(radius=2)),
+    "lit-light-no-bias": Recipe(PRESETS["lit-light"], positional_bias=False),
+    "clit-light-at-once": Recipe(PRESETS["clit-light"], cumulative=False),
+}
+"""What the light presets are compared with: LIT on the cascade's scales, smaller windows, no positional bias, no
+cumulative training. They are trained like presets."""
+
+
+def recipe(name: str) -> Recipe | None:
+    """How a preset or an ablation is trained; None for another name."""
+    return ABLATIONS.get(name) or (Recipe(PRESETS[name]) if name in PRESETS else None)

@@ -10,7 +10,19 @@ import numpy as np
 from clit.attention import Attention, StageAttention
 from clit.errors import UserError
 
+FORMS = (".png", ".svg", ".pdf", ".npz", ".json")
+"""Suffixes of the files that `attention_file` makes."""
+
 _FIELDS = ("weights", "content", "position", "latents", "inside", "influence", "grid")
+
+
+def attention_file(found: Attention, image: np.ndarray, suffix: str) -> bytes:
+    """A file of one of FORMS: a figure (see `attention_figure`), or the numbers."""
+    if suffix == ".npz":
+        return attention_npz(found)
+    if suffix == ".json":
+        return attention_json(found)
+    return attention_figure(found, image, suffix.removeprefix("."))
 
 
 def attention_npz(found: Attention) -> bytes:
@@ -30,10 +42,10 @@ def attention_json(found: Attention) -> bytes:
     return json.dumps(summary | {"stages": stages}).encode()
 
 
-def attention_figure(found: Attention, image: np.ndarray) -> bytes:
-    """A PNG: per stage the window on the LR picture (h, w, 3), each head's weights, their mean, the influence.
+def attention_figure(found: Attention, image: np.ndarray, form: str = "png") -> bytes:
+    """A figure (png, svg, pdf): per stage the window on the LR picture, each head's weights, their mean, the influence.
 
-    Neighbours outside the picture are hatched. UserError if matplotlib is not installed.
+    image: the LR picture (h, w, 3). Neighbours outside it are hatched. UserError if matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure  # without pyplot: no window system, no global state
@@ -58,7 +70,7 @@ def attention_figure(found: Attention, image: np.ndarray) -> bytes:
     pixel, size = found.pixel, found.size
     figure.suptitle(f"output pixel (row {pixel[0]}, column {pixel[1]}) of {size[0]} x {size[1]}", fontsize=9)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
+    figure.savefig(buffer, format=form, dpi=150)
     return buffer.getvalue()
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from clit import checkpoints
-from clit.config import PRESETS
+from clit.config import ABLATIONS, PRESETS, recipe
 from clit.data import Batch, Photographs, find_images, read_photograph
 from clit.decoders.clit import CARRY, CLIT
 from clit.degrade import resize_pil
@@ -56,14 +56,19 @@ class Settings:
 STAGE_FACTORS = ((1.0, 4.0), (1.0, 4.0), (1.0, 3.2))
 
 
-def stages_at(total: int, progress: float, step: int) -> int:
+def stages_at(total: int, progress: float, step: int, first: int = 1) -> int:
     """How many stages a step trains: the cumulative curriculum (CLIT, section 3.5).
 
     One stage first, then one and two in turn, then one, two and three; the last phase is half as long again
-    as the others (published: 1000, 1000, 1500 epochs).
+    as the others (published: 1000, 1000, 1500 epochs). first: how many are trained from the first step on.
     """
-    phase = min(total, 1 + int(progress * (total + 0.5)))
+    phase = min(total, max(first, 1 + int(progress * (total + 0.5))))
     return 1 + step % phase
+
+
+def split(factors: list[float], stages: int) -> list[float]:
+    """Stage factors for a model of so many stages: the last one takes what is left."""
+    return [*factors[: stages - 1], math.prod(factors[stages - 1 :])] if len(factors) > stages else factors
 
 
 @dataclass(frozen=True)
@@ -78,18 +83,37 @@ class Sample:
 class Run:
     """The state of training: models that share one encoder, their averages, optimiser, progress, random state."""
 
-    def __init__(self, presets: list[str], settings: Settings, encoder: dict[str, Tensor] | None, accelerator=None):
-        """accelerator: accelerate.Accelerator, which says where to train and with how many processes; None: here."""
+    def __init__(
+        self,
+        presets: list[str],
+        settings: Settings,
+        encoder: dict[str, Tensor] | None = None,
+        start: dict[str, SRModel] | None = None,
+        accelerator=None,
+    ):
+        """encoder: weights to start the encoder from; start: models to start presets from, and the encoder if none is
+        given; accelerator: accelerate.Accelerator, which says where to train and with how many processes; None: here.
+        """
         torch.manual_seed(settings.seed)  # all processes start from the same weights
         self.accelerator = accelerator
         self.device = torch.device("cpu") if accelerator is None else accelerator.device
         self.presets, self.settings = presets, settings
-        self.models = {name: SRModel(PRESETS[name]) for name in presets}
+        self.recipes = {name: recipe(name) for name in presets}
+        self.models = {name: SRModel(self.recipes[name].config) for name in presets}
         self.encoder = self.models[presets[0]].encoder
         for model in self.models.values():
             model.encoder = self.encoder
+        start = start or {}
+        if encoder is None and start:
+            encoder = next(iter(start.values())).encoder.state_dict()
         if encoder is not None:
             checkpoints.load_strictly(self.encoder, encoder, "the starting encoder")
+        for name, model in start.items():
+            checkpoints.load_strictly(self.models[name].decoder, model.decoder.state_dict(), f"the start of {name}")
+        for name, told in self.recipes.items():
+            if not told.positional_bias:
+                for parameter in self.models[name].decoder.bias.parameters():
+                    nn.init.zeros_(parameter).requires_grad_(False)
         self.encoder.requires_grad_(not settings.freeze_encoder)
         self.network = nn.ModuleDict({"encoder": self.encoder, **{n: m.decoder for n, m in self.models.items()}})
         self.network.to(self.device)
@@ -99,9 +123,21 @@ class Run:
         )
         self.random = np.random.default_rng([settings.seed, 0 if accelerator is None else accelerator.process_index])
         self.step, self.seconds = 0, 0.0
-        self.started_stages = {name: 1 for name in presets}
+        self.started_stages = {
+            name: self._stages(name) if name in start or not self.recipes[name].cumulative else 1 for name in presets
+        }
+        self.first_stages = {
+            name: self._factors(name) if name in start or not self.recipes[name].cumulative else 1 for name in presets
+        }
         self.cpu_seconds = {name: 0.0 for name in [*presets, "shared", "data"]}
         self.recent: dict[str, list[float]] = {name: [] for name in presets}  # losses since the last test
+
+    def _stages(self, name: str) -> int:
+        return getattr(self.recipes[name].config.decoder, "stages", 1)
+
+    def _factors(self, name: str) -> int:
+        """Of how many stage factors the scales are products that a preset is trained on."""
+        return self.recipes[name].factors or self._stages(name)
 
     @property
     def leads(self) -> bool:
@@ -133,6 +169,7 @@ class Run:
             "step": self.step,
             "seconds": self.seconds,
             "started_stages": self.started_stages,
+            "first_stages": self.first_stages,
             "cpu_seconds": self.cpu_seconds,
             "recent": self.recent,
         }
@@ -146,8 +183,8 @@ class Run:
         index = 0 if self.accelerator is None else self.accelerator.process_index
         if index < len(state["random"]):  # of a process that was not there before, the random state is its own
             self.random.bit_generator.state = state["random"][index]
-        for name in ("step", "seconds", "started_stages", "cpu_seconds", "recent"):
-            setattr(self, name, state[name])
+        for name in ("step", "seconds", "started_stages", "first_stages", "cpu_seconds", "recent"):
+            setattr(self, name, state.get(name, getattr(self, name)))  # an earlier version's state may lack one
 
     def _gather(self, mine: dict) -> list[dict]:
         if self.accelerator is None or self.accelerator.num_processes == 1:
@@ -168,15 +205,15 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         self.optimizer.zero_grad(set_to_none=True)
-        wanted: dict[int, list[str]] = {}
-        for name, model in self.models.items():
-            stages = getattr(model.decoder.config, "stages", 1)
-            wanted.setdefault(stages_at(stages, self.progress, self.step), []).append(name)
+        wanted: dict[tuple[int, int], list[str]] = {}  # presets that can learn from one sample
+        for name in self.presets:
+            count = stages_at(self._factors(name), self.progress, self.step, self.first_stages[name])
+            wanted.setdefault((count, min(count, self._stages(name))), []).append(name)
         losses = dict.fromkeys(self.presets, 0.0)
         for _ in range(self.settings.accumulate):
-            for stages, names in sorted(wanted.items()):
+            for (count, stages), names in sorted(wanted.items()):
                 began = time.process_time()
-                sample = self.draw(photographs, stages)
+                sample = self.draw(photographs, count, stages)
                 self._spent("data", began)
                 for name, loss in self.backward(sample, names).items():
                     losses[name] += loss / self.settings.accumulate
@@ -186,10 +223,10 @@ class Run:
         self.step += 1
         return losses
 
-    def draw(self, photographs: Photographs, stages: int) -> Sample:
-        """Crops, stage factors and output pixels of one step that trains so many stages."""
+    def draw(self, photographs: Photographs, count: int, stages: int | None = None) -> Sample:
+        """Crops, factors and output pixels of one step: a scale of `count` factors, for as many stages, or fewer."""
         s = self.settings
-        factors = [self.random.uniform(*STAGE_FACTORS[min(j, 2)]) for j in range(stages)]
+        factors = split([self.random.uniform(*STAGE_FACTORS[min(j, 2)]) for j in range(count)], stages or count)
         batch = photographs.batch(self.random, s.batch, s.patch, math.prod(factors), self.device)
         return Sample(batch, factors, self._lattice(batch, factors))
 
@@ -308,6 +345,7 @@ def train(
     out: Path,
     settings: Settings,
     *,
+    start: Path | None = None,
     encoder: dict[str, Tensor] | None = None,
     encoder_name: str = "random weights",
     held_out: set[str] | None = None,
@@ -317,12 +355,14 @@ def train(
     """Train presets that share an encoder configuration; resumes what lies in `out`.
 
     data: folders of photographs; held_out: file names never trained on, every second of which is scored
-    as the run goes (the others are left for reporting);
-    encoder: weights the shared encoder starts from, and encoder_name: what the cards call them; credits: text that
+    as the run goes (the others are left for reporting); start: a folder of checkpoints, from which the presets that are
+    in it start, and the encoder; encoder: weights the shared encoder starts from instead, and encoder_name: what the
+    cards call them; credits: text that
     ends each card; report(message, progress) is called as the run goes.
     Returns `out`, with a checkpoint directory per preset. UserError for wrong presets, folders or lengths.
     """
     _check(presets, settings)
+    started = _started(presets, start)
     say = report or (lambda message, progress: None)
     paths = find_images(data)
     held_out = held_out or set()
@@ -334,11 +374,12 @@ def train(
     facts = {
         "data": f"{told}, from {', '.join(Path(folder).name for folder in data)}; {len(held_out)} held out",
         "encoder": f"{'frozen at' if settings.freeze_encoder else 'starts from'} {encoder_name}",
+        "start": f"; {', '.join(started)} from earlier weights" if started else "",
         "credits": credits,
     }
 
     out.mkdir(parents=True, exist_ok=True)
-    run, state_file = Run(presets, settings, encoder, _accelerator()), out / "state.pt"
+    run, state_file = Run(presets, settings, encoder, started, _accelerator()), out / "state.pt"
     if state_file.exists():
         run.restore(torch.load(state_file, map_location="cpu", weights_only=True))
     board = None
@@ -403,15 +444,32 @@ def _forget_after(log: Path, step: int) -> None:
 
 
 def _check(presets: list[str], settings: Settings) -> None:
-    unknown = [name for name in presets if name not in PRESETS]
+    unknown = [name for name in presets if recipe(name) is None]
     if unknown or not presets:
-        raise UserError(f"Unknown preset {', '.join(unknown)}: choose from {', '.join(PRESETS)}.")
-    if len({PRESETS[name].encoder for name in presets}) > 1:
+        raise UserError(f"Unknown preset {', '.join(unknown)}: choose from {', '.join([*PRESETS, *ABLATIONS])}.")
+    if len({recipe(name).config.encoder for name in presets}) > 1:
         raise UserError("Presets trained together must share one encoder configuration.")
     if (settings.minutes is None) == (settings.steps is None):
         raise UserError("Give the length of the run as either --minutes or --steps.")
     if (settings.minutes or settings.steps) <= 0:
         raise UserError("The length of the run must be more than 0.")
+    for name in ("batch", "patch", "latents", "rate", "accumulate"):
+        if getattr(settings, name) <= 0:
+            raise UserError(f"--{name} is {getattr(settings, name):g}, but must be more than 0.")
+
+
+def _started(presets: list[str], folder: Path | None) -> dict[str, SRModel]:
+    """The presets' models that lie in a folder of checkpoints; UserError for none, or for several encoders."""
+    if folder is None:
+        return {}
+    found = {
+        name: checkpoints.load(folder / name) for name in presets if (folder / name / checkpoints.CONFIG).is_file()
+    }
+    if not found:
+        raise UserError(f"{folder} has no checkpoint of {', '.join(presets)} to start from.")
+    if len({model.encoder_key() for model in found.values()}) > 1:
+        raise UserError(f"The checkpoints in {folder} have different encoders: train them one at a time.")
+    return found
 
 
 def _test(run: Run, test: HeldOut, out: Path, facts: dict[str, str], say: Callable) -> dict[str, dict[int, float]]:
@@ -463,7 +521,7 @@ pipeline_tag: image-to-image
 | | |
 |---|---|
 | data | {facts["data"]} |
-| encoder | {facts["encoder"]} |
+| encoder | {facts["encoder"]}{facts["start"]} |
 | steps | {run.step} of {s.batch} crops, {s.patch}x{s.patch} LR pixels, {asked}{together} |
 | time | {run.seconds / 60:.0f} minutes for the run; {alone:.0f} CPU minutes of {name} alone, {shared:.0f} shared |
 | machine | {_machine(run)} |

@@ -1,8 +1,9 @@
 """The page in Chromium, end to end against `python app.py` with tiny checkpoints.
 
 Scenarios: an upload seen at several scales, moved by mouse and by keyboard, pixel for pixel what `clit.upscale`
-computes; a click, with the weights that `clit.attend` computes; wrong scales and unreadable files; the full picture;
-a phone's width in the dark. Every test also fails on a request to another host and on an error in the console.
+computes; a click, with the weights that `clit.attend` computes, the parts of its logits, its influence, and its files;
+the cascade stage by stage; one to four panes; a link that restores a view; wrong scales and unreadable files; the full
+picture; a phone's width in the dark. Every test also fails on a request to another host and on an error in the console.
 """
 
 from __future__ import annotations
@@ -247,6 +248,99 @@ def test_pixel_at_the_border_has_hatched_neighbours(visitor):
     assert outside == 49 - 16
     row = visitor.locator(".maps tbody tr").nth(1)
     assert row.locator(".map-button").first.locator(".outside").count() == outside
+
+
+def test_maps_show_weights_logits_and_influence_and_are_saved(visitor, folder, models):
+    canvas = visitor.locator(".pane canvas").nth(2).bounding_box()
+    visitor.mouse.click(canvas["x"] + 50, canvas["y"] + 60)
+    visitor.wait_for_function(f"{VIEWER}.look('lit-light') && {VIEWER}.look('clit-light')", timeout=PATIENCE)
+    assert re.fullmatch(
+        r"max 0[.]\d{3} · \d[.]\d bits", visitor.locator(".maps .map-button + .largest").nth(1).inner_text()
+    )
+    look = visitor.evaluate(f"{VIEWER}.look('lit-light')")
+    stage = look["answer"]["stages"][0]
+    rows = {"weights": 3, "content": 2, "position": 2, "influence": 3}  # LIIF has no logits
+    for quantity, count in rows.items():
+        visitor.select_option(".quantity", quantity)
+        assert visitor.locator(".maps tbody tr").count() == count
+        row = visitor.locator(".maps tbody tr").nth(count - 2)
+        row.locator(".map-button").last.hover()  # LIT's last head, or its influence
+        each = np.array(stage[quantity] if quantity == "influence" else stage[quantity][-1])
+        digits = 1 if quantity in ("content", "position") else 3
+        numbers = visitor.locator(".enlarged .number").all_text_contents()
+        assert np.allclose([float(number) for number in numbers], each.flatten(), atol=0.51 * 10**-digits)
+    visitor.select_option(".look-model", "lit-light")
+    visitor.select_option(".look-suffix", ".npz")
+    with visitor.expect_download() as download:
+        visitor.click(".look-save")
+    saved = np.load(download.value.path())
+    assert np.allclose(saved["stage0_weights"], stage["weights"], atol=1e-6)
+    assert saved["pixel"].tolist() == [look["row"], look["column"]]
+
+
+def test_cascade_stage_by_stage_and_panes_by_digits(visitor, folder, models):
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("2")
+    assert visitor.locator(".pane:visible").count() == 2
+    assert visitor.locator(".cascade").is_hidden(), "no pane shows a cascade"
+    visitor.locator(".pane .method").nth(0).select_option("clit-light@1")
+    visitor.locator(".pane .method").nth(1).select_option("clit-light")
+    visitor.select_option(".chain", "balanced")
+    visitor.fill(".scale-number", "9")
+    visitor.press(".scale-number", "Enter")
+    for name, stages in (("clit-light@1", 1), ("clit-light", None)):
+        visitor.wait_for_function(
+            f"{VIEWER}.view().scale === 9 && {VIEWER}.passes()['{name}'] === 'exact'", timeout=PATIENCE
+        )
+        frame, pixels = shown(visitor, name)
+        window = tuple(frame["window"][side] for side in ("top", "left", "height", "width"))
+        options = {"scale": 9, "window": window, "chain": "balanced", "stages": stages}
+        expected = clit.upscale(models["clit-light"], folder / "photograph.jpg", **options)
+        assert np.abs(pixels / 255 - expected).max() <= 1 / 255
+    assert visitor.locator(".factors").inner_text() == "×3.00 · ×3.00"
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("4")
+    assert visitor.locator(".pane:visible").count() == 4
+    visitor.wait_for_function(f"{VIEWER}.passes()['lit-light'] === 'exact'", timeout=PATIENCE)
+
+
+def test_a_link_restores_the_view_exactly(visitor, browser, url):
+    visitor.locator(".example").nth(1).click()
+    visitor.wait_for_function(f"{VIEWER}.picture()?.id.startsWith('example-')", timeout=PATIENCE)
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("3")
+    visitor.locator(".pane .method").nth(1).select_option("bicubic")
+    visitor.locator(".pane .method").nth(2).select_option("clit-light@2")
+    visitor.select_option(".chain", "balanced")
+    visitor.fill(".scale-number", "7.31")
+    visitor.press(".scale-number", "Enter")
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("ArrowRight")
+    visitor.keyboard.press(">")
+    canvas = visitor.locator(".pane canvas").nth(2).bounding_box()
+    visitor.mouse.click(canvas["x"] + 50, canvas["y"] + 60)
+    visitor.wait_for_function("location.hash.includes('pixel=') && location.hash.includes('scale=7.31')")
+    told = ("picture()", "picked()", "canvasPixels('clit-light@2').corner")
+    before = [visitor.evaluate(f"{VIEWER}.{each}") for each in told]
+    visitor.wait_for_function(f"{VIEWER}.look('clit-light')", timeout=PATIENCE)
+    other = browser.new_page(viewport=visitor.viewport_size)
+    other.goto(visitor.url)
+    other.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
+    other.wait_for_function(f"{VIEWER}.look('clit-light')", timeout=PATIENCE)
+    assert [other.evaluate(f"{VIEWER}.{each}") for each in told] == before
+    view = other.evaluate(f"{VIEWER}.view()")
+    assert (view["scale"], view["magnification"]) == (7.31, 2)
+    assert other.locator(".pane:visible .method").evaluate_all("all => all.map(each => each.value)") == [
+        "input", "bicubic", "clit-light@2",
+    ]  # fmt: skip
+    assert other.locator(".chain").input_value() == "balanced"
+    other.close()
+    strange = browser.new_page()
+    strange.goto(f"{url}#example=no&scale=-4&panes=x,,y&pixel=1e9,NaN&chain=2&at=")
+    strange.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
+    strange.wait_for_function(f"{VIEWER}.picture() && {VIEWER}.view().scale === 1", timeout=PATIENCE)
+    assert strange.locator(".notice").is_hidden()
+    strange.close()
 
 
 def test_wrong_scale_gets_one_sentence(visitor):

@@ -66,9 +66,10 @@ def view(visit: dict, **changes) -> dict:
 def test_begin_offers_models_and_examples(site):
     offer = site.begin({})
     names = [model["name"] for model in offer["models"]]
-    assert names == ["bilinear", "bicubic", "liif-light", "lit-light", "clit-light"]
-    assert all(model["available"] for model in offer["models"])
-    assert [m["kind"] for m in offer["models"]] == ["plain", "plain", "ensemble", "attention", "attention"]
+    assert names == ["bilinear", "bicubic", "liif-light", "lte-light", "lit-light", "clit-light"]
+    assert [m["name"] for m in offer["models"] if not m["available"]] == ["lte-light"]
+    assert [m["kind"] for m in offer["models"]] == ["plain", "plain", "ensemble", "ensemble", "attention", "attention"]
+    assert [m["stages"] for m in offer["models"]] == [1, 1, 1, 1, 1, 3]
     assert [example["title"] for example in offer["examples"]] == ["One", "Two"]
     assert offer["token"] != site.begin({})["token"]
 
@@ -79,7 +80,7 @@ def test_presets_without_weights_are_listed_and_say_so(site, monkeypatch, tmp_pa
     offer = fresh.begin({})
     assert offer["examples"] == []
     missing = [model for model in offer["models"] if not model["available"]]
-    assert [model["name"] for model in missing] == ["liif-light", "lit-light", "clit-light"]
+    assert [model["name"] for model in missing] == ["liif-light", "lte-light", "lit-light", "clit-light"]
     assert all("clit train" in model["reason"] for model in missing)
 
 
@@ -96,7 +97,7 @@ def test_other_files_are_no_examples(site, visit, name):
 
 @pytest.mark.parametrize("request_", [{}, None, [], "token", {"token": "guess"}, {"token": None}, {"token": ["x"]}])
 def test_nothing_is_answered_without_a_token(site, request_):
-    for question in (site.open_example, site.render_view, site.inspect, site.stop_full):
+    for question in (site.open_example, site.render_view, site.inspect, site.look_file, site.stop_full):
         assert question(request_)["expired"]
     assert list(site.full_picture(request_))[-1]["state"] == "error"
 
@@ -167,6 +168,20 @@ def test_view_is_what_upscale_computes(site, visit, examples, model, scale):
     assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
 
 
+@pytest.mark.parametrize("chain", ["published", "balanced"])
+@pytest.mark.parametrize("stages", [None, 1, 2])
+def test_the_cascade_can_be_seen_after_each_stage_and_split_both_ways(site, visit, examples, chain, stages):
+    answer = site.render_view(view(visit, model="clit-light", scale=20, chain=chain, stages=stages))
+    top, left, height, width = answer["window"]
+    expected = clit.upscale(
+        clit.load("clit-light"), examples / "one.png", scale=20, window=(top, left, height, width), chain=chain,
+        stages=stages,
+    )  # fmt: skip
+    assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
+    assert np.allclose(answer["factors"], [4, 4, 1.25] if chain == "published" else 3 * [20 ** (1 / 3)])
+    assert site.render_view(view(visit))["factors"] == [], "LIT has one stage"
+
+
 def test_window_is_clipped_to_the_output(site, visit):
     answer = site.render_view(view(visit, scale=2, window=[-5, 70, 1000, 1000]))
     assert answer["window"] == [0, 70, 60, 10]
@@ -181,7 +196,8 @@ def test_window_is_clipped_to_the_output(site, visit):
         {"window": [0, 0, 10.5, 10]}, {"window": [500, 0, 10, 10]}, {"window": [0, 0, -4, 10]},
         {"window": ["0", 0, 10, 10]}, {"window": [0, 0, 10**30, 10]}, {"wanted": -1}, {"wanted": 1e3},
         {"wanted": 2**60}, {"model": "lte-light"}, {"model": "../lit-light"}, {"model": ""}, {"model": None},
-        {"model": "x" * 10_000},
+        {"model": "x" * 10_000}, {"chain": "other"}, {"chain": None}, {"chain": ["published"]}, {"stages": 0},
+        {"stages": 2}, {"stages": "1"}, {"stages": 1.0},
     ],
 )  # fmt: skip
 def test_bad_arguments_get_one_sentence(site, visit, wrong):
@@ -215,7 +231,7 @@ def test_a_newer_view_stops_an_older_one(examples, monkeypatch):
     started, seen = threading.Event(), []
 
     class Slow:
-        def render(self, model, image, *, scale, window, cancel):
+        def render(self, model, image, *, scale, window, cancel, **options):
             started.set()
             for _ in range(2000):
                 if cancel():
@@ -366,3 +382,28 @@ def test_a_taken_port_is_told_in_one_sentence(checkpoints_folder):
     assert run.returncode == 2
     assert run.stderr.splitlines()[-1].startswith(f"error: Port {command[-1]} is taken")
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".json", ".npz"])
+def test_a_look_as_a_file(site, visit, examples, suffix):
+    question = {**visit, "model": "clit-light", "scale": 10, "pixel": [7, 9], "chain": "balanced", "suffix": suffix}
+    answer = site.look_file(question)
+    assert answer["name"] == f"one-x10-clit-light-7-9{suffix}"
+    data = base64.b64decode(answer["file"])
+    starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".json": b"{", ".npz": b"PK"}
+    assert data.startswith(starts[suffix])
+    if suffix == ".npz":
+        expected = clit.attend(
+            clit.load("clit-light"), examples / "one.png", pixel=(7, 9), scale=10, chain="balanced"
+        ).stages[1]
+        assert np.allclose(np.load(io.BytesIO(data))["stage1_weights"], expected.weights, atol=1e-6)
+    assert set(site.look_file({**question, "suffix": "../x"})) == {"error"}
+
+
+def test_inspect_tells_both_parts_of_the_logits_and_the_influence(site, visit, examples):
+    answer = site.inspect({**visit, "model": "lit-light", "scale": 3, "pixel": [7, 9]})
+    expected = clit.attend(clit.load("lit-light"), examples / "one.png", pixel=(7, 9), scale=3).stages[0]
+    for name in ("content", "position", "influence"):
+        assert np.allclose(answer["stages"][0][name], getattr(expected, name), atol=1e-6)
+    ensemble = site.inspect({**visit, "model": "liif-light", "scale": 3, "pixel": [7, 9]})["stages"][0]
+    assert ensemble["content"] is None and np.shape(ensemble["influence"]) == (2, 2)

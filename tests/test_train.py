@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from clit import UserError, checkpoints
-from clit.config import PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig
+from clit.config import ABLATIONS, PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig, Recipe
 from clit.data import Photographs, find_images
-from clit.train import STAGE_FACTORS, Run, Settings, stages_at, train
+from clit.train import STAGE_FACTORS, Run, Settings, split, stages_at, train
 
 ENCODER = EDSRConfig(width=8, blocks=1)
 TINY = {
@@ -67,11 +67,61 @@ def test_the_curriculum_is_cumulative():
 
 
 def test_a_new_stage_starts_from_the_one_before():
-    run = Run(["tiny-clit"], SETTINGS, None)
+    run = Run(["tiny-clit"], SETTINGS)
     run._start_stages("tiny-clit", 2)
     first, second = run.network["tiny-clit"].stages[:2]
     assert torch.equal(first.value_conv.weight, second.value_conv.weight)
     assert torch.equal(first.mlp[-1].weight * 0.25, second.mlp[-1].weight)
+
+
+def test_a_model_of_fewer_stages_can_see_the_same_scales(folder, monkeypatch):
+    assert split([2.0, 3.0, 1.5], 1) == [9.0] and split([2.0, 3.0, 1.5], 2) == [2.0, 4.5]
+    assert split([2.0, 3.0], 3) == split([2.0, 3.0], 2) == [2.0, 3.0]
+    lit = replace(TINY["tiny-clit"], decoder=replace(TINY["tiny-clit"].decoder, stages=1))
+    monkeypatch.setitem(ABLATIONS, "tiny-lit-x32", Recipe(lit, factors=3))
+    run, drawn = Run(["tiny-lit-x32", "tiny-clit"], SETTINGS), []
+    monkeypatch.setattr(run, "draw", lambda *args: drawn.append(Run.draw(run, *args)) or drawn[-1])
+    photographs = Photographs(find_images([folder]))
+    for step in range(5, 8):  # the last phase of the curriculum: 3, 1, 2 factors
+        run.step = step
+        run.train_step(photographs)
+    assert [len(sample.factors) for sample in drawn] == [1, 3, 1, 1, 2], "at one factor, one sample"
+    assert drawn[0].factors[0] <= np.prod([high for _, high in STAGE_FACTORS])
+
+
+def test_without_cumulative_training_all_stages_learn_from_the_first_step(folder, monkeypatch):
+    monkeypatch.setitem(ABLATIONS, "tiny-at-once", Recipe(TINY["tiny-clit"], cumulative=False))
+    run = Run(["tiny-at-once"], SETTINGS)
+    before = [p.clone() for p in run.network["tiny-at-once"].stages[2].parameters()]
+    photographs = Photographs(find_images([folder]))
+    for _ in range(3):
+        run.train_step(photographs)
+    after = run.network["tiny-at-once"].stages[2].parameters()
+    assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_without_positional_bias_it_stays_zero(folder, monkeypatch):
+    monkeypatch.setitem(ABLATIONS, "tiny-no-bias", Recipe(TINY["tiny-clit"], positional_bias=False))
+    run, photographs = Run(["tiny-no-bias"], SETTINGS), Photographs(find_images([folder]))
+    run.train_step(photographs)
+    assert not any(p.any() for p in run.network["tiny-no-bias"].bias.parameters())
+
+
+def test_a_run_can_start_from_earlier_weights(folder, tmp_path):
+    first = train(list(TINY), [folder], tmp_path / "first", SETTINGS)
+    run = Run(list(TINY), SETTINGS, start={name: checkpoints.load(first / name) for name in TINY})
+    for name in TINY:
+        for key, value in checkpoints.load(first / name).state_dict().items():
+            assert torch.equal(value, run.models[name].state_dict()[key])
+    assert run.started_stages == run.first_stages == {"tiny-liif": 1, "tiny-clit": 3}
+    out = train(list(TINY), [folder], tmp_path / "second", SETTINGS, start=first, encoder_name="first")
+    assert "starts from first; tiny-liif, tiny-clit from earlier weights" in (out / "tiny-liif/README.md").read_text()
+    with pytest.raises(UserError, match="no checkpoint of lit-light"):
+        train(["lit-light"], [folder], tmp_path / "third", SETTINGS, start=first)
+    (first / "tiny-liif/config.json").unlink()
+    assert set(checkpoints.load(first / "tiny-clit").state_dict())
+    only = train(list(TINY), [folder], tmp_path / "fourth", SETTINGS, start=first)
+    assert "tiny-clit from earlier" in (only / "tiny-liif/README.md").read_text()
 
 
 def test_training_lowers_the_loss_and_writes_loadable_checkpoints(folder, tmp_path):
@@ -162,7 +212,7 @@ from clit.train import Run, Sample
 from test_train import SETTINGS, TINY
 PRESETS.update(TINY)
 accelerator = Accelerator(cpu=True)
-run = Run(list(TINY), replace(SETTINGS, batch=4), None, accelerator)
+run = Run(list(TINY), replace(SETTINGS, batch=4), accelerator=accelerator)
 run.random = __import__("numpy").random.default_rng(5)  # the same samples in all processes
 photographs = Photographs(find_images([Path({folder!r})]))
 for stages, names in ((1, list(TINY)), (3, ["tiny-clit"])):
@@ -194,7 +244,7 @@ def test_two_processes_get_the_gradients_of_one(folder, tmp_path):
 def test_accumulated_batches_are_one_larger_step(folder):
     photographs, means = Photographs(find_images([folder])), []
     for accumulate in (1, 3):
-        run = Run(["tiny-liif"], replace(SETTINGS, accumulate=accumulate), None)
+        run = Run(["tiny-liif"], replace(SETTINGS, accumulate=accumulate))
         samples = [run.draw(photographs, 1) for _ in range(3)]
         total = sum(run.backward(sample, ["tiny-liif"])["tiny-liif"] for sample in samples)
         means.append((total, {n: p.grad for n, p in run.network.named_parameters()}))
@@ -205,7 +255,7 @@ def test_accumulated_batches_are_one_larger_step(folder):
 
 def test_a_frozen_encoder_stays_what_it_was(folder, tmp_path):
     torch.manual_seed(9)
-    start = Run(["tiny-liif"], SETTINGS, None).encoder.state_dict()
+    start = Run(["tiny-liif"], SETTINGS).encoder.state_dict()
     start = {k: v + 0.1 for k, v in start.items()}
     settings = Settings(steps=2, batch=1, patch=6, latents=6, freeze_encoder=True)
     out = train(["tiny-liif"], [folder], tmp_path / "run", settings, encoder=start)

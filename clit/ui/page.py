@@ -70,6 +70,9 @@ def build(session: Session) -> gr.Blocks:
     def inspect(request):
         return session.inspect(request)
 
+    def look_file(request):
+        return session.look_file(request)
+
     def stop_full(request):
         return session.stop_full(request)
 
@@ -82,7 +85,7 @@ def build(session: Session) -> gr.Blocks:
             css_template=(HERE / "viewer.css").read_text(),
             js_on_load=(HERE / "viewer.js").read_text(),
             apply_default_css=False,
-            server_functions=[begin, open_example, open_upload, render_view, inspect, stop_full],
+            server_functions=[begin, open_example, open_upload, render_view, inspect, look_file, stop_full],
         )
         viewer.full_picture(
             full_picture, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private"

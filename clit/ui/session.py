@@ -28,13 +28,16 @@ from PIL import Image
 
 import clit
 from clit import checkpoints, degrade, images
+from clit.attention import Attention
 from clit.config import PRESETS, CLITConfig, LIIFConfig, LTEConfig, ModelConfig
+from clit.decoders.clit import CLIT
 from clit.errors import Cancelled, UserError
-from clit.geometry import Window, output_size
+from clit.figures import FORMS, attention_file
+from clit.geometry import Window, output_size, scale_chain
 
 log = logging.getLogger(__name__)
 
-OFFERED = ("liif-light", "lit-light", "clit-light")
+OFFERED = ("liif-light", "lte-light", "lit-light", "clit-light")
 """Presets that the panes always list, trained or not."""
 
 PLAIN = {"bilinear": "Bilinear", "bicubic": "Bicubic"}
@@ -147,9 +150,20 @@ class Models:
         self._lock = threading.Lock()
 
     def describe(self) -> list[dict]:
-        """Entries of the pane menus: name, label, family, kind (plain, ensemble, attention), available, reason."""
+        """Entries of the pane menus: name, label, family, kind (plain, ensemble, attention), stages, available.
+
+        Where it is not available, `reason` says why.
+        """
         plain = [
-            {"name": name, "label": label, "family": label, "kind": "plain", "available": True, "reason": ""}
+            {
+                "name": name,
+                "label": label,
+                "family": label,
+                "kind": "plain",
+                "stages": 1,
+                "available": True,
+                "reason": "",
+            }
             for name, label in PLAIN.items()
         ]
         here = checkpoints.available()
@@ -176,11 +190,14 @@ class Models:
                 json.loads((checkpoints.folder() / name / checkpoints.CONFIG).read_text())
             )
             family, kind = _family(config)
+            stages = getattr(config.decoder, "stages", 1)
         except (OSError, ValueError) as error:
-            family, kind, available, reason = name, "plain", False, f"This checkpoint cannot be read: {error}"
+            reason = f"This checkpoint cannot be read: {error}"
+            family, kind, stages, available = name, "plain", 1, False
         label = f"{family} {name.partition('-')[2]}" if name in PRESETS else name
         return {
-            "name": name, "label": label, "family": family, "kind": kind, "available": available, "reason": reason
+            "name": name, "label": label, "family": family, "kind": kind, "stages": stages, "available": available,
+            "reason": reason,
         }  # fmt: skip
 
 
@@ -368,9 +385,11 @@ class Session:
     def render_view(self, request: dict) -> dict:
         """A part of the enlarged picture.
 
-        {token, picture, model, scale, window [top, left, height, width], wanted} -> {image (lossless WebP in
-        base64), size [H, W], window, scale, milliseconds, wanted}. The window is clipped to the output. `wanted`
-        numbers the visitor's views: an older one than the newest asked of the same model is stale, and not computed.
+        {token, picture, model, scale, window [top, left, height, width], wanted, chain, stages} -> {image (lossless
+        WebP in base64), size [H, W], window, scale, milliseconds, wanted, factors of the cascade's stages in use}. The
+        window is clipped to the output. `wanted` numbers the visitor's views: an older one than the newest asked of
+        the same model is stale, and not computed. chain: how CLIT splits the scale, "published" if it is not said;
+        stages: stop CLIT after so many.
         """
         visit = self._visit(request)
         picture = self._picture(visit, request)
@@ -379,16 +398,21 @@ class Session:
         window = self._window(request, size)
         name = self._text(request, "model")
         model = self.models.get(name)
+        chain = self._chain(request)
+        stages = None if request.get("stages") is None else self._whole(request, "stages", 1, 100)
         wanted = self._whole(request, "wanted", 0, 2**53)
+        asked = f"{name} {stages}"
         with self._lock:
-            visit.wanted[name] = max(visit.wanted.get(name, 0), wanted)
+            visit.wanted[asked] = max(visit.wanted.get(asked, 0), wanted)
 
         def stale() -> bool:
-            return visit.wanted[name] > wanted or visit.picture is not picture
+            return visit.wanted[asked] > wanted or visit.picture is not picture
 
         with self._slots.take(stale):
             start = time.perf_counter()
-            rgb = self._renderer.render(model, picture.rgb, scale=scale, window=window, cancel=stale)
+            rgb = self._renderer.render(
+                model, picture.rgb, scale=scale, window=window, chain=chain, stages=stages, cancel=stale
+            )
             milliseconds = (time.perf_counter() - start) * 1000
         return {
             "image": encode(rgb),
@@ -397,15 +421,50 @@ class Session:
             "scale": scale,
             "milliseconds": round(milliseconds, 1),
             "wanted": wanted,
+            "factors": _factors(model, size, picture, chain),
         }
 
     @answers
     def inspect(self, request: dict) -> dict:
         """What one output pixel looked at.
 
-        {token, picture, model, scale, pixel [row, column]} -> {kind, size [H, W], pixel, rgb in 0..255, stages:
-        [{weights (M, n, n), latents (n, n, 2) as (y, x) in LR pixels, inside (n, n), grid [h, w]}]}, as `clit.attend`.
+        {token, picture, model, scale, pixel [row, column], chain} -> {kind, size [H, W], pixel, rgb in 0..255, stages:
+        [{weights (M, n, n), content and position (the same, or None), influence (n, n), latents (n, n, 2) as (y, x)
+        in LR pixels, inside (n, n), grid [h, w]}]}, as `clit.attend`.
         """
+        _, looked = self._look(request)
+        return {
+            "kind": looked.kind,
+            "size": list(looked.size),
+            "pixel": list(looked.pixel),
+            "rgb": to_bytes(looked.rgb).tolist(),
+            "stages": [
+                {
+                    "weights": stage.weights.tolist(),
+                    "content": None if stage.content is None else stage.content.tolist(),
+                    "position": None if stage.position is None else stage.position.tolist(),
+                    "influence": stage.influence.tolist(),
+                    "latents": stage.latents.tolist(),
+                    "inside": stage.inside.tolist(),
+                    "grid": list(stage.grid),
+                }
+                for stage in looked.stages
+            ],
+        }
+
+    @answers
+    def look_file(self, request: dict) -> dict:
+        """What `inspect` tells, as a file: {the same, suffix (one of figures.FORMS)} -> {file (base64), name}."""
+        picture, looked = self._look(request)
+        suffix = request.get("suffix")
+        if suffix not in FORMS:
+            raise UserError(f"The kind of file must be one of {', '.join(FORMS)}.")
+        data = attention_file(looked, picture.rgb, suffix)
+        row, column = looked.pixel
+        name = f"{Path(picture.name).stem}-x{self._scale(request):g}-{request['model']}-{row}-{column}{suffix}"
+        return {"file": base64.b64encode(data).decode("ascii"), "name": name}
+
+    def _look(self, request: dict) -> tuple[Picture, Attention]:
         visit = self._visit(request)
         picture = self._picture(visit, request)
         scale = self._scale(request)
@@ -417,29 +476,15 @@ class Session:
             raise UserError(
                 f"The pixel lies outside the enlarged picture of {size[1]} × {size[0]} pixels: pick one inside."
             )
-        model = self.models.get(self._text(request, "model"))
+        model, chain = self.models.get(self._text(request, "model")), self._chain(request)
         with self._slots.take(lambda: visit.picture is not picture):
-            looked = self._renderer.attend(model, picture.rgb, pixel=tuple(pixel), scale=scale)
-        return {
-            "kind": looked.kind,
-            "size": list(size),
-            "pixel": pixel,
-            "rgb": to_bytes(looked.rgb).tolist(),
-            "stages": [
-                {
-                    "weights": stage.weights.tolist(),
-                    "latents": stage.latents.tolist(),
-                    "inside": stage.inside.tolist(),
-                    "grid": list(stage.grid),
-                }
-                for stage in looked.stages
-            ],
-        }
+            looked = self._renderer.attend(model, picture.rgb, pixel=tuple(pixel), scale=scale, chain=chain)
+        return picture, looked
 
     # The full picture
 
     def full_picture(self, request: dict) -> Iterator[dict]:
-        """Render the whole output in tiles: {token, picture, model, scale, run} -> states, each with the same `run`.
+        """Render the whole output in tiles: {token, picture, model, scale, chain, run} -> states, with the same `run`.
 
         First {"state": "running", "done" in 0..1, "seconds_left" or None} now and then; at last {"state": "done",
         "file" (the path it can be fetched under), "name", "bytes", "size"}, {"state": "stopped"} or {"state":
@@ -468,7 +513,7 @@ class Session:
                 f"The full picture would have {height * width / 1e6:.0f} megapixels, more than the "
                 f"{self.limits.full_pixels / 1e6:.0f} allowed here: choose a scale of at most {largest:g}."
             )
-        name = self._text(request, "model")
+        name, chain = self._text(request, "model"), self._chain(request)
         model = self.models.get(name)
         visit.stop.set()
         visit.stop = stop = threading.Event()
@@ -477,7 +522,9 @@ class Session:
         start = told = time.monotonic()
         for done, window in _tiles(size):
             with self._slots.take(stop.is_set):
-                rgb = self._renderer.render(model, picture.rgb, scale=scale, window=window, cancel=stop.is_set)
+                rgb = self._renderer.render(
+                    model, picture.rgb, scale=scale, window=window, chain=chain, cancel=stop.is_set
+                )
             canvas.paste(Image.fromarray(to_bytes(rgb)), (window.left, window.top))
             visit.seen = now = time.monotonic()
             if now - told > 0.2:
@@ -555,11 +602,25 @@ class Session:
         return value
 
     @staticmethod
+    def _chain(request: dict) -> str:
+        chain = request.get("chain", "published")
+        if chain not in ("published", "balanced"):
+            raise UserError('The chain must be "published" or "balanced".')
+        return chain
+
+    @staticmethod
     def _text(request: dict, key: str) -> str:
         value = request.get(key)
         if not isinstance(value, str) or not 0 < len(value) <= 100:
             raise UserError(f'"{key}" must be a name.')
         return value
+
+
+def _factors(model, size: tuple[int, int], picture: Picture, chain: str) -> list[float]:
+    """By how much each stage that a CLIT has in use enlarges (of two axes, the larger); nothing for others."""
+    if not isinstance(getattr(model, "decoder", None), CLIT) or len(model.decoder.stages) == 1:
+        return []
+    return [max(pair) for pair in scale_chain(size, picture.rgb.shape[:2], len(model.decoder.stages), chain)]
 
 
 def to_bytes(rgb: np.ndarray) -> np.ndarray:

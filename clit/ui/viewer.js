@@ -21,6 +21,8 @@ const COARSE_WORTH_MS = 150; // an exact pass quicker than this needs no preview
 const SETTLE_MS = 60; // the exact pass waits until the view has rested this long
 const OVERVIEW_FROM = 4.2; // a pane that would need this many times its own pixels (magnification under a half)
 const OVERVIEW_AREA = 1.5; // is rendered with this many times its own, at a smaller scale, and says so
+const PANE_HEIGHT = [0.9, 0.45, 0.66, 0.9, 1.15]; // of its width: narrow pages first, then one to four side by side
+const LINK_MS = 300; // the address bar follows the view at this pace: browsers refuse to be told more often
 const CLICK_PIXELS = 4; // a pointer that moved less than this has clicked
 
 const state = {
@@ -30,6 +32,8 @@ const state = {
   picture: null, // {id, name, height, width, credit, notice, bitmap, example}
   opening: false, // another picture is on its way: questions about this one would be stale
   view: { scale: FIRST_SCALE, magnification: 1, y: 0, x: 0 },
+  chain: "published", // how CLIT splits the scale
+  paneCount: FIRST_PANES.length,
   wanted: 0, // number of the newest view; an answer to an older one never replaces a newer one
   changedAt: 0,
   pane: { width: 0, height: 0 },
@@ -39,6 +43,7 @@ const state = {
   looking: false,
   hovered: null, // {y, x, height, width} of a neighbour under the pointer, in LR pixels
   sharedScale: false,
+  quantity: "weights", // what the maps show, one of QUANTITIES
   rows: [], // what the inspector shows, see lookRows
   enlarged: { row: "", map: 0 }, // which of its maps is drawn large, with numbers
   magnifier: false,
@@ -111,8 +116,21 @@ async function begin() {
   }
   state.token = offer.token;
   state.limits = offer.limits;
-  state.models = new Map(offer.models.map((model) => [model.name, model]));
+  state.models = new Map(offer.models.flatMap(variants).map((model) => [model.name, model]));
   return offer;
+}
+
+// A cascade can also be seen after its earlier stages: each is a choice of its own, `of` the same model.
+function variants(model) {
+  const whole = { ...model, of: model.name, stop: null };
+  const stops = Array.from({ length: Math.max(model.stages, 1) - 1 }, (_, index) => index + 1);
+  const early = stops.map((stop) => ({
+    ...whole,
+    name: `${model.name}@${stop}`,
+    label: `${model.label}, after stage ${stop}`,
+    stop,
+  }));
+  return [whole, ...early];
 }
 
 // The server has forgotten this visit (a long pause, or a restart): begin another, and reopen what it can reopen.
@@ -230,12 +248,14 @@ function pickedPixel() {
 
 let drawing = false;
 
+const shownPanes = () => state.panes.slice(0, state.paneCount);
+
 function draw() {
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    for (const pane of state.panes) {
+    for (const pane of shownPanes()) {
       drawPane(pane);
       markPane(pane);
       drawOverlay(pane);
@@ -411,7 +431,7 @@ function viewRested() {
 }
 
 function pumpAll() {
-  for (const pane of state.panes) pump(pane);
+  for (const pane of shownPanes()) pump(pane);
 }
 
 // Ask for the pass this pane needs next, if it needs one and is not already waiting for it.
@@ -434,18 +454,22 @@ function previewHelps(pane, target) {
 }
 
 async function requestPass(pane, { pass, scale, window }) {
-  const ticket = { pass, wanted: state.wanted, picture: state.picture, model: pane.model };
+  const ticket = { pass, wanted: state.wanted, picture: state.picture, model: pane.model, chain: state.chain };
   const asked = performance.now();
   pane.request = ticket;
+  const { of, stop } = state.models.get(pane.model);
   const answer = await ask("render_view", {
-    model: pane.model,
+    model: of,
+    stages: stop,
+    chain: state.chain,
     scale,
     window: [window.top, window.left, window.height, window.width],
     wanted: ticket.wanted,
   });
   const bitmap = answer.image ? await decodeWebp(answer.image) : null;
   if (pane.request === ticket) pane.request = null;
-  const current = ticket.picture === state.picture && ticket.model === pane.model;
+  const current =
+    ticket.picture === state.picture && ticket.model === pane.model && ticket.chain === state.chain;
   if (current && bitmap && ticket.wanted >= pane.newest) {
     const [top, left, height, width] = answer.window;
     keepFrame(pane, {
@@ -456,12 +480,14 @@ async function requestPass(pane, { pass, scale, window }) {
       window: { top, left, height, width },
       wanted: ticket.wanted,
       milliseconds: answer.milliseconds,
+      factors: answer.factors,
       trip: performance.now() - asked,
     });
   } else if (current && answer.error && !answer.expired) {
     pane.failed = ticket.wanted;
     complain(answer.error);
   }
+  showFactors();
   draw();
   pump(pane);
 }
@@ -498,9 +524,12 @@ function choose(pane, model) {
   pane.newest = 0;
   pane.failed = -1;
   pane.request = null;
+  pane.element.querySelector("select").value = model;
+  showFactors();
   draw();
   pump(pane);
   lookAgain();
+  keepLink();
 }
 
 function fillMenus() {
@@ -514,7 +543,7 @@ function fillMenus() {
     pane.menu.value = pane.model;
     pane.element.dataset.model = pane.model;
   }
-  const choices = [...state.models.values()].filter((model) => model.available);
+  const choices = [...state.models.values()].filter((model) => model.available && !model.stop);
   $(".full-model").replaceChildren(...choices.map((model) => make("option", { value: model.name }, model.label)));
   const finest = choices.filter((model) => model.kind !== "plain").at(-1);
   if (finest) $(".full-model").value = finest.name;
@@ -522,10 +551,11 @@ function fillMenus() {
 
 // Whole numbers of CSS pixels, so that canvas pixels and screen pixels coincide.
 function layout() {
-  const columns = root.clientWidth >= 1000 ? 4 : 2;
+  const columns = Math.min(state.paneCount, root.clientWidth >= 1000 ? 4 : 2);
   const gap = root.clientWidth >= 640 ? 12 : 6;
   const width = Math.floor(($(".panes").clientWidth - gap * (columns - 1)) / columns);
-  const height = Math.min(Math.round(width * (columns === 4 ? 1.15 : 0.9)), 900);
+  const height = Math.min(Math.round(width * PANE_HEIGHT[root.clientWidth >= 1000 ? columns : 0]), 900);
+  state.panes.forEach((pane, index) => (pane.element.hidden = index >= state.paneCount));
   if (width < 1 || (width === state.pane.width && height === state.pane.height)) return;
   state.pane = { width, height };
   $(".panes").style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
@@ -536,6 +566,18 @@ function layout() {
     pane.canvas.height = height;
   }
   changeView({});
+}
+
+// The first so many panes are shown; the others keep what they have.
+function showPanes(count) {
+  state.paneCount = count;
+  for (const button of root.querySelectorAll(".pane-count")) {
+    button.setAttribute("aria-pressed", String(Number(button.textContent) === count));
+  }
+  layout();
+  showFactors();
+  changeView({});
+  lookAgain();
 }
 
 // Controls
@@ -608,6 +650,26 @@ function showControls() {
         ? `1/${Math.round(1 / magnification)}×`
         : `${magnification.toPrecision(2)}×`;
   showFull();
+  keepLink();
+}
+
+const isCascade = (model) => model?.available && model.stages > 1;
+
+// How CLIT splits the scale, as the newest frames tell; nothing while no pane shows a cascade.
+function showFactors() {
+  const panes = shownPanes().filter((pane) => isCascade(state.models.get(pane.model)));
+  $(".cascade").hidden = !panes.length;
+  const factors = panes.flatMap((pane) => pane.frames.filter((frame) => frame.pass !== "preview").slice(-1))[0]?.factors;
+  $(".factors").textContent = factors?.length ? factors.map(times).join(" · ") : "";
+}
+
+function setChain(chain) {
+  state.chain = chain;
+  $(".chain").value = chain;
+  for (const pane of state.panes) {
+    if (isCascade(state.models.get(pane.model))) Object.assign(pane, { frames: [], newest: 0, request: null });
+  }
+  changeView({});
 }
 
 function scaleError(sentence) {
@@ -648,6 +710,10 @@ function buildControls() {
     event.currentTarget.setAttribute("aria-pressed", state.magnifier);
   });
   $(".fit").addEventListener("click", fit);
+  $(".chain").addEventListener("change", (event) => setChain(event.target.value));
+  for (const button of root.querySelectorAll(".pane-count")) {
+    button.addEventListener("click", () => showPanes(Number(button.textContent)));
+  }
   $(".notice-close").addEventListener("click", () => complain(""));
 }
 
@@ -737,6 +803,7 @@ function viewerKey(event) {
     F: fit,
     Enter: () => pick(state.pane.height / 2, state.pane.width / 2),
     Escape: unpick,
+    ...Object.fromEntries([1, 2, 3, 4].map((count) => [count, () => showPanes(count)])),
   };
   if (!actions[event.key]) return;
   event.preventDefault();
@@ -774,6 +841,7 @@ function centrePick(rows, columns) {
   state.hovered = null;
   draw();
   lookAgain();
+  keepLink();
 }
 
 function unpick() {
@@ -782,10 +850,11 @@ function unpick() {
   state.hovered = null;
   draw();
   showInspector();
+  keepLink();
 }
 
 const inspected = () =>
-  [...new Set(state.panes.map((pane) => pane.model))].filter((name) => {
+  [...new Set(shownPanes().map((pane) => state.models.get(pane.model)?.of))].filter((name) => {
     const model = state.models.get(name);
     return model?.available && model.kind !== "plain";
   });
@@ -799,18 +868,23 @@ async function lookAgain() {
   const names = inspected();
   const fresh = (name) => {
     const look = state.looks.get(name);
-    return look && look.scale === scale && look.row === row && look.column === column;
+    return (
+      look && look.scale === scale && look.row === row && look.column === column && look.chain === state.chain
+    );
   };
   for (const name of state.looks.keys()) if (!names.includes(name)) state.looks.delete(name);
   const missing = names.filter((name) => !fresh(name));
   if (!missing.length) return showInspector();
   state.looking = true;
   showInspector();
-  const answers = await Promise.all(missing.map((model) => ask("inspect", { model, scale, pixel: [row, column] })));
+  const { chain } = state;
+  const answers = await Promise.all(
+    missing.map((model) => ask("inspect", { model, scale, chain, pixel: [row, column] })),
+  );
   state.looking = false;
   if (picture !== state.picture || !state.picked) return;
   missing.forEach((name, index) => {
-    if (answers[index].stages) state.looks.set(name, { row, column, scale, answer: answers[index] });
+    if (answers[index].stages) state.looks.set(name, { row, column, scale, chain, answer: answers[index] });
   });
   const failed = answers.find((answer) => answer.error && !answer.expired);
   if (failed) complain(failed.error);
@@ -839,11 +913,20 @@ function showInspector() {
   const { row, column, size } = pickedPixel();
   $(".picked").textContent = `Row ${row}, column ${column} of ${size.height} × ${size.width} at ${times(shownScale())}`;
   const looks = inspected().filter((name) => state.looks.has(name));
+  $(".look-model").replaceChildren(
+    ...looks.map((name) => make("option", { value: name }, state.models.get(name).label)),
+  );
+  if (looks.includes(state.saveLook)) $(".look-model").value = state.saveLook;
+  $(".save-look").hidden = !looks.length;
   if (!looks.length) return;
   state.rows = looks.flatMap((name) => lookRows(state.models.get(name), state.looks.get(name)));
+  if (!state.rows.length) {
+    $(".maps").replaceChildren(make("p", { class: "note" }, "LIIF and LTE weigh by distance: there is no logit to take apart."));
+    return $(".enlarged").replaceChildren();
+  }
   const heads = Math.max(...state.rows.map((each) => each.maps.length - 1));
   const named = Array.from({ length: heads }, (_, head) => `Head ${head + 1}`);
-  const titles = ["Method", "Input here", ...(heads ? ["Mean", ...named] : ["Weights", ""])];
+  const titles = ["Method", "Input here", ...(heads ? ["Mean", ...named] : [QUANTITIES[state.quantity].label, ""])];
   const focused = [...root.querySelectorAll(".map-button")].indexOf(document.activeElement);
   $(".maps").replaceChildren(
     make(
@@ -855,6 +938,24 @@ function showInspector() {
   );
   if (focused >= 0) (root.querySelectorAll(".map-button")[focused] ?? $(".inspector")).focus(); // walking goes on
   showEnlarged();
+}
+
+// What the maps of attention can show. `zero`: colours begin at zero, else at the smallest value.
+const QUANTITIES = {
+  weights: { label: "Weights", zero: true, digits: 3, note: (n) => `${n} weights; each head's sum to 1.` },
+  content: { label: "Similarity", zero: false, digits: 1, note: () => "The part of each logit that features make: q · k." },
+  position: { label: "Position", zero: false, digits: 1, note: () => "The part of each logit that distance makes." },
+  influence: {
+    label: "Influence",
+    zero: true,
+    digits: 3,
+    note: () => "How far this pixel's colour moves when that neighbour's value is left out, computed anew for each.",
+  },
+};
+
+function entropy(map) {
+  const bits = map.weights.flat().reduce((sum, weight) => (weight > 0 ? sum - weight * Math.log2(weight) : sum), 0);
+  return Math.max(0, bits);
 }
 
 function enlarge(row, map) {
@@ -873,16 +974,17 @@ function showEnlarged() {
       String(button.dataset.row === row.key && Number(button.dataset.map) === row.maps.indexOf(map)),
     );
   }
-  const picture = mapPicture(row, map, scaleTop(row, map));
+  const picture = mapPicture(row, map);
+  const { digits, note } = QUANTITIES[state.quantity];
   map.weights.forEach((line, i) =>
     line.forEach((weight, j) => {
       if (weight === null) return;
       const text = svg("text", {
         x: j + 0.5,
         y: i + 0.58,
-        class: weight / (scaleTop(row, map) || 1) > 0.55 ? "number dark" : "number light",
+        class: shade(row, map, weight) > 0.55 ? "number dark" : "number light",
       });
-      text.textContent = weight.toFixed(3).replace(/^0/, "");
+      text.textContent = weight.toFixed(digits).replace(/^0[.]/, ".");
       picture.append(text);
     }),
   );
@@ -893,22 +995,18 @@ function showEnlarged() {
     make(
       "p",
       { class: "note" },
-      row.numbers
+      row.numbers && state.quantity === "weights"
         ? "Four weights, from distance; they sum to 1."
-        : `${map.weights.length ** 2} weights; each head's sum to 1.`,
+        : note(map.weights.length ** 2),
     ),
   );
 }
 
 // What a look has to show: a row for each stage, with its mean map first and then one map for each head.
 function lookRows(model, look) {
-  if (look.answer.kind === "ensemble") return [ensembleRow(model, look)];
+  if (look.answer.kind === "ensemble") return ensembleRows(model, look);
   const { stages } = look.answer;
   return stages.map((stage, index) => {
-    const heads = stage.weights.map((weights, head) => ({ name: `head ${head + 1}`, weights }));
-    const mean = stage.weights[0].map((line, i) =>
-      line.map((_, j) => stage.weights.reduce((sum, head) => sum + head[i][j], 0) / stage.weights.length),
-    );
     return {
       key: `${model.name} ${index}`,
       model,
@@ -917,14 +1015,24 @@ function lookRows(model, look) {
       detail: `${stage.grid[1]} × ${stage.grid[0]} grid`,
       stage,
       area: latentArea(stage),
-      maps: [{ name: "mean of the heads", weights: mean }, ...heads],
+      maps: stageMaps(stage),
     };
   });
 }
 
-// The four weights of a local ensemble on the seven by seven grid that attention has, about the nearest latent.
-function ensembleRow(model, look) {
+function stageMaps(stage) {
+  if (state.quantity === "influence") return [{ name: "influence", weights: stage.influence }];
+  const each = stage[state.quantity];
+  const mean = each[0].map((line, i) => line.map((_, j) => each.reduce((sum, head) => sum + head[i][j], 0) / each.length));
+  const heads = each.map((weights, head) => ({ name: `head ${head + 1}`, weights }));
+  return [{ name: "mean of the heads", weights: mean }, ...heads];
+}
+
+// The four numbers of a local ensemble on the seven by seven grid that attention has, about the nearest latent.
+function ensembleRows(model, look) {
   const [stage] = look.answer.stages;
+  const numbers = { weights: stage.weights[0], influence: stage.influence }[state.quantity];
+  if (!numbers) return []; // it has no logits to take apart
   const { height, width } = state.picture;
   const at = {
     y: ((look.row + 0.5) * height) / look.answer.size[0],
@@ -937,13 +1045,13 @@ function ensembleRow(model, look) {
   stage.latents.forEach((line, i) =>
     line.forEach(([y, x], j) => {
       const [down, right] = [Math.round(y) - centre.y + radius, Math.round(x) - centre.x + radius];
-      weights[down][right] = (weights[down][right] ?? 0) + stage.weights[0][i][j]; // at the border two coincide
+      weights[down][right] = (weights[down][right] ?? 0) + numbers[i][j]; // at the border two coincide
     }),
   );
   const latents = side.map((dy) => side.map((dx) => [centre.y + dy, centre.x + dx]));
   const inside = latents.map((line) => line.map(([y, x]) => y >= 0 && x >= 0 && y < height && x < width));
   const grid = [height, width];
-  return {
+  const row = {
     key: model.name,
     model,
     rgb: look.answer.rgb,
@@ -951,9 +1059,10 @@ function ensembleRow(model, look) {
     detail: "four neighbours",
     stage: { latents, inside, grid },
     area: latentArea({ latents, grid }),
-    maps: [{ name: "share of each neighbour", weights }],
-    numbers: stage.weights[0],
+    maps: [{ name: state.quantity === "weights" ? "share of each neighbour" : "influence", weights }],
+    numbers,
   };
+  return [row];
 }
 
 function tableRow(row, heads) {
@@ -982,11 +1091,21 @@ function tableRow(row, heads) {
   return make("tr", {}, label, make("td", {}, patchFigure(row)), ...cells);
 }
 
-const largestOf = (map) => Math.max(...map.weights.flat());
-const scaleTop = (row, map) => (state.sharedScale ? Math.max(...row.maps.map(largestOf)) : largestOf(map));
+const numbersOf = (map) => map.weights.flat().filter((each) => each !== null);
+const largestOf = (map) => Math.max(...numbersOf(map));
+
+// A value's place on the colour scale of its map, 0..1; of its row, where one scale is shared.
+function shade(row, map, value) {
+  const values = (state.sharedScale ? row.maps : [map]).flatMap(numbersOf);
+  const low = QUANTITIES[state.quantity].zero ? 0 : Math.min(...values);
+  return (value - low) / (Math.max(...values) - low || 1);
+}
 
 function mapButton(row, map) {
-  const name = `${row.model.label}, ${row.note}, ${map.name}: largest weight ${largestOf(map).toFixed(3)}`;
+  const { digits } = QUANTITIES[state.quantity];
+  const largest = largestOf(map).toFixed(digits);
+  const bits = state.quantity === "weights" ? `${entropy(map).toFixed(1)} bits` : "";
+  const name = `${row.model.label}, ${row.note}, ${map.name}: largest ${largest}${bits && `, entropy ${bits}`}`;
   const show = () => enlarge(row, map);
   const button = make(
     "button",
@@ -1000,18 +1119,22 @@ function mapButton(row, map) {
       onfocus: show,
       onclick: show,
     },
-    mapPicture(row, map, scaleTop(row, map)),
+    mapPicture(row, map),
   );
   return make(
     "div",
     { class: "map-box" },
     button,
-    make("span", { class: "largest" }, `max ${largestOf(map).toFixed(3)}`),
+    make(
+      "span",
+      { class: "largest", title: bits && "Largest weight, and the entropy: 0 bits is one neighbour, 5.6 all of them alike" },
+      `max ${largest}${bits && ` · ${bits}`}`,
+    ),
   );
 }
 
 // One map as SVG: a square per neighbour, hatched where it lies outside the picture, and the pixel's own position.
-function mapPicture(row, map, top) {
+function mapPicture(row, map) {
   const { stage } = row;
   const n = map.weights.length;
   const picture = svg("svg", { viewBox: `0 0 ${n} ${n}`, class: "map" });
@@ -1019,7 +1142,7 @@ function mapPicture(row, map, top) {
     line.forEach((weight, j) => {
       const square = { x: j, y: i, width: 1, height: 1 };
       if (weight === null) picture.append(svg("rect", { ...square, class: "unused" }));
-      else picture.append(svg("rect", { ...square, fill: viridis(weight / (top || 1)) }));
+      else picture.append(svg("rect", { ...square, fill: viridis(shade(row, map, weight)) }));
       if (!stage.inside[i][j]) picture.append(svg("rect", { ...square, class: "outside" }));
     }),
   );
@@ -1081,7 +1204,7 @@ function hover(event, picture, row, map) {
     state.hovered = { y: y + 0.5 - height / 2, x: x + 0.5 - width / 2, height, width };
     const weight = map.weights[i][j];
     const where = row.stage.inside[i][j] ? `input row ${y.toFixed(2)}, column ${x.toFixed(2)}` : "outside the picture";
-    readout.textContent = `${row.model.label}, ${row.note}, ${map.name}: ${weight === null ? "not used" : weight.toFixed(4)} · ${where}`;
+    readout.textContent = `${row.model.label}, ${row.note}, ${map.name}: ${weight === null ? "not used" : weight.toPrecision(3)} · ${where}`;
   }
   draw();
 }
@@ -1118,7 +1241,7 @@ function buildInspector() {
   const stops = VIRIDIS.map((colour) => `rgb(${colour.join(" ")})`).join(", ");
   const bar = make("i", { class: "bar", style: `background: linear-gradient(to right, ${stops})` });
   $(".legend").replaceChildren(
-    make("span", {}, "weight 0", bar, "largest"),
+    make("span", {}, make("span", { class: "lowest" }, "0"), bar, "largest"),
     make("span", {}, make("i", { class: "hatched" }), "outside the picture"),
     make("span", {}, make("i", { class: "ring" }), "the pixel itself"),
   );
@@ -1134,8 +1257,98 @@ function buildInspector() {
     state.sharedScale = event.target.checked;
     showInspector();
   });
+  const quantities = Object.entries(QUANTITIES).map(([value, { label }]) => make("option", { value }, label));
+  $(".quantity").replaceChildren(...quantities);
+  $(".quantity").addEventListener("change", (event) => {
+    state.quantity = event.target.value;
+    $(".lowest").textContent = QUANTITIES[state.quantity].zero ? "0" : "smallest";
+    showInspector();
+  });
+  $(".look-model").addEventListener("change", (event) => (state.saveLook = event.target.value));
+  $(".look-save").addEventListener("click", saveLook);
   $(".unpick").addEventListener("click", unpick);
   $(".inspector").addEventListener("keydown", inspectorKey);
+}
+
+// The picked pixel's maps as a file: the server draws the same figure that the command line does.
+async function saveLook() {
+  const { row, column } = pickedPixel();
+  const [model, suffix] = [$(".look-model").value, $(".look-suffix").value];
+  $(".look-save").disabled = true;
+  const question = { model, suffix, scale: shownScale(), chain: state.chain, pixel: [row, column] };
+  const answer = await ask("look_file", question);
+  $(".look-save").disabled = false;
+  if (!answer.file) return answer.error && complain(answer.error);
+  const bytes = Uint8Array.from(atob(answer.file), (character) => character.charCodeAt(0));
+  const link = make("a", { href: URL.createObjectURL(new Blob([bytes])), download: answer.name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// Links: the address holds example, scale, magnification, centre, panes, cascade and picked pixel
+
+let linkTimer = 0;
+
+function keepLink() {
+  if (linkTimer || !state.picture) return;
+  linkTimer = setTimeout(() => {
+    linkTimer = 0;
+    if (!state.picture) return;
+    try {
+      history.replaceState(history.state, "", `#${link()}`);
+    } catch (error) {
+      console.warn(error); // a frame that may not: the page works without
+    }
+  }, LINK_MS);
+}
+
+function link() {
+  const { view, picture, picked } = state;
+  const near = (...numbers) => numbers.map((each) => Number(each.toFixed(6))).join(","); // to far less than a screen pixel
+  const entries = {
+    example: picture.example,
+    scale: shownScale(),
+    magnify: Number(view.magnification.toFixed(4)),
+    at: near(view.y, view.x),
+    panes: shownPanes()
+      .map((pane) => pane.model)
+      .join(","),
+    chain: state.chain,
+    pixel: picked && near(picked.y, picked.x),
+  };
+  const told = Object.entries(entries).filter(([, value]) => value != null);
+  return told.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&");
+}
+
+// What a link asks for, with what it may not ask for left out.
+function readLink() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const numbers = (key) => {
+    const found = (asked.get(key) ?? "").split(",").map((each) => (each === "" ? NaN : Number(each)));
+    return found.every(Number.isFinite) ? found : [];
+  };
+  const [scale] = numbers("scale");
+  const [magnification] = numbers("magnify");
+  const panes = (asked.get("panes") ?? "").split(",").filter((name) => name === "input" || state.models.has(name));
+  return {
+    example: asked.get("example"),
+    scale: scale && clamp(scale, 1, state.limits.scale),
+    magnification: magnification && clamp(magnification, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1)),
+    at: numbers("at"),
+    panes: panes.slice(0, FIRST_PANES.length),
+    chain: ["published", "balanced"].includes(asked.get("chain")) ? asked.get("chain") : "published",
+    pixel: numbers("pixel"),
+  };
+}
+
+function followLink({ scale, magnification, at, pixel }) {
+  const { height, width } = state.picture;
+  const view = { scale: scale || state.view.scale, magnification: magnification || 1 };
+  if (at.length === 2) Object.assign(view, { y: at[0], x: at[1] });
+  changeView(view);
+  if (pixel.length !== 2 || pixel[0] < 0 || pixel[1] < 0 || pixel[0] >= height || pixel[1] >= width) return;
+  state.picked = { y: pixel[0], x: pixel[1] };
+  centrePick(0, 0);
 }
 
 // Pictures
@@ -1272,7 +1485,8 @@ function buildFull() {
     state.full = { run, state: "running", done: 0, seconds_left: null };
     showFull();
     const model = $(".full-model").value;
-    trigger("full_picture", { token: state.token, picture: state.picture.id, model, scale: shownScale(), run });
+    const { token, picture, chain } = state;
+    trigger("full_picture", { token, picture: picture.id, model, chain, scale: shownScale(), run });
   });
   $(".full-stop").addEventListener("click", () => {
     ask("stop_full");
@@ -1314,7 +1528,7 @@ function readOnlyHook() {
     canvasPixels,
     view: () => ({ ...state.view, scale: shownScale(), wanted: state.wanted, pane: { ...state.pane } }),
     picture: () => state.picture && { id: state.picture.id, height: state.picture.height, width: state.picture.width },
-    passes: () => Object.fromEntries(state.panes.map((pane) => [pane.model, pane.element.dataset.pass])),
+    passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, pane.element.dataset.pass])),
     picked: () => state.picked && pickedPixel(),
     look: (model) => structuredClone(state.looks.get(model) ?? null),
   });
@@ -1332,11 +1546,18 @@ async function start() {
   window.addEventListener("pagehide", () => state.token && navigator.sendBeacon(serverUrl("end"), state.token));
   const offer = await begin();
   if (!offer) return;
+  const link = readLink();
+  link.panes.forEach((model, index) => (state.panes[index].model = model));
   fillMenus();
   buildPictures(offer.examples);
+  setChain(link.chain);
+  if (link.panes.length) showPanes(link.panes.length);
   root.dataset.ready = "yes";
-  if (offer.examples.length) await openExample(offer.examples[0].name);
-  else showCaption("Upload a picture to begin.", false);
+  const names = offer.examples.map((example) => example.name);
+  const first = names.includes(link.example) ? link.example : names[0];
+  if (!first) return showCaption("Upload a picture to begin.", false);
+  await openExample(first);
+  if (state.picture && location.hash.length > 1) followLink(link);
 }
 
 start();

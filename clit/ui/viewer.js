@@ -162,9 +162,10 @@ function outputSize(scale) {
 // Screen position of the corner of the output, on whole screen pixels: at magnification 1 pixels must meet pixels.
 function origin(size) {
   const { magnification, y, x } = state.view;
+  const whole = (place) => Math.round(place + 1e-3); // halves are common, and the digits of a link must not turn them
   return {
-    y: Math.round(state.pane.height / 2 - ((y * size.height) / state.picture.height) * magnification),
-    x: Math.round(state.pane.width / 2 - ((x * size.width) / state.picture.width) * magnification),
+    y: whole(state.pane.height / 2 - ((y * size.height) / state.picture.height) * magnification),
+    x: whole(state.pane.width / 2 - ((x * size.width) / state.picture.width) * magnification),
   };
 }
 
@@ -1128,7 +1129,8 @@ function mapButton(row, map) {
     make(
       "span",
       { class: "largest", title: bits && "Largest weight, and the entropy: 0 bits is one neighbour, 5.6 all of them alike" },
-      `max ${largest}${bits && ` · ${bits}`}`,
+      `max ${largest}`,
+      bits && make("span", {}, bits),
     ),
   );
 }

@@ -6,6 +6,7 @@ same features as the whole, to float rounding. So a first view of a large photog
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import threading
@@ -15,9 +16,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from clit.decoders.ensemble import Features
+from clit.decoders.ensemble import Features, Maps
 from clit.errors import Cancelled
 from clit.layers import Region
 from clit.model import SRModel
@@ -31,6 +32,9 @@ PIECE = 256
 
 _IMAGES = 8  # images kept as tensors, and digests of read-only arrays
 
+MAPS = 96 << 20
+"""Bytes of what decoders made of features that are kept beside them, for the next view of the same part."""
+
 Cell = tuple[str, str, int, int]  # encoder, image, row, column
 
 
@@ -41,6 +45,7 @@ class FeatureCache:
         self.limit = limit
         self._cells: OrderedDict[Cell, Tensor] = OrderedDict()
         self._held = 0
+        self._maps: OrderedDict[tuple, tuple[weakref.ref, Maps]] = OrderedDict()
         self._images: OrderedDict[tuple, Tensor] = OrderedDict()
         self._digests: dict[int, tuple[weakref.ref, str]] = {}
         self._keys: weakref.WeakKeyDictionary[SRModel, tuple[tuple, str]] = weakref.WeakKeyDictionary()
@@ -76,7 +81,25 @@ class FeatureCache:
                 fresh = self._encode(model, tensor, part)
                 self._keep(encoder, digest, fresh)
                 found.update(fresh)
-        return _assemble(found, want, tensor)
+        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, digest)))
+
+    def _remember(self, features: tuple[str, str], module: nn.Module, region: Region, make: Callable[[], Maps]) -> Maps:
+        """What a module's `make` makes over a region, or the part of what it made before over a larger one."""
+        stamp = tuple((p.data_ptr(), p._version) for p in module.parameters())
+        with self._lock:
+            for key, (made_by, maps) in reversed(self._maps.items()):
+                *same, known = key
+                if same == [*features, stamp] and made_by() is module and known.contains(region):
+                    self._maps.move_to_end(key)
+                    rows = slice(region.top - known.top, region.bottom - known.top)
+                    columns = slice(region.left - known.left, region.right - known.left)
+                    return tuple(map[:, rows, columns] for map in maps)
+        maps = make()
+        with self._lock:
+            self._maps[(*features, stamp, region)] = (weakref.ref(module), maps)
+            while sum(map.nbytes for _, kept in self._maps.values() for map in kept) > MAPS:
+                self._maps.popitem(last=False)
+        return maps
 
     def _find(self, encoder: str, digest: str, cells: Region) -> dict[tuple[int, int], Tensor]:
         found = {}
@@ -198,6 +221,6 @@ def _rectangles(missing: np.ndarray, piece: Region) -> Iterator[Region]:
         yield Region(piece.top + int(top), piece.left + int(left), piece.top + int(bottom), piece.left + int(right))
 
 
-def _assemble(found: dict[tuple[int, int], Tensor], cells: Region, image: Tensor) -> Features:
+def _assemble(found: dict[tuple[int, int], Tensor], cells: Region, image: Tensor, remember: Callable) -> Features:
     rows = [torch.cat([found[y, x] for x in _columns(cells)], -1) for y in _rows(cells)]
-    return Features(torch.cat(rows, -2), image, cells.top * CELL, cells.left * CELL)
+    return Features(torch.cat(rows, -2), image, cells.top * CELL, cells.left * CELL, remember)

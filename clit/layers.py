@@ -60,6 +60,14 @@ class Region:
         """What of it lies inside a grid of `size` (h, w)."""
         return Region(max(self.top, 0), max(self.left, 0), min(self.bottom, size[0]), min(self.right, size[1]))
 
+    def contains(self, other: Region) -> bool:
+        return (
+            self.top <= other.top
+            and self.left <= other.left
+            and self.bottom >= other.bottom
+            and self.right >= other.right
+        )
+
     def grown(self, by: int) -> Region:
         return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
 

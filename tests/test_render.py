@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clit
+from clit import features
 from clit import render as rendering
 from clit.config import (
     PRESETS,
@@ -20,6 +21,7 @@ from clit.config import (
     RDNConfig,
     SwinIRConfig,
 )
+from clit.decoders.lit import LocalAttention
 from clit.degrade import resize_pil
 from clit.images import read_image
 from clit.layers import Region
@@ -105,6 +107,40 @@ def test_features_are_shared_between_models_with_equal_encoders(image, encoded):
         next(second.encoder.parameters()).add_(1)
     renderer.render(second, image, scale=2)
     assert len(encoded) == 2
+
+
+def test_maps_of_a_view_are_kept_for_the_next_inside_it(monkeypatch):
+    made = []
+    project = LocalAttention.project
+    monkeypatch.setattr(LocalAttention, "project", lambda stage, z: made.append(z.shape) or project(stage, z))
+    image = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
+    model, renderer = tiny("clit"), rendering.Renderer()
+    for scale, window in (
+        (3, (9, 30, 60, 90)),
+        (3, (9, 30, 60, 90)),
+        (5.3, (60, 100, 70, 80)),
+        (30, (600, 900, 20, 9)),
+    ):
+        seen = renderer.render(model, image, scale=scale, window=window, clip=False)
+        anew = rendering.Renderer().render(model, image, scale=scale, window=window, clip=False)
+        np.testing.assert_allclose(seen, anew, atol=1e-6)
+    assert len(made) == 4 + 1, "each new renderer, and the first view of the one that goes on"
+    renderer.render(model, image, scale=3, window=(9, 60, 60, 90))
+    assert len(made) == 6, "a part that was not there"
+    with torch.no_grad():
+        model.decoder.stages[0].key_conv.weight.mul_(2)
+    seen = renderer.render(model, image, scale=3, window=(9, 30, 60, 90), clip=False)
+    assert len(made) == 7, "other weights"
+    np.testing.assert_allclose(seen, clit.upscale(model, image, 3, window=(9, 30, 60, 90), clip=False), atol=1e-6)
+
+
+def test_kept_maps_are_bounded(monkeypatch):
+    monkeypatch.setattr(features, "MAPS", 60_000)
+    image, model, renderer = np.zeros((40, 60, 3), np.float32), tiny("lit"), rendering.Renderer()
+    for left in (0, 30, 60, 90):
+        renderer.render(model, image, scale=3, window=(9, left, 40, 40))
+    kept = [map.nbytes for _, maps in renderer._cache._maps.values() for map in maps]
+    assert 0 < sum(kept) <= 60_000
 
 
 def test_the_feature_cache_is_bounded(image, encoded):

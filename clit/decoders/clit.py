@@ -175,8 +175,12 @@ class CLIT(nn.Module):
         return outside_zero(z, region, features.size)
 
     def _projected(self, features: Features, stage: LocalAttention, region: Region) -> tuple[Tensor, ...]:
-        """q, k, v of the first stage over a region of the LR grid."""
-        return stage.project(self._embedded(features, region.grown(1)))
+        """q, k, v of the first stage over a region of the LR grid. They do not depend on the scale."""
+
+        def make() -> tuple[Tensor, ...]:
+            return stage.project(self._embedded(features, region.grown(1)))
+
+        return make() if features.remember is None else features.remember(self, region, make)
 
     def _projected_resampled(
         self, features: Features, stage: LocalAttention, region: Region, grid: tuple[int, int]

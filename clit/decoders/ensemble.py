@@ -25,6 +25,9 @@ _PIXELS = 4096  # of one block on a CPU: what one latent predicts for them stays
 _PIXELS_ELSEWHERE = 65536
 
 
+Maps = tuple[Tensor, ...]
+
+
 @dataclass(frozen=True)
 class Features:
     """What an encoder made of one image: `map` (B, C, ., .), and the `image` (B, 3, h, w) in [-1, 1].
@@ -36,6 +39,9 @@ class Features:
     image: Tensor
     top: int = 0
     left: int = 0
+    remember: Callable[[nn.Module, Region, Callable[[], Maps]], Maps] | None = None
+    """Called with a module, a region and what makes the module's maps (1, h, w, D) of these features over the region:
+    those maps, perhaps made before."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -118,7 +118,7 @@ def test_maps_of_a_view_are_kept_for_the_next_inside_it(monkeypatch):
     for scale, window in (
         (3, (9, 30, 60, 90)),
         (3, (9, 30, 60, 90)),
-        (5.3, (60, 100, 70, 80)),
+        (5.3, (60, 100, 50, 80)),
         (30, (600, 900, 20, 9)),
     ):
         seen = renderer.render(model, image, scale=scale, window=window, clip=False)

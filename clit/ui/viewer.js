@@ -654,6 +654,11 @@ function showControls() {
   keepLink();
 }
 
+const SEAMS = {
+  published: "Factors of 4 and a rest: a stage joins at ×4 and at ×16, and the picture changes there.",
+  balanced: "As many equal factors, none over 4: a stage joins gently, for a third less work.",
+};
+
 const isCascade = (model) => model?.available && model.stages > 1;
 
 // How CLIT splits the scale, as the newest frames tell; nothing while no pane shows a cascade.
@@ -667,6 +672,7 @@ function showFactors() {
 function setChain(chain) {
   state.chain = chain;
   $(".chain").value = chain;
+  $(".seam").textContent = SEAMS[chain];
   for (const pane of state.panes) {
     if (isCascade(state.models.get(pane.model))) Object.assign(pane, { frames: [], newest: 0, request: null });
   }

@@ -116,9 +116,9 @@ def evaluate(
     models: Models,
     data: Data,
     scales: Annotated[str, typer.Option(help="Scales, separated by commas.")] = "2,3,4",
-    rule: Annotated[str, typer.Option(help="benchmark (luma) or div2k (RGB): colours and border of the PSNR.")] = (
-        "benchmark"
-    ),
+    rule: Annotated[
+        str, typer.Option(help="benchmark (luma), rgb, or div2k (RGB, wider border): what the PSNR counts.")
+    ] = ("benchmark"),
     chain: Chain = "published",
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")] = None,
 ) -> None:

@@ -30,6 +30,7 @@ class Rule(NamedTuple):
 RULES = {
     "benchmark": Rule(luma=True, extra=0),  # Set5, Set14, BSD100, Urban100
     "div2k": Rule(luma=False, extra=6),
+    "rgb": Rule(luma=False, extra=0),
 }
 
 

@@ -2,7 +2,8 @@
 
 Scenarios: an upload seen at several scales, moved by mouse and by keyboard, pixel for pixel what `clit.upscale`
 computes; a click, with the weights that `clit.attend` computes, the parts of its logits, its influence, and its files;
-the cascade stage by stage; one to four panes; a link that restores a view; wrong scales and unreadable files; the full
+the cascade stage by stage; one to four panes; a link that restores a view; the ground truth, errors and
+scores; wrong scales and unreadable files; the full
 picture; a phone's width in the dark. Every test also fails on a request to another host and on an error in the console.
 """
 
@@ -26,6 +27,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import clit
+from clit import metrics
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
@@ -341,6 +343,44 @@ def test_a_link_restores_the_view_exactly(visitor, browser, url):
     strange.wait_for_function(f"{VIEWER}.picture() && {VIEWER}.view().scale === 1", timeout=PATIENCE)
     assert strange.locator(".notice").is_hidden()
     strange.close()
+
+
+def test_ground_truth_errors_and_scores(visitor, folder, models):
+    visitor.fill(".scale-number", "3")
+    visitor.press(".scale-number", "Enter")
+    exact(visitor, 3)
+    visitor.click(".truth-toggle")
+    visitor.wait_for_function(f"{VIEWER}.picture()?.width === 32 && {VIEWER}.scores().length === 4", timeout=PATIENCE)
+    exact(visitor, 3)
+    visitor.locator(".pane .method").nth(0).select_option("truth")
+    visitor.locator(".pane .method").nth(1).select_option("error:clit-light")
+    ready = " && ".join(f"{VIEWER}.passes()['{name}'] === 'exact'" for name in ("truth", "error:clit-light"))
+    visitor.wait_for_function(ready, timeout=PATIENCE)
+    frame, pixels = shown(visitor, "truth")
+    window = frame["window"]
+    whole = np.asarray(Image.open(folder / "photograph.jpg"))
+    part = whole[window["top"] : window["top"] + window["height"], window["left"] : window["left"] + window["width"]]
+    assert np.array_equal(pixels, part)
+    small = np.asarray(Image.fromarray(whole).resize((32, 24), Image.BICUBIC))
+    every = {name: clit.upscale(model, small, size=(72, 96)) for name, model in models.items()}
+    every["bicubic"] = clit.upscale(clit.load("bicubic"), small, size=(72, 96))
+    scores = {name: dict(found)[3] for name, found in visitor.evaluate(f"{VIEWER}.scores()")}
+    for name, rgb in every.items():
+        assert abs(scores[name]["psnr"] - metrics.psnr(rgb, whole, scale=3)) < 0.01
+    assert visitor.locator(".scale-slider").is_disabled(), "the small picture was made for this scale"
+    canvas = visitor.locator(".pane canvas").nth(2).bounding_box()
+    visitor.mouse.move(canvas["x"] + 50, canvas["y"] + 60)
+    visitor.mouse.wheel(0, -400)
+    visitor.wait_for_function(f"{VIEWER}.view().magnification === 2 && {VIEWER}.view().scale === 3")
+    visitor.click(".curve-start")
+    visitor.wait_for_selector(".curve svg", timeout=PATIENCE)
+    visitor.wait_for_selector(".curve-start:not([disabled])", timeout=PATIENCE)
+    told = {name: [scale for scale, _ in found] for name, found in visitor.evaluate(f"{VIEWER}.scores()")}
+    assert all(sorted(scales) == [2, 3, 4, 6, 8] for scales in told.values()), told
+    visitor.click(".truth-toggle")
+    visitor.wait_for_function(f"{VIEWER}.picture()?.width === 96", timeout=PATIENCE)
+    assert visitor.locator(".scores").is_hidden()
+    assert visitor.locator(".pane .method").nth(0).input_value() == "input"
 
 
 def test_wrong_scale_gets_one_sentence(visitor):

@@ -17,6 +17,7 @@ import tiny
 from PIL import Image
 
 import clit
+from clit import metrics
 from clit.ui.session import FULL_TILE, Limits, Session, Slots, Stale
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +98,15 @@ def test_other_files_are_no_examples(site, visit, name):
 
 @pytest.mark.parametrize("request_", [{}, None, [], "token", {"token": "guess"}, {"token": None}, {"token": ["x"]}])
 def test_nothing_is_answered_without_a_token(site, request_):
-    for question in (site.open_example, site.render_view, site.inspect, site.look_file, site.stop_full):
+    for question in (
+        site.open_example,
+        site.render_view,
+        site.inspect,
+        site.look_file,
+        site.open_truth,
+        site.score,
+        site.stop_full,
+    ):
         assert question(request_)["expired"]
     assert list(site.full_picture(request_))[-1]["state"] == "error"
 
@@ -407,3 +416,50 @@ def test_inspect_tells_both_parts_of_the_logits_and_the_influence(site, visit, e
         assert np.allclose(answer["stages"][0][name], getattr(expected, name), atol=1e-6)
     ensemble = site.inspect({**visit, "model": "liif-light", "scale": 3, "pixel": [7, 9]})["stages"][0]
     assert ensemble["content"] is None and np.shape(ensemble["influence"]) == (2, 2)
+
+
+@pytest.fixture
+def compared(site, visit):
+    """A visit whose picture was made smaller, with its ground truth."""
+    answer = site.open_truth({**visit, "scale": 2.3})
+    assert (answer["height"], answer["width"], answer["truth"]) == (13, 17, 2.3)
+    return {"token": visit["token"], "picture": answer["id"]}
+
+
+def test_ground_truth_is_the_picture_itself_and_errors_are_distances_from_it(site, compared, examples):
+    whole = np.asarray(Image.open(examples / "one.png"))
+    truth = decoded(site.render_view(view(compared, scale=2.3, model="truth", window=[0, 0, 99, 99])))
+    assert truth.shape == (round(13 * 2.3), round(17 * 2.3), 3)
+    assert np.array_equal(truth, whole[: truth.shape[0], : truth.shape[1]])
+    small = np.asarray(Image.fromarray(truth).resize((17, 13), Image.BICUBIC))
+    expected = clit.upscale(clit.load("lit-light"), small, size=truth.shape[:2], window=(3, 5, 20, 30))
+    assert np.abs(decoded(site.render_view(view(compared, scale=2.3))) / 255 - expected).max() <= 1 / 255
+    error = decoded(site.render_view(view(compared, scale=2.3, error=True)))
+    distance = np.abs(expected - truth[3:23, 5:35] / 255).mean(-1).flatten()
+    green = error[..., 1].flatten().astype(int)[np.argsort(distance)]  # viridis: the more, the greener
+    assert (np.diff(green) >= -1).all() and green[-1] > green[0]
+    nothing = decoded(site.render_view(view(compared, scale=2.3, model="truth", error=True)))
+    assert (nothing == nothing[0, 0]).all(), "the truth is nowhere far from itself"
+    assert set(site.render_view(view(compared, scale=2.4, model="truth"))) == {"error"}
+
+
+def test_scores_are_the_metrics_of_upscale(site, compared, examples):
+    whole = np.asarray(Image.open(examples / "one.png"))
+    for scale, (h, w) in ((2.3, (13, 17)), (1.5, (20, 26))):
+        truth = whole[: round(h * scale), : round(w * scale)]
+        small = np.asarray(Image.fromarray(truth).resize((w, h), Image.BICUBIC))
+        sr = clit.upscale(clit.load("lit-light"), small, size=truth.shape[:2])
+        answer = site.score({**compared, "model": "lit-light", "scale": scale})
+        assert answer["psnr"] == pytest.approx(metrics.psnr(sr, truth, scale=scale), abs=1e-3)
+        assert answer["psnr_rgb"] == pytest.approx(metrics.psnr(sr, truth, "rgb", scale=scale), abs=1e-3)
+        assert answer["ssim"] == pytest.approx(metrics.ssim(sr, truth, scale=scale), abs=1e-5)
+    assert "too few" in site.score({**compared, "model": "lit-light", "scale": 12})["error"]
+
+
+def test_back_from_the_ground_truth(site, visit, compared):
+    assert site.render_view(view(visit)) == {"stale": True}, "the whole picture is no longer the open one"
+    answer = site.open_truth({**compared, "scale": None})
+    assert (answer["height"], answer["width"], answer["truth"]) == (30, 40, None)
+    assert "no ground truth" in site.score({**visit, "model": "lit-light", "scale": 2})["error"]
+    assert set(site.open_truth({**visit, "scale": 30})) == set(site.open_truth({**visit, "scale": "x"})) == {"error"}
+    assert "image" in site.render_view(view(visit)), "what could not be done changed nothing"

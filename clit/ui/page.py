@@ -55,6 +55,12 @@ def build(session: Session) -> gr.Blocks:
     def open_example(request):
         return session.open_example(request)
 
+    def open_truth(request):
+        return session.open_truth(request)
+
+    def score(request):
+        return session.score(request)
+
     def open_upload(request):
         path = _uploaded(request)
         if path is None:
@@ -85,7 +91,17 @@ def build(session: Session) -> gr.Blocks:
             css_template=(HERE / "viewer.css").read_text(),
             js_on_load=(HERE / "viewer.js").read_text(),
             apply_default_css=False,
-            server_functions=[begin, open_example, open_upload, render_view, inspect, look_file, stop_full],
+            server_functions=[
+                begin,
+                open_example,
+                open_truth,
+                open_upload,
+                render_view,
+                score,
+                inspect,
+                look_file,
+                stop_full,
+            ],
         )
         viewer.full_picture(
             full_picture, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private"

@@ -22,12 +22,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
 
 import clit
-from clit import checkpoints, degrade, images
+from clit import checkpoints, degrade, images, metrics
 from clit.attention import Attention
 from clit.config import PRESETS, CLITConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.decoders.clit import CLIT
@@ -45,6 +46,12 @@ PLAIN = {"bilinear": "Bilinear", "bicubic": "Bicubic"}
 
 FULL_TILE = 512
 """Side of the tiles a full picture is made of, in output pixels; a stop is noticed between two of them."""
+
+ERROR_TOP = 0.2
+"""The error, of colours in [0, 1], that is drawn brightest, in all panes alike."""
+
+LEAST_SIDE = 4
+"""Least side of a picture that was made smaller for comparison."""
 
 THUMBNAIL = 96
 """Longer side of an example's thumbnail, in pixels."""
@@ -78,13 +85,23 @@ class Stale(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A low-resolution picture: rgb (h, w, 3) float32 in [0, 1], and how the page names it."""
+    """A low-resolution picture: rgb (h, w, 3) float32 in [0, 1], and how the page names it.
+
+    One that was made smaller here has its ground truth: the part (H, W, 3) of the whole picture it stands for.
+    """
 
     id: str
     name: str
     rgb: np.ndarray
     credit: dict = field(default_factory=dict)
     notice: str = ""
+    truth: np.ndarray | None = None
+    scale: float | None = None  # by how much the truth is larger
+    whole: Picture | None = None  # what it was made from
+
+    @property
+    def nbytes(self) -> int:
+        return self.rgb.nbytes if self.whole is None else self.rgb.nbytes + self.whole.rgb.nbytes
 
     @functools.cached_property
     def answer(self) -> dict:
@@ -98,6 +115,7 @@ class Picture:
             "credit": self.credit,
             "notice": self.notice,
             "image": encode(self.rgb),
+            "truth": self.scale,
         }
 
 
@@ -316,12 +334,12 @@ class Session:
         """Make `picture` the visit's own; the longest idle visits lose theirs if uploads grow too many."""
         with self._lock:
             visit.picture, visit.uploaded = picture, uploaded
-            kept = sum(v.picture.rgb.nbytes for v in self._visits.values() if v.uploaded and v.picture)
+            kept = sum(v.picture.nbytes for v in self._visits.values() if v.uploaded and v.picture)
             for token, other in list(self._visits.items()):
                 if kept <= self.limits.picture_bytes:
                     break
                 if other is not visit and other.uploaded and other.picture:
-                    kept -= other.picture.rgb.nbytes
+                    kept -= other.picture.nbytes
                     self._drop(token)
         return picture.answer
 
@@ -335,6 +353,20 @@ class Session:
         if name not in self._example_names():
             raise UserError("There is no such example: choose one of those shown.")
         return self._show(visit, self._example(name)[1], uploaded=False)
+
+    @answers
+    def open_truth(self, request: dict) -> dict:
+        """{token, picture, scale} -> the open picture made smaller by `scale`, with itself as ground truth.
+
+        scale None: back to the whole picture. Answers as `open_example`.
+        """
+        visit = self._visit(request)
+        picture = self._picture(visit, request)
+        whole = picture.whole or picture
+        if request.get("scale") is None:
+            return self._show(visit, whole, visit.uploaded)
+        scale = self._scale(request)
+        return self._show(visit, _with_truth(whole, scale), visit.uploaded)
 
     def open_upload(self, request: dict, path: Path) -> dict:
         """{token, name} and the uploaded file -> the picture, as `open_example`. The file is read once, not kept."""
@@ -389,19 +421,21 @@ class Session:
         WebP in base64), size [H, W], window, scale, milliseconds, wanted, factors of the cascade's stages in use}. The
         window is clipped to the output. `wanted` numbers the visitor's views: an older one than the newest asked of
         the same model is stale, and not computed. chain: how CLIT splits the scale, "published" if it is not said;
-        stages: stop CLIT after so many.
+        stages: stop CLIT after so many. Where there is a ground truth: model "truth" is that, and with error true the
+        picture is how far the model is from it (see `error_colours`).
         """
         visit = self._visit(request)
         picture = self._picture(visit, request)
         scale = self._scale(request)
         size = output_size(*picture.rgb.shape[:2], scale)
         window = self._window(request, size)
-        name = self._text(request, "model")
-        model = self.models.get(name)
+        name, error = self._text(request, "model"), request.get("error") is True
+        truth = self._truth(picture, scale, window) if error or name == "truth" else None
+        model = None if name == "truth" else self.models.get(name)
         chain = self._chain(request)
         stages = None if request.get("stages") is None else self._whole(request, "stages", 1, 100)
         wanted = self._whole(request, "wanted", 0, 2**53)
-        asked = f"{name} {stages}"
+        asked = f"{name} {stages} {error}"
         with self._lock:
             visit.wanted[asked] = max(visit.wanted.get(asked, 0), wanted)
 
@@ -410,9 +444,13 @@ class Session:
 
         with self._slots.take(stale):
             start = time.perf_counter()
-            rgb = self._renderer.render(
-                model, picture.rgb, scale=scale, window=window, chain=chain, stages=stages, cancel=stale
-            )
+            if model is None:
+                rgb = truth
+            else:
+                rgb = self._renderer.render(
+                    model, picture.rgb, scale=scale, window=window, chain=chain, stages=stages, cancel=stale
+                )
+            rgb = error_colours(rgb, truth) if error else rgb
             milliseconds = (time.perf_counter() - start) * 1000
         return {
             "image": encode(rgb),
@@ -422,6 +460,34 @@ class Session:
             "milliseconds": round(milliseconds, 1),
             "wanted": wanted,
             "factors": _factors(model, size, picture, chain),
+        }
+
+    @answers
+    def score(self, request: dict) -> dict:
+        """How near a method comes to the ground truth, over the whole picture.
+
+        {token, picture, model, chain, scale} -> {scale, psnr and ssim of luma with a border of ceil(scale) left out,
+        psnr_rgb}. scale: another one than the open picture's makes the small picture anew for that.
+        """
+        visit = self._visit(request)
+        picture = self._picture(visit, request)
+        if picture.whole is None:
+            raise UserError("There is no ground truth: switch it on first.")
+        scale = self._scale(request)
+        pair = picture if scale == picture.scale else _with_truth(picture.whole, scale)
+        model, chain = self.models.get(self._text(request, "model")), self._chain(request)
+
+        def stale() -> bool:
+            return visit.picture is not picture
+
+        with self._slots.take(stale):
+            size = pair.truth.shape[:2]
+            rgb = self._renderer.render(model, pair.rgb, size=size, chain=chain, cancel=stale)
+        return {
+            "scale": scale,
+            "psnr": _finite(metrics.psnr(rgb, pair.truth, scale=scale)),
+            "ssim": metrics.ssim(rgb, pair.truth, scale=scale),
+            "psnr_rgb": _finite(metrics.psnr(rgb, pair.truth, "rgb", scale=scale)),
         }
 
     @answers
@@ -574,6 +640,13 @@ class Session:
             raise Stale
         return visit.picture
 
+    @staticmethod
+    def _truth(picture: Picture, scale: float, window: Window) -> np.ndarray:
+        if picture.truth is None or scale != picture.scale:
+            raise UserError("There is no ground truth at this scale: switch it on first.")
+        rows = slice(window.top, window.top + window.height)
+        return picture.truth[rows, window.left : window.left + window.width]
+
     def _scale(self, request: dict) -> float:
         scale = request.get("scale")
         if not isinstance(scale, int | float) or isinstance(scale, bool) or not 1 <= scale <= self.limits.scale:
@@ -621,6 +694,35 @@ def _factors(model, size: tuple[int, int], picture: Picture, chain: str) -> list
     if not isinstance(getattr(model, "decoder", None), CLIT) or len(model.decoder.stages) == 1:
         return []
     return [max(pair) for pair in scale_chain(size, picture.rgb.shape[:2], len(model.decoder.stages), chain)]
+
+
+def _with_truth(whole: Picture, scale: float) -> Picture:
+    """The picture made smaller as the field does it: of floor(side / scale) pixels, PIL's bicubic, in 8 bit."""
+    sides = [math.floor(n / scale + 1e-9) for n in whole.rgb.shape[:2]]
+    if min(sides) < LEAST_SIDE or min(n * scale for n in sides) < 2 * math.ceil(scale) + 11:
+        height, width = whole.rgb.shape[:2]
+        raise UserError(
+            f"Made smaller by ×{scale:g}, this picture of {width} × {height} pixels has too few left to compare: "
+            "choose a smaller scale, or a larger picture."
+        )
+    height, width = output_size(*sides, scale)
+    truth = whole.rgb[:height, :width]
+    small = degrade.resize_pil(to_bytes(truth), tuple(sides)).astype(np.float32) / 255
+    return Picture(secrets.token_urlsafe(9), whole.name, small, whole.credit, truth=truth, scale=scale, whole=whole)
+
+
+def _finite(psnr: float) -> float | None:
+    """JSON knows no infinity, which is what equal pictures have."""
+    return psnr if math.isfinite(psnr) else None
+
+
+def error_colours(rgb: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How far a picture is from its truth, (h, w, 3): the mean of the channels' distances as viridis, ERROR_TOP the
+    brightest.
+    """
+    distance = np.abs(np.clip(rgb, 0, 1) - truth).mean(-1) / ERROR_TOP
+    coloured = cv2.applyColorMap(to_bytes(distance), cv2.COLORMAP_VIRIDIS)
+    return coloured[..., ::-1].astype(np.float32) / 255
 
 
 def to_bytes(rgb: np.ndarray) -> np.ndarray:

@@ -22,6 +22,9 @@ const SETTLE_MS = 60; // the exact pass waits until the view has rested this lon
 const OVERVIEW_FROM = 4.2; // a pane that would need this many times its own pixels (magnification under a half)
 const OVERVIEW_AREA = 1.5; // is rendered with this many times its own, at a smaller scale, and says so
 const PANE_HEIGHT = [0.9, 0.45, 0.66, 0.9, 1.15]; // of its width: narrow pages first, then one to four side by side
+const CURVE_SCALES = [2, 3, 4, 6, 8, 12, 16, 24, 30];
+const CURVE_LEAST = 8; // a small picture keeps at least so many pixels a side
+const CURVE_COLOURS = ["#8a929c", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00"]; // Okabe and Ito
 const LINK_MS = 300; // the address bar follows the view at this pace: browsers refuse to be told more often
 const CLICK_PIXELS = 4; // a pointer that moved less than this has clicked
 
@@ -29,7 +32,9 @@ const state = {
   token: null,
   limits: { scale: 30, upload_bytes: 0, view_pixels: Infinity },
   models: new Map(), // name -> {name, label, family, kind, available, reason}
-  picture: null, // {id, name, height, width, credit, notice, bitmap, example}
+  picture: null, // {id, name, height, width, credit, notice, bitmap, example, truth: its scale or null}
+  scores: new Map(), // model -> Map of scale -> {psnr, ssim, psnr_rgb}, where there is a ground truth
+  curving: false, // whether PSNR against scale is being computed
   opening: false, // another picture is on its way: questions about this one would be stale
   view: { scale: FIRST_SCALE, magnification: 1, y: 0, x: 0 },
   chain: "published", // how CLIT splits the scale
@@ -133,6 +138,18 @@ function variants(model) {
   return [whole, ...early];
 }
 
+// What only a picture with its ground truth can show: that itself, and how far each method is from it.
+function truthModels() {
+  const truth = { name: "truth", of: "truth", label: "Ground truth", kind: "plain", available: true, stages: 1 };
+  const errors = [...state.models.values()]
+    .filter((model) => model.available && !model.stop)
+    .map((model) => ({ ...model, name: `error:${model.name}`, label: `Error of ${model.label}`, error: true }));
+  return [truth, ...errors];
+}
+
+const modelOf = (name) =>
+  state.models.get(name) ?? (state.picture?.truth ? truthModels().find((model) => model.name === name) : undefined);
+
 // The server has forgotten this visit (a long pause, or a restart): begin another, and reopen what it can reopen.
 async function restart(sentence, token) {
   if (token !== state.token) return; // another question noticed first
@@ -219,7 +236,7 @@ function goal() {
   const window = visibleWindow(size);
   const area = window.height * window.width;
   const pane = state.pane.height * state.pane.width;
-  if (area <= OVERVIEW_FROM * pane && area <= state.limits.view_pixels) return { pass: "exact", scale, size, window };
+  if (state.picture.truth || (area <= OVERVIEW_FROM * pane && area <= state.limits.view_pixels)) return { pass: "exact", scale, size, window };
   const smaller = Math.max(1, Math.floor(100 * scale * Math.sqrt((OVERVIEW_AREA * pane) / area)) / 100);
   const smallerSize = outputSize(smaller);
   return { pass: "overview", scale: smaller, size: smallerSize, window: visibleWindow(smallerSize) };
@@ -271,7 +288,7 @@ function drawPane(pane) {
   const { bitmap, height, width } = state.picture;
   const small = { bitmap, size: { height, width }, window: { top: 0, left: 0, height, width } };
   if (pane.model === "input") return drawLayer(context, small, false);
-  if (!state.models.get(pane.model)?.available) return;
+  if (!modelOf(pane.model)?.available) return;
   const target = goal();
   const finished = pane.frames.filter((frame) => reaches(frame, target)).at(-1);
   if (finished) return drawLayer(context, finished, state.view.magnification < 1 || finished.pass === "overview");
@@ -312,7 +329,7 @@ function drawLayer(context, { bitmap, size, window }, smooth) {
 
 // Which pass is on screen and how long it took, in a few characters.
 function markPane(pane) {
-  const model = state.models.get(pane.model);
+  const model = modelOf(pane.model);
   const [pass, text, title] = paneStatus(pane, model);
   pane.element.dataset.pass = pass;
   pane.element.dataset.busy = pane.request ? "yes" : "no";
@@ -437,7 +454,7 @@ function pumpAll() {
 
 // Ask for the pass this pane needs next, if it needs one and is not already waiting for it.
 function pump(pane) {
-  if (!state.picture || state.opening || !state.models.get(pane.model)?.available) return;
+  if (!state.picture || state.opening || !modelOf(pane.model)?.available) return;
   if (pane.failed === state.wanted) return;
   const target = goal();
   if (pane.frames.some((frame) => reaches(frame, target))) return;
@@ -448,7 +465,7 @@ function pump(pane) {
 }
 
 function previewHelps(pane, target) {
-  if (target.scale < COARSE_FROM) return false;
+  if (target.scale < COARSE_FROM || pane.model === "truth" || modelOf(pane.model).error) return false;
   const last = pane.frames.filter((frame) => frame.pass !== "preview").at(-1);
   const area = target.window.height * target.window.width;
   return !last || (last.milliseconds * area) / (last.window.height * last.window.width) > COARSE_WORTH_MS;
@@ -458,9 +475,10 @@ async function requestPass(pane, { pass, scale, window }) {
   const ticket = { pass, wanted: state.wanted, picture: state.picture, model: pane.model, chain: state.chain };
   const asked = performance.now();
   pane.request = ticket;
-  const { of, stop } = state.models.get(pane.model);
+  const { of, stop, error } = modelOf(pane.model);
   const answer = await ask("render_view", {
     model: of,
+    error,
     stages: stop,
     chain: state.chain,
     scale,
@@ -525,7 +543,8 @@ function choose(pane, model) {
   pane.newest = 0;
   pane.failed = -1;
   pane.request = null;
-  pane.element.querySelector("select").value = model;
+  pane.menu.value = model;
+  if (state.picture?.truth) scoreAll();
   showFactors();
   draw();
   pump(pane);
@@ -536,11 +555,12 @@ function choose(pane, model) {
 function fillMenus() {
   for (const pane of state.panes) {
     const options = [make("option", { value: "input" }, "Input")];
-    for (const model of state.models.values()) {
+    for (const model of [...state.models.values(), ...(state.picture?.truth ? truthModels() : [])]) {
       const label = model.available ? model.label : `${model.label} (no weights yet)`;
       options.push(make("option", { value: model.name, disabled: !model.available, title: model.reason }, label));
     }
     pane.menu.replaceChildren(...options);
+    if (pane.model !== "input" && !modelOf(pane.model)) pane.model = "input"; // it went with the ground truth
     pane.menu.value = pane.model;
     pane.element.dataset.model = pane.model;
   }
@@ -579,6 +599,7 @@ function showPanes(count) {
   showFactors();
   changeView({});
   lookAgain();
+  if (state.picture?.truth) scoreAll();
 }
 
 // Controls
@@ -600,6 +621,7 @@ function zoom(change, anchor) {
 }
 
 function setScale(scale, anchor) {
+  if (state.picture?.truth) return showControls(); // it was made for one scale
   scaleError("");
   zoom({ scale: clamp(scale, 1, state.limits.scale) }, anchor);
 }
@@ -663,7 +685,7 @@ const isCascade = (model) => model?.available && model.stages > 1;
 
 // How CLIT splits the scale, as the newest frames tell; nothing while no pane shows a cascade.
 function showFactors() {
-  const panes = shownPanes().filter((pane) => isCascade(state.models.get(pane.model)));
+  const panes = shownPanes().filter((pane) => isCascade(modelOf(pane.model)));
   $(".cascade").hidden = !panes.length;
   const factors = panes.flatMap((pane) => pane.frames.filter((frame) => frame.pass !== "preview").slice(-1))[0]?.factors;
   $(".factors").textContent = factors?.length ? factors.map(times).join(" · ") : "";
@@ -674,9 +696,10 @@ function setChain(chain) {
   $(".chain").value = chain;
   $(".seam").textContent = SEAMS[chain];
   for (const pane of state.panes) {
-    if (isCascade(state.models.get(pane.model))) Object.assign(pane, { frames: [], newest: 0, request: null });
+    if (isCascade(modelOf(pane.model))) Object.assign(pane, { frames: [], newest: 0, request: null });
   }
   changeView({});
+  if (state.picture?.truth) scoreAll();
 }
 
 function scaleError(sentence) {
@@ -769,7 +792,10 @@ function pinch() {
   gesture.pinch = now;
   const anchor = anchorOf({ clientY: now.y, clientX: now.x }, gesture.pane);
   pan(now.y - before.y, now.x - before.x);
-  setScale((state.view.scale * now.distance) / Math.max(before.distance, 1), anchor);
+  const stretch = now.distance / Math.max(before.distance, 1);
+  if (!state.picture?.truth && !state.magnifier) return setScale(state.view.scale * stretch, anchor);
+  const magnification = clamp(state.view.magnification * stretch, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1));
+  zoom({ magnification }, anchor);
 }
 
 function pointerUp(event) {
@@ -785,7 +811,7 @@ function wheel(event) {
   event.preventDefault();
   const delta = clamp(event.deltaY * (event.deltaMode === 1 ? 30 : 1), -150, 150);
   const anchor = anchorOf(event);
-  if (!event.ctrlKey && !state.magnifier) return setScale(state.view.scale * Math.exp(-delta / 1000), anchor);
+  if (!event.ctrlKey && !state.magnifier && !state.picture?.truth) return setScale(state.view.scale * Math.exp(-delta / 1000), anchor);
   // Touchpads send many small steps: gather them until they make one.
   wheel.gathered = (wheel.gathered ?? 0) + (event.ctrlKey && Math.abs(delta) < 40 ? 4 * delta : delta);
   if (Math.abs(wheel.gathered) < 80) return;
@@ -861,7 +887,7 @@ function unpick() {
 }
 
 const inspected = () =>
-  [...new Set(shownPanes().map((pane) => state.models.get(pane.model)?.of))].filter((name) => {
+  [...new Set(shownPanes().map((pane) => modelOf(pane.model)?.of))].filter((name) => {
     const model = state.models.get(name);
     return model?.available && model.kind !== "plain";
   });
@@ -1322,6 +1348,7 @@ function link() {
       .map((pane) => pane.model)
       .join(","),
     chain: state.chain,
+    truth: picture.truth,
     pixel: picked && near(picked.y, picked.x),
   };
   const told = Object.entries(entries).filter(([, value]) => value != null);
@@ -1337,7 +1364,8 @@ function readLink() {
   };
   const [scale] = numbers("scale");
   const [magnification] = numbers("magnify");
-  const panes = (asked.get("panes") ?? "").split(",").filter((name) => name === "input" || state.models.has(name));
+  const known = new Set(["input", ...state.models.keys(), ...truthModels().map((model) => model.name)]);
+  const panes = (asked.get("panes") ?? "").split(",").filter((name) => known.has(name));
   return {
     example: asked.get("example"),
     scale: scale && clamp(scale, 1, state.limits.scale),
@@ -1346,6 +1374,7 @@ function readLink() {
     panes: panes.slice(0, FIRST_PANES.length),
     chain: ["published", "balanced"].includes(asked.get("chain")) ? asked.get("chain") : "published",
     pixel: numbers("pixel"),
+    truth: numbers("truth")[0],
   };
 }
 
@@ -1380,6 +1409,7 @@ function pictureChanged() {
   }
   showInspector();
   showFull();
+  showScores();
   draw();
 }
 
@@ -1395,18 +1425,21 @@ async function openPicture(question, details, example) {
     return pumpAll();
   }
   const bitmap = await decodeWebp(answer.image);
-  const { id, name, height, width, credit, notice } = answer;
-  state.picture = { id, name, height, width, credit, notice, bitmap, example };
+  const { id, name, height, width, credit, notice, truth } = answer;
+  state.picture = { id, name, height, width, credit, notice, bitmap, example, truth };
+  state.scores.clear();
+  fillMenus();
   showCaption(describePicture(), false);
   pictureChanged();
-  changeView({ scale: state.view.scale, magnification: 1, y: height / 2, x: width / 2 });
+  changeView({ scale: truth ?? state.view.scale, magnification: 1, y: height / 2, x: width / 2 });
+  if (truth) scoreAll();
 }
 
 function describePicture() {
-  const { name, height, width, credit, notice } = state.picture;
+  const { name, height, width, credit, notice, truth } = state.picture;
   const { title, author, licence } = credit;
   const who = [author, licence].filter(Boolean).join(", ");
-  return `${title ?? name}, ${width} × ${height} pixels${who ? ` · ${who}` : ""}${notice ? ` · ${notice}` : ""}`;
+  return `${title ?? name}, ${width} × ${height} pixels${truth ? `, made smaller by ${times(truth)}` : ""}${who ? ` · ${who}` : ""}${notice ? ` · ${notice}` : ""}`;
 }
 
 const openExample = (name) => openPicture("open_example", { name }, name);
@@ -1445,6 +1478,8 @@ function buildPictures(examples) {
     ),
   );
   $(".examples").replaceChildren(...buttons);
+  $(".truth-toggle").addEventListener("click", toggleTruth);
+  $(".curve-start").addEventListener("click", scoreCurve);
   const input = $(".upload-input");
   input.addEventListener("change", async () => {
     await openFile(input.files[0]);
@@ -1455,6 +1490,150 @@ function buildPictures(examples) {
     event.preventDefault();
     openFile(event.dataTransfer.files[0]);
   });
+}
+
+// Ground truth: the picture made smaller, and every method measured against what it was
+
+async function toggleTruth() {
+  if (!state.picture || state.opening) return;
+  const { truth, example } = state.picture;
+  await openPicture("open_truth", { scale: truth ? null : shownScale() }, example);
+}
+
+// Methods to measure: those of the panes, and bicubic, from which gains are counted.
+function measured() {
+  const shown = shownPanes().map((pane) => modelOf(pane.model));
+  const names = shown.filter((model) => model?.available && model.of !== "truth").map((model) => model.of);
+  return [...new Set(["bicubic", ...names])];
+}
+
+async function scoreOne(model, scale) {
+  const { picture, chain } = state;
+  const known = state.scores.get(model) ?? state.scores.set(model, new Map()).get(model);
+  if (known.get(scale)?.chain === chain) return true;
+  const answer = await ask("score", { model, scale, chain });
+  if (picture !== state.picture || chain !== state.chain) return false;
+  if (answer.error && !answer.expired) complain(answer.error);
+  if (answer.ssim === undefined) return false;
+  known.set(scale, { ...answer, chain });
+  showScores();
+  return true;
+}
+
+async function scoreAll() {
+  showScores();
+  for (const model of measured()) if (!(await scoreOne(model, state.picture?.truth))) return;
+}
+
+// PSNR against scale, a point at a time, until the picture changes or its scales run out.
+async function scoreCurve() {
+  const { picture } = state;
+  state.curving = true;
+  showScores();
+  const sides = [picture.height, picture.width].map((side) => side * picture.truth);
+  for (const scale of CURVE_SCALES) {
+    if (Math.min(...sides) < scale * CURVE_LEAST) break;
+    for (const model of measured()) {
+      if (picture !== state.picture || !(await scoreOne(model, scale))) return (state.curving = false);
+    }
+  }
+  state.curving = false;
+  showScores();
+}
+
+function showScores() {
+  const { picture } = state;
+  const truth = picture?.truth;
+  $(".truth-toggle").setAttribute("aria-pressed", String(Boolean(truth)));
+  $(".truth-toggle").disabled = !picture;
+  for (const control of [".scale-slider", ".scale-number"]) $(control).disabled = Boolean(truth);
+  $(".scores").hidden = !truth;
+  if (!truth) return;
+  const rows = measured().map((name) => [state.models.get(name), state.scores.get(name)?.get(truth)]);
+  const base = state.scores.get("bicubic")?.get(truth);
+  const best = Math.max(...rows.map(([, score]) => score?.psnr ?? -Infinity));
+  const cells = ([model, score]) => {
+    const gain = score && base && model.name !== "bicubic" ? (score.psnr - base.psnr).toFixed(2) : "";
+    const numbers = score
+      ? [score.psnr?.toFixed(2) ?? "equal", gain && (gain > 0 ? `+${gain}` : gain), score.ssim.toFixed(4), score.psnr_rgb?.toFixed(2) ?? "equal"]
+      : ["…", "", "", ""];
+    const row = make("tr", {}, make("th", { scope: "row" }, model.label), ...numbers.map((text) => make("td", {}, text)));
+    if (score?.psnr === best) row.className = "best";
+    return row;
+  };
+  const titles = ["Against the ground truth", "PSNR, dB", "over bicubic", "SSIM", "PSNR of RGB"];
+  $(".score-table").replaceChildren(
+    make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)))),
+    make("tbody", {}, ...rows.map(cells)),
+  );
+  $(".curve-start").disabled = state.curving;
+  $(".curve-start").textContent = state.curving ? "Computing…" : "PSNR against scale";
+  drawCurve();
+}
+
+// Two charts, PSNR and what it is over bicubic, once there are two scales to join.
+function drawCurve() {
+  const base = state.scores.get("bicubic");
+  const methods = measured().map((name, index) => ({
+    label: state.models.get(name).label,
+    colour: CURVE_COLOURS[index % CURVE_COLOURS.length],
+    points: [...(state.scores.get(name) ?? [])]
+      .filter(([scale, each]) => each.psnr && base?.get(scale)?.psnr)
+      .sort(([a], [b]) => a - b)
+      .map(([scale, each]) => ({ scale, psnr: each.psnr, gain: each.psnr - base.get(scale).psnr })),
+  }));
+  const lines = methods.filter(({ points }) => points.length > 1);
+  $(".curve").hidden = !lines.length;
+  if (!lines.length) return;
+  const legend = lines.map(({ label, colour }) => make("span", {}, make("i", { style: `background: ${colour}` }), label));
+  $(".curve").replaceChildren(
+    make("div", { class: "curve-legend" }, ...legend),
+    chart(lines, "psnr", "PSNR, dB"),
+    chart(lines, "gain", "over bicubic, dB"),
+  );
+}
+
+function chart(lines, key, title) {
+  const [width, height, left, bottom, top] = [300, 220, 36, 26, 24];
+  const all = lines.flatMap(({ points }) => points);
+  const values = all.map((point) => point[key]);
+  const scales = [...new Set(all.map(({ scale }) => scale))].sort((a, b) => a - b);
+  const spread = Math.max(...values) - Math.min(...values) || 1;
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10].find((each) => spread / each <= 6) ?? 20;
+  const low = Math.floor(Math.min(...values) / step) * step;
+  const high = Math.ceil(Math.max(...values) / step) * step;
+  const x = (scale) => left + ((width - left - 10) * Math.log(scale / scales[0])) / Math.log(scales.at(-1) / scales[0]);
+  const y = (value) => top + ((height - bottom - top) * (high - value)) / (high - low);
+  const text = (label, attributes) => {
+    const node = svg("text", attributes);
+    node.textContent = label;
+    return node;
+  };
+  const grid = [text(title, { x: left, y: 12, class: "name" })];
+  for (let value = low; value < high + step / 2; value += step) {
+    grid.push(svg("line", { x1: left, x2: width - 10, y1: y(value), y2: y(value), class: "grid" }));
+    grid.push(text(value.toFixed(step < 1 ? 1 : 0), { x: left - 6, y: y(value) + 4, "text-anchor": "end" }));
+  }
+  let free = -Infinity; // labels keep clear of each other
+  for (const scale of scales.filter((each) => CURVE_SCALES.includes(each))) {
+    if (x(scale) < free) continue;
+    free = x(scale) + 26;
+    grid.push(text(`×${scale}`, { x: x(scale), y: height - 8, "text-anchor": "middle" }));
+  }
+  const drawn = lines.map(({ label, colour, points }) =>
+    svg(
+      "g",
+      { style: `--line-colour: ${colour}` },
+      svg("polyline", { points: points.map((each) => `${x(each.scale)},${y(each[key])}`).join(" "), class: "line" }),
+      ...points.map((each) => {
+        const told = svg("title");
+        told.textContent = `${label} ×${each.scale}: ${each[key].toFixed(2)} dB`;
+        return svg("circle", { cx: x(each.scale), cy: y(each[key]), r: 3, class: "dot" }, told);
+      }),
+    ),
+  );
+  const name = `${title}, against scale: ${lines.map(({ label }) => label).join(", ")}`;
+  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name }, ...grid, ...drawn);
 }
 
 // The full picture: the only question that goes through gradio's queue
@@ -1537,6 +1716,7 @@ function readOnlyHook() {
     view: () => ({ ...state.view, scale: shownScale(), wanted: state.wanted, pane: { ...state.pane } }),
     picture: () => state.picture && { id: state.picture.id, height: state.picture.height, width: state.picture.width },
     passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, pane.element.dataset.pass])),
+    scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
     picked: () => state.picked && pickedPixel(),
     look: (model) => structuredClone(state.looks.get(model) ?? null),
   });
@@ -1554,8 +1734,9 @@ async function start() {
   window.addEventListener("pagehide", () => state.token && navigator.sendBeacon(serverUrl("end"), state.token));
   const offer = await begin();
   if (!offer) return;
+  const asked = location.hash.length > 1; // before the view begins to write its own
   const link = readLink();
-  link.panes.forEach((model, index) => (state.panes[index].model = model));
+  link.panes.forEach((model, index) => state.models.has(model) && (state.panes[index].model = model));
   fillMenus();
   buildPictures(offer.examples);
   setChain(link.chain);
@@ -1565,7 +1746,12 @@ async function start() {
   const first = names.includes(link.example) ? link.example : names[0];
   if (!first) return showCaption("Upload a picture to begin.", false);
   await openExample(first);
-  if (state.picture && location.hash.length > 1) followLink(link);
+  if (!state.picture || !asked) return;
+  if (link.truth >= 1 && link.truth <= state.limits.scale) {
+    await openPicture("open_truth", { scale: link.truth }, first);
+    link.panes.forEach((model, index) => modelOf(model) && choose(state.panes[index], model));
+  }
+  followLink(link);
 }
 
 start();

@@ -376,6 +376,7 @@ def test_ground_truth_errors_and_scores(visitor, folder, models):
     visitor.wait_for_selector(".curve svg", timeout=PATIENCE)
     visitor.wait_for_selector(".curve-start:not([disabled])", timeout=PATIENCE)
     told = {name: [scale for scale, _ in found] for name, found in visitor.evaluate(f"{VIEWER}.scores()")}
+    assert told.pop("liif-light") == [3], "no pane shows it any more"
     assert all(sorted(scales) == [2, 3, 4, 6, 8] for scales in told.values()), told
     visitor.click(".truth-toggle")
     visitor.wait_for_function(f"{VIEWER}.picture()?.width === 96", timeout=PATIENCE)

@@ -1601,7 +1601,7 @@ function chart(lines, key, title) {
   const spread = Math.max(...values) - Math.min(...values) || 1;
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10].find((each) => spread / each <= 6) ?? 20;
   const low = Math.floor(Math.min(...values) / step) * step;
-  const high = Math.ceil(Math.max(...values) / step) * step;
+  const high = Math.max(Math.ceil(Math.max(...values) / step) * step, low + step);
   const x = (scale) => left + ((width - left - 10) * Math.log(scale / scales[0])) / Math.log(scales.at(-1) / scales[0]);
   const y = (value) => top + ((height - bottom - top) * (high - value)) / (high - low);
   const text = (label, attributes) => {

@@ -1,0 +1,39 @@
+"""The analysis scripts' own arithmetic."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+
+
+def test_paired_intervals_hold_the_mean_as_often_as_they_say():
+    import paired
+
+    assert paired.interval(np.full(7, 0.25)) == (0.25, 0.25, 0.25)
+    random = np.random.default_rng(0)
+    held = 0
+    for seed in range(200):
+        mean, low, high = paired.interval(random.normal(0.1, 0.3, 60), draws=400, seed=seed)
+        assert low < mean < high
+        held += low < 0.1 < high
+    assert 0.88 < held / 200 < 0.99
+
+
+def test_paired_table_matches_pictures_by_name_and_marks_what_is_clear():
+    import paired
+
+    rows = [
+        {"dataset": "D", "image": f"{i}.png", "scale": "2", "model": model, "psnr": str(30 + i + gain)}
+        for i in range(9)
+        for model, gain in (("liif-light", 0.0), ("lit-light", 0.5), ("clit-light", 0.5 + 0.1 * (-1) ** i))
+    ]
+    line, other = paired.table(rows[::-1]).splitlines()[2:]
+    assert "lit-light - liif-light" in line and "**+0.50 (+0.50 to +0.50)**" in line
+    assert "clit-light - lit-light" in other and "**" not in other

@@ -3,7 +3,7 @@
 Scenarios: an upload seen at several scales, moved by mouse and by keyboard, pixel for pixel what `clit.upscale`
 computes; a click, with the weights that `clit.attend` computes, the parts of its logits, its influence, and its files;
 the cascade stage by stage; one to four panes; a link that restores a view; the ground truth, errors and
-scores; wrong scales and unreadable files; the full
+scores; the endpoints for programs; wrong scales and unreadable files; the full
 picture; a phone's width in the dark. Every test also fails on a request to another host and on an error in the console.
 """
 
@@ -382,6 +382,25 @@ def test_ground_truth_errors_and_scores(visitor, folder, models):
     visitor.wait_for_function(f"{VIEWER}.picture()?.width === 96", timeout=PATIENCE)
     assert visitor.locator(".scores").is_hidden()
     assert visitor.locator(".pane .method").nth(0).input_value() == "input"
+
+
+def test_programs_get_what_upscale_and_attend_compute(visitor, url, folder, models):
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+
+    assert f'Client("{url}/")' in visitor.locator(".snippet").text_content()
+    client = Client(url, verbose=False)
+    photograph = handle_file(str(folder / "photograph.jpg"))
+    path = client.predict(photograph, "clit-light", 5.5, "balanced", api_name="/upscale")
+    expected = clit.upscale(models["clit-light"], folder / "photograph.jpg", 5.5, chain="balanced")
+    assert np.abs(np.asarray(Image.open(path)) / 255 - expected).max() <= 1 / 255
+    seen = client.predict(photograph, row=7, column=9, model="lit-light", scale=8, api_name="/attention")
+    wanted = clit.attend(models["lit-light"], folder / "photograph.jpg", pixel=(7, 9), scale=8).stages[0]
+    for name in ("weights", "content", "position", "influence"):
+        assert np.allclose(seen["stages"][0][name], getattr(wanted, name), atol=1e-6)
+    for wrong in ({"scale": 99}, {"scale": 4, "model": "none"}, {"scale": 4, "chain": "no"}):
+        with pytest.raises(AppError, match="scale is 99|no trained weights|chain must be"):
+            client.predict(photograph, **wrong, api_name="/upscale")
 
 
 def test_wrong_scale_gets_one_sentence(visitor):

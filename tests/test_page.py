@@ -463,3 +463,14 @@ def test_back_from_the_ground_truth(site, visit, compared):
     assert "no ground truth" in site.score({**visit, "model": "lit-light", "scale": 2})["error"]
     assert set(site.open_truth({**visit, "scale": 30})) == set(site.open_truth({**visit, "scale": "x"})) == {"error"}
     assert "image" in site.render_view(view(visit)), "what could not be done changed nothing"
+
+
+def test_files_for_programs_are_kept_for_a_while(examples):
+    site = Session(examples, Limits(full_files=2, input_pixels=2000, full_pixels=20_000))
+    paths = [site.upscale_file(examples / "one.png", "lit-light", 2, "published") for _ in range(3)]
+    assert [path.exists() for path in paths] == [False, True, True]
+    with pytest.raises(clit.UserError, match="megapixels"):
+        site.upscale_file(examples / "one.png", "lit-light", 20, "published")
+    tight = Session(examples, Limits(input_pixels=1000))
+    with pytest.raises(clit.UserError, match="reduce it first"):
+        tight.attention(examples / "one.png", "lit-light", 2, 0, 0, "published")

@@ -85,6 +85,27 @@ def build(session: Session) -> gr.Blocks:
     def full_picture(event: gr.EventData):
         yield from session.full_picture(event._data)
 
+    def upscale(
+        image: gr.FileData, model: str = "lit-light", scale: float = 4.0, chain: str = "published"
+    ) -> gr.FileData:
+        """Enlarge a picture by a scale from 1 to 30; the answer is a PNG file."""
+        with _told():
+            path = session.upscale_file(_sent(image), model, scale, chain)
+        return gr.FileData(path=str(path), orig_name=f"x{scale:g}-{model}.png")
+
+    def attention(
+        image: gr.FileData,
+        row: int,
+        column: int,
+        model: str = "lit-light",
+        scale: float = 4.0,
+        chain: str = "published",
+    ) -> dict:
+        """What the output pixel (row, column) looked at: kind, pixel, size, rgb, and per stage weights, content,
+        position, latents, inside, influence, grid."""
+        with _told():
+            return session.attention(_sent(image), model, scale, row, column, chain)
+
     with gr.Blocks(title="CLIT · any scale, pixel by pixel", fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
         viewer = gr.HTML(
             html_template=(HERE / "viewer.html").read_text(),
@@ -106,7 +127,25 @@ def build(session: Session) -> gr.Blocks:
         viewer.full_picture(
             full_picture, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private"
         )
+        gr.api(upscale, api_name="upscale", concurrency_limit=1, concurrency_id="api")
+        gr.api(attention, api_name="attention", concurrency_limit=1, concurrency_id="api")
     return demo
+
+
+@contextlib.contextmanager
+def _told():
+    """A program gets the sentence of what went wrong."""
+    try:
+        yield
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _sent(image: gr.FileData) -> Path:
+    path = _uploaded(dict(image))
+    if path is None:
+        raise UserError("The file did not arrive: send it with gradio_client's handle_file.")
+    return path
 
 
 def launch(session: Session, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:

@@ -18,6 +18,7 @@ import secrets
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ from clit.attention import Attention
 from clit.config import PRESETS, CLITConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.decoders.clit import CLIT
 from clit.errors import Cancelled, UserError
-from clit.figures import FORMS, attention_file
+from clit.figures import FORMS, attention_file, attention_json
 from clit.geometry import Window, output_size, scale_chain
 
 log = logging.getLogger(__name__)
@@ -274,6 +275,7 @@ class Session:
         self._decoding = threading.Lock()  # one upload in full size in memory at a time
         self._visits: dict[str, Visit] = {}  # in order of `seen`, oldest first
         self._lock = threading.Lock()
+        self._sent: deque[Path] = deque()  # files that programs asked for, oldest first
         self._files = tempfile.TemporaryDirectory(prefix="clit-page-")
 
     # Visits
@@ -570,15 +572,7 @@ class Session:
         visit = self._visit(request)
         picture = self._picture(visit, request)
         scale = self._scale(request)
-        height, width = size = output_size(*picture.rgb.shape[:2], scale)
-        if height * width > self.limits.full_pixels:
-            largest = (
-                math.floor(10 * math.sqrt(self.limits.full_pixels / (picture.rgb.shape[0] * picture.rgb.shape[1]))) / 10
-            )
-            raise UserError(
-                f"The full picture would have {height * width / 1e6:.0f} megapixels, more than the "
-                f"{self.limits.full_pixels / 1e6:.0f} allowed here: choose a scale of at most {largest:g}."
-            )
+        height, width = size = self._check_full(picture.rgb, scale)
         name, chain = self._text(request, "model"), self._chain(request)
         model = self.models.get(name)
         visit.stop.set()
@@ -616,6 +610,17 @@ class Session:
             "size": list(size),
         }
 
+    def _check_full(self, rgb: np.ndarray, scale: float) -> tuple[int, int]:
+        """The size of a whole output; UserError if that is more than this server gives."""
+        height, width = output_size(*rgb.shape[:2], scale)
+        if height * width > self.limits.full_pixels:
+            largest = math.floor(10 * math.sqrt(self.limits.full_pixels / (rgb.shape[0] * rgb.shape[1]))) / 10
+            raise UserError(
+                f"The full picture would have {height * width / 1e6:.0f} megapixels, more than the "
+                f"{self.limits.full_pixels / 1e6:.0f} allowed here: choose a scale of at most {largest:g}."
+            )
+        return height, width
+
     @answers
     def stop_full(self, request: dict) -> dict:
         """Stop the full picture being rendered, if there is one."""
@@ -629,6 +634,41 @@ class Session:
                 if visit.file is not None and secrets.compare_digest(visit.file.name.encode(), name.encode()):
                     return visit.file, visit.file_name
         return None
+
+    # For programs: one question, without a visit
+
+    def upscale_file(self, path: Path, model: str, scale: float, chain: str) -> Path:
+        """A picture file enlarged, as the path of a PNG that is kept until some more were asked for. UserError."""
+        rgb = self._read_whole(path)
+        scale, network = self._scale({"scale": scale}), self.models.get(self._text({"model": model}, "model"))
+        self._check_full(rgb, scale)
+        with self._slots.take(lambda: False):
+            enlarged = self._renderer.render(network, rgb, scale=scale, chain=self._chain({"chain": chain}))
+        out = Path(self._files.name) / f"{secrets.token_urlsafe(18)}.png"
+        Image.fromarray(to_bytes(enlarged)).save(out, compress_level=1)
+        with self._lock:
+            self._sent.append(out)
+            while len(self._sent) > self.limits.full_files:
+                self._sent.popleft().unlink(missing_ok=True)
+        return out
+
+    def attention(self, path: Path, model: str, scale: float, row: int, column: int, chain: str) -> dict:
+        """What an output pixel of a picture file looked at: `figures.attention_json`, read back."""
+        rgb = self._read_whole(path)
+        scale, network = self._scale({"scale": scale}), self.models.get(self._text({"model": model}, "model"))
+        with self._slots.take(lambda: False):
+            found = self._renderer.attend(
+                network, rgb, pixel=(row, column), scale=scale, chain=self._chain({"chain": chain})
+            )
+        return json.loads(attention_json(found))
+
+    def _read_whole(self, path: Path) -> np.ndarray:
+        rgb, notice = self._read(path, "the picture")
+        if notice:
+            raise UserError(
+                f"The picture has more than {self.limits.input_pixels / 1e6:g} megapixels: reduce it first."
+            )
+        return rgb
 
     # Arguments
 

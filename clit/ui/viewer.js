@@ -1687,6 +1687,33 @@ function buildFull() {
   });
 }
 
+// How a program asks this very server
+
+function buildSnippet() {
+  const lines = [
+    "from gradio_client import Client, handle_file",
+    "",
+    `client = Client("${serverUrl("")}")`,
+    'picture = handle_file("photo.png")',
+    'path = client.predict(picture, "lit-light", 4.0, api_name="/upscale")  # a PNG file',
+    'seen = client.predict(picture, row=10, column=20, model="clit-light", scale=8.0, api_name="/attention")',
+    'seen["stages"][0]["weights"]  # heads x 7 x 7',
+  ];
+  const text = lines.join("\n");
+  $(".snippet").textContent = text;
+  $(".copy-snippet").addEventListener("click", async (event) => {
+    const button = event.currentTarget;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch (error) {
+      console.warn(error); // a frame that may not: the text can still be selected
+      getSelection().selectAllChildren($(".snippet"));
+      button.textContent = "Selected: copy it by keyboard";
+    }
+  });
+}
+
 // A window for tests and for the curious; nothing here changes anything.
 function readOnlyHook() {
   const base64 = (data) => {
@@ -1728,6 +1755,7 @@ async function start() {
   buildGestures();
   buildInspector();
   buildFull();
+  buildSnippet();
   root.__viewer = readOnlyHook();
   new ResizeObserver(layout).observe(root);
   layout();

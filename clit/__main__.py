@@ -1,4 +1,4 @@
-"""Command line: python -m clit upscale | attend | evaluate | train | import-official (each has --help).
+"""Command line: python -m clit upscale | compare | attend | evaluate | train | import-official (each has --help).
 
 Commands import what they need when they run, so that --help answers at once.
 """
@@ -82,6 +82,49 @@ def upscale(
     with _progress(f"upscale, about {seconds:.0f} s" if seconds >= 1 else "upscale") as progress:
         save(network, picture, out, progress=progress, **options)
     typer.echo(f"{out}: {wanted[0]} x {wanted[1]}")
+
+
+@app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture; with --truth, in full resolution.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A figure to write: .png, .svg or .pdf.")],
+    scale: Annotated[float, typer.Option(help="How many times larger, 1 to 64; need not be whole.")],
+    model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again.")] = None,
+    crop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOP,LEFT,HEIGHT,WIDTH", help="A part to show, in output pixels; can be given again."),
+    ] = None,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Make the picture smaller by the scale first, and tell scores.")
+    ] = False,
+    chain: Chain = "published",
+) -> None:
+    """Draw a comparison sheet: the same crops by several methods, with PSNR and SSIM where the truth is known."""
+    from clit.compare import compare as crops_of
+    from clit.compare import parse_crop
+    from clit.figures import comparison_figure
+    from clit.files import write_bytes
+    from clit.images import check_writable
+
+    check_writable(out, (".png", ".svg", ".pdf"))
+    crops = [parse_crop(text) for text in crop or ()]
+    networks = {Path(name).name: _load(name) for name in model or _with_weights()}
+    with _progress("compare") as progress:
+        found = crops_of(networks, source, scale, crops=crops, truth=truth, chain=chain, progress=progress)
+    write_bytes(out, comparison_figure(found, out.suffix.lower().removeprefix(".")))
+    for panel in found.panels:
+        if panel.psnr is not None:
+            typer.echo(f"{panel.name}: {panel.psnr:.2f} dB, {panel.ssim:.4f}")
+    typer.echo(
+        f"{out}: {len(found.crops)} crop{'s' if len(found.crops) > 1 else ''} of {found.size[0]} x {found.size[1]}"
+    )
+
+
+def _with_weights() -> list[str]:
+    """Bicubic and the light presets whose weights are here."""
+    from clit.checkpoints import available
+
+    return ["bicubic", *(name for name in available() if name.endswith("-light"))]
 
 
 @app.command()

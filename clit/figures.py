@@ -1,4 +1,4 @@
-"""What a pixel looked at, as files: a figure, or the numbers."""
+"""What a pixel looked at, as files: a figure, or the numbers; and figures that compare methods."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import json
 import numpy as np
 
 from clit.attention import Attention, StageAttention
+from clit.compare import Comparison
 from clit.errors import UserError
 
 FORMS = (".png", ".svg", ".pdf", ".npz", ".json")
 """Suffixes of the files that `attention_file` makes."""
+
+_CROP_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")  # Okabe and Ito: told apart by all eyes
 
 _FIELDS = ("weights", "content", "position", "latents", "inside", "influence", "grid")
 
@@ -71,6 +74,48 @@ def attention_figure(found: Attention, image: np.ndarray, form: str = "png") -> 
     figure.suptitle(f"output pixel (row {pixel[0]}, column {pixel[1]}) of {size[0]} x {size[1]}", fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=150)
+    return buffer.getvalue()
+
+
+def comparison_figure(found: Comparison, form: str = "png") -> bytes:
+    """A figure (png, svg, pdf): the whole picture with the crops outlined, then each crop by every method.
+
+    Crops are drawn pixel by pixel, without smoothing. UserError if matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
+    except ImportError:
+        raise UserError("Figures need matplotlib: install it.") from None
+
+    columns = len(found.panels)
+    height, width = found.whole.shape[:2]
+    heights = [2.1 * window.height / window.width for window in found.crops]  # inches of crops 2.1 wide
+    overview_width = min(sum(heights) * width / height, 6.3)
+    figure = Figure(figsize=(overview_width + 2.2 * columns, sum(heights) + 0.6), layout="constrained")
+    grid = figure.add_gridspec(
+        len(heights), 1 + columns, width_ratios=[overview_width, *[2.1] * columns], height_ratios=heights
+    )
+    overview = figure.add_subplot(grid[:, 0])
+    overview.imshow(found.whole, interpolation="nearest", extent=(0, found.size[1], found.size[0], 0))
+    overview.set_title(f"x{found.scale:g}: {found.size[1]} x {found.size[0]} pixels", fontsize=8)
+    overview.axis("off")
+    for row, window in enumerate(found.crops):
+        colour = _CROP_COLOURS[row % len(_CROP_COLOURS)]
+        corner = (window.left, window.top)
+        overview.add_patch(Rectangle(corner, window.width, window.height, fill=False, edgecolor=colour, linewidth=1.5))
+        for column, panel in enumerate(found.panels):
+            axes = figure.add_subplot(grid[row, column + 1])
+            axes.imshow(panel.crops[row], interpolation="nearest", vmin=0, vmax=1)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for side in axes.spines.values():
+                side.set(edgecolor=colour, linewidth=1.5)
+            if row == 0:
+                scores = "" if panel.psnr is None else f"\n{panel.psnr:.2f} dB / {panel.ssim:.4f}"
+                axes.set_title(panel.name + scores, fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=200)
     return buffer.getvalue()
 
 

@@ -13,9 +13,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import clit
-from clit import checkpoints
+from clit import checkpoints, metrics
 from clit.__main__ import app
+from clit.compare import compare
 from clit.config import CLITConfig, EDSRConfig, LIIFConfig, ModelConfig
+from clit.degrade import published_pair
 from clit.images import as_array, read_image, write_image
 from clit.model import SRModel
 
@@ -148,6 +150,30 @@ def test_attend_at_a_corner_and_for_an_ensemble(photo, tmp_path):
     done("attend", photo, tmp_path / "b.json", "--pixel", "17,23", "--scale", 2, "--model", "distance")
     stage = json.loads((tmp_path / "b.json").read_text())["stages"][0]
     assert "content" not in stage and np.shape(stage["weights"]) == (1, 2, 2)
+
+
+def test_compare_draws_crops_by_all_methods_with_their_scores(tmp_path):
+    full = tmp_path / "full.png"
+    write_image(full, np.random.default_rng(0).random((50, 70, 3)))
+    found = compare({n: clit.load(n) for n in ("bicubic", "cascade")}, full, 2.5, crops=[(3, 5, 20, 30)], truth=True)
+    small, hr = published_pair(np.asarray(Image.open(full)), 2.5)
+    assert [panel.name for panel in found.panels] == ["ground truth", "bicubic", "cascade"]
+    assert np.array_equal(found.panels[0].crops[0], np.float32(hr[3:23, 5:35]) / 255)
+    for panel in found.panels[1:]:
+        expected = clit.upscale(clit.load(panel.name), small, size=hr.shape[:2])
+        assert np.allclose(panel.crops[0], expected[3:23, 5:35], atol=1e-6)
+        assert panel.psnr == pytest.approx(metrics.psnr(expected, hr, scale=2.5), abs=1e-4)
+        assert panel.ssim == pytest.approx(metrics.ssim(expected, hr, scale=2.5), abs=1e-6)
+    plain = compare({"bicubic": clit.load("bicubic")}, full, 2.5)
+    assert plain.size == (125, 175) and plain.crops == [clit.Window(0, 23, 125, 128)] and plain.panels[0].psnr is None
+    sheet = tmp_path / "sheet.png"
+    told = done("compare", full, sheet, "--scale", "2.5", "--truth", "--crop", "3,5,20,30", "--crop", "0,0,9,9").output
+    assert f"bicubic: {found.panels[1].psnr:.2f} dB" in told and "lit-light: " in told and "2 crops" in told
+    assert Image.open(sheet).width > 400
+    done("compare", full, tmp_path / "sheet.svg", "--scale", "2", "--model", "bicubic", "--model", "distance")
+    for wrong in ("1,2,3", "a,b,c,d", "0,0,500,5", "0,0,0,5", "-1,0,5,5"):
+        assert len(refused("compare", full, sheet, "--scale", "2", "--crop", wrong)) < 200
+    assert "scale" in refused("compare", full, sheet, "--scale", "0")
 
 
 def test_evaluate(tmp_path):

@@ -23,8 +23,9 @@ LAYERS = [
     ["model"],
     ["checkpoints", "official", "attention"],
     ["features"],
-    ["render", "data", "figures"],
-    ["api", "train", "evaluate"],
+    ["render", "data"],
+    ["api", "train", "evaluate", "compare"],
+    ["figures"],
     ["__main__"],
     ["ui"],
 ]

@@ -1,0 +1,100 @@
+"""The same crops through several methods, with scores where the truth is known: what a comparison figure shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clit.degrade import published_pair
+from clit.errors import UserError
+from clit.geometry import Window, check_scale, output_size
+from clit.images import as_array
+from clit.metrics import psnr, ssim
+from clit.render import Renderer
+
+CROP = 128
+"""Side of the crop that is shown if none is asked for, in output pixels."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One method: its crops, each (h, w, 3) in [0, 1], and its scores over the whole picture if there is a truth."""
+
+    name: str
+    crops: list[np.ndarray]
+    psnr: float | None = None
+    ssim: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """crops: windows of the output; panels: what each method makes of them; whole: the picture they are parts of."""
+
+    scale: float
+    size: tuple[int, int]
+    crops: list[Window]
+    panels: list[Panel]
+    whole: np.ndarray
+
+
+def compare(
+    models: Mapping[str, Any],
+    image,
+    scale: float,
+    *,
+    crops: Sequence[tuple[int, int, int, int]] = (),
+    truth: bool = False,
+    chain: str = "published",
+    progress: Callable[[float], None] | None = None,
+) -> Comparison:
+    """Crops of the enlarged image by every model.
+
+    models: name -> what `clit.load` returned. image: as for `Renderer.render`; with truth, the full-resolution picture,
+    of which the small one is made as published evaluations do (`degrade.published_pair`), and luma PSNR and SSIM are
+    told. crops: (top, left, height, width) in output pixels; the middle if none is given. progress(done) hears a share.
+    UserError for wrong scales and crops.
+    """
+    scale, hr = check_scale(scale), None
+    if truth:
+        small, hr = published_pair(np.rint(as_array(image) * 255).astype(np.uint8), scale)
+        size = hr.shape[:2]
+    else:
+        small = as_array(image)
+        size = output_size(*small.shape[:2], scale)
+    windows = [Window(*crop).check(size) for crop in crops] or [_middle(size)]
+    renderer, panels = Renderer(), []
+    if hr is not None:
+        whole = hr.astype(np.float32) / 255
+        panels.append(Panel("ground truth", [_cut(whole, window) for window in windows]))
+    for done, (name, model) in enumerate(models.items()):
+        if hr is None:
+            options = {"size": size, "chain": chain}
+            panels.append(Panel(name, [renderer.render(model, small, window=w, **options) for w in windows]))
+        else:
+            rgb = renderer.render(model, small, size=size, chain=chain)
+            scores = psnr(rgb, hr, scale=scale), ssim(rgb, hr, scale=scale)
+            panels.append(Panel(name, [_cut(rgb, window) for window in windows], *scores))
+        if progress:
+            progress((done + 1) / len(models))
+    return Comparison(scale, size, windows, panels, as_array(small) if hr is None else whole)
+
+
+def _middle(size: tuple[int, int]) -> Window:
+    height, width = (min(CROP, n) for n in size)
+    return Window((size[0] - height) // 2, (size[1] - width) // 2, height, width)
+
+
+def _cut(rgb: np.ndarray, window: Window) -> np.ndarray:
+    return rgb[window.top : window.top + window.height, window.left : window.left + window.width]
+
+
+def parse_crop(text: str) -> tuple[int, int, int, int]:
+    """TOP,LEFT,HEIGHT,WIDTH as four whole numbers; UserError for anything else."""
+    try:
+        top, left, height, width = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f'The crop is "{text}", but must be four whole numbers, TOP,LEFT,HEIGHT,WIDTH.') from None
+    return top, left, height, width

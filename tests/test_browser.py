@@ -2,7 +2,8 @@
 
 Scenarios: an upload seen at several scales, moved by mouse and by keyboard, pixel for pixel what `clit.upscale`
 computes; a click, with the weights that `clit.attend` computes, the parts of its logits, its influence, and its files;
-the cascade stage by stage; one to four panes; a link that restores a view; the ground truth, errors and
+the cascade stage by stage; one to four panes, and two under
+one handle; a link that restores a view; the ground truth, errors and
 scores; the endpoints for programs; wrong scales and unreadable files; the full
 picture; a phone's width in the dark. Every test also fails on a request to another host and on an error in the console.
 """
@@ -10,6 +11,7 @@ picture; a phone's width in the dark. Every test also fails on a request to anot
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
 import socket
@@ -304,6 +306,40 @@ def test_cascade_stage_by_stage_and_panes_by_digits(visitor, folder, models):
     visitor.keyboard.press("4")
     assert visitor.locator(".pane:visible").count() == 4
     visitor.wait_for_function(f"{VIEWER}.passes()['lit-light'] === 'exact'", timeout=PATIENCE)
+
+
+def test_two_panes_under_one_handle(visitor):
+    visitor.locator(".pane .method").nth(0).select_option("bicubic")
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("w")
+    handle = visitor.locator(".wipe-handle")
+    handle.scroll_into_view_if_needed()
+    ready = " && ".join(f"{VIEWER}.passes()['{name}'] === 'exact'" for name in ("bicubic", "liif-light"))
+    visitor.wait_for_function(f"{VIEWER}.view().pane.width > 1000 && {ready}", timeout=PATIENCE)
+    box = handle.bounding_box()
+    visitor.mouse.move(box["x"] + 16, box["y"] + 60)
+    visitor.mouse.down()
+    visitor.mouse.move(box["x"] - 284, box["y"] + 70, steps=3)
+    visitor.mouse.up()
+    handle.focus()
+    visitor.keyboard.press("ArrowLeft")
+    stage = visitor.locator(".stage").first.bounding_box()
+    share = float(handle.get_attribute("aria-valuenow")) / 100
+    assert abs(share - (0.5 - 300 / stage["width"] - 0.02)) < 0.02
+    visitor.wait_for_function("location.hash.includes('wipe=')")
+    seen = np.asarray(Image.open(io.BytesIO(visitor.screenshot(clip=stage))).convert("RGB"))
+    cut = int(share * stage["width"])
+    for name, columns in (("bicubic", slice(0, cut - 30)), ("liif-light", slice(cut + 30, None))):
+        canvas = visitor.evaluate(f"{VIEWER}.canvasPixels('{name}')")
+        rgba = np.frombuffer(base64.b64decode(canvas["rgba"]), np.uint8).reshape(canvas["height"], canvas["width"], 4)
+        drawn = rgba[:, columns, 3] == 255
+        assert drawn.mean() > 0.05
+        height = min(len(seen), len(rgba))
+        part = seen[:height, : canvas["width"]][:, columns][drawn[:height]].astype(int)
+        assert np.abs(part - rgba[:height, columns, :3][drawn[:height]]).max() <= 1
+    visitor.keyboard.press("Escape")
+    visitor.locator(".wipe-toggle").click()
+    assert visitor.locator(".pane:visible").count() == 4 and handle.is_hidden()
 
 
 def test_a_link_restores_the_view_exactly(visitor, browser, url):

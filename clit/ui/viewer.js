@@ -39,6 +39,7 @@ const state = {
   view: { scale: FIRST_SCALE, magnification: 1, y: 0, x: 0 },
   chain: "published", // how CLIT splits the scale
   paneCount: FIRST_PANES.length,
+  wipe: null, // or where the second pane begins to lie over the first, 0..1 of the width
   wanted: 0, // number of the newest view; an answer to an older one never replaces a newer one
   changedAt: 0,
   pane: { width: 0, height: 0 },
@@ -266,7 +267,7 @@ function pickedPixel() {
 
 let drawing = false;
 
-const shownPanes = () => state.panes.slice(0, state.paneCount);
+const shownPanes = () => state.panes.slice(0, state.wipe === null ? state.paneCount : 2);
 
 function draw() {
   if (drawing) return;
@@ -572,11 +573,12 @@ function fillMenus() {
 
 // Whole numbers of CSS pixels, so that canvas pixels and screen pixels coincide.
 function layout() {
-  const columns = Math.min(state.paneCount, root.clientWidth >= 1000 ? 4 : 2);
+  const columns = state.wipe === null ? Math.min(state.paneCount, root.clientWidth >= 1000 ? 4 : 2) : 1;
   const gap = root.clientWidth >= 640 ? 12 : 6;
   const width = Math.floor(($(".panes").clientWidth - gap * (columns - 1)) / columns);
   const height = Math.min(Math.round(width * PANE_HEIGHT[root.clientWidth >= 1000 ? columns : 0]), 900);
-  state.panes.forEach((pane, index) => (pane.element.hidden = index >= state.paneCount));
+  for (const pane of state.panes) pane.element.hidden = !shownPanes().includes(pane);
+  $(".panes").dataset.wipe = state.wipe === null ? "no" : "yes";
   if (width < 1 || (width === state.pane.width && height === state.pane.height)) return;
   state.pane = { width, height };
   $(".panes").style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
@@ -590,16 +592,64 @@ function layout() {
 }
 
 // The first so many panes are shown; the others keep what they have.
-function showPanes(count) {
+function showPanes(count, wipe = null) {
   state.paneCount = count;
+  state.wipe = wipe;
   for (const button of root.querySelectorAll(".pane-count")) {
-    button.setAttribute("aria-pressed", String(Number(button.textContent) === count));
+    button.setAttribute("aria-pressed", String(wipe === null && Number(button.textContent) === count));
   }
+  $(".wipe-toggle").setAttribute("aria-pressed", String(wipe !== null));
   layout();
+  placeWipe();
   showFactors();
   changeView({});
   lookAgain();
   if (state.picture?.truth) scoreAll();
+}
+
+const toggleWipe = () => showPanes(state.paneCount, state.wipe === null ? 0.5 : null);
+
+// The second pane lies over the first, cut off at the handle.
+function placeWipe() {
+  const [, over] = state.panes;
+  const handle = $(".wipe-handle");
+  handle.hidden = state.wipe === null;
+  over.stage.style.clipPath = state.wipe === null ? "" : `inset(0 0 0 ${100 * state.wipe}%)`;
+  handle.style.left = `${100 * (state.wipe ?? 0)}%`;
+  handle.setAttribute("aria-valuenow", Math.round(100 * (state.wipe ?? 0)));
+  keepLink();
+}
+
+function moveWipe(share) {
+  state.wipe = clamp(share, 0, 1);
+  placeWipe();
+}
+
+function buildWipe() {
+  const handle = make("div", {
+    class: "wipe-handle",
+    role: "slider",
+    tabindex: 0,
+    hidden: true,
+    "aria-label": "Where the second picture begins",
+    "aria-valuemin": 0,
+    "aria-valuemax": 100,
+  });
+  const place = (event) => {
+    const box = state.panes[0].stage.getBoundingClientRect();
+    moveWipe((event.clientX - box.left) / box.width);
+  };
+  handle.addEventListener("pointerdown", (event) => handle.setPointerCapture(event.pointerId));
+  handle.addEventListener("pointermove", (event) => handle.hasPointerCapture(event.pointerId) && place(event));
+  handle.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation(); // the viewer pans by arrows
+    moveWipe(state.wipe + step);
+  });
+  $(".panes").append(handle);
+  $(".wipe-toggle").addEventListener("click", toggleWipe);
 }
 
 // Controls
@@ -832,6 +882,8 @@ function viewerKey(event) {
     "-": () => setScale(state.view.scale / 1.05),
     ">": () => stepMagnification(1),
     "<": () => stepMagnification(-1),
+    w: toggleWipe,
+    W: toggleWipe,
     f: fit,
     F: fit,
     Enter: () => pick(state.pane.height / 2, state.pane.width / 2),
@@ -1344,9 +1396,11 @@ function link() {
     scale: shownScale(),
     magnify: Number(view.magnification.toFixed(4)),
     at: near(view.y, view.x),
-    panes: shownPanes()
+    panes: state.panes
+      .slice(0, state.paneCount)
       .map((pane) => pane.model)
       .join(","),
+    wipe: state.wipe && Number(state.wipe.toFixed(4)),
     chain: state.chain,
     truth: picture.truth,
     pixel: picked && near(picked.y, picked.x),
@@ -1375,6 +1429,7 @@ function readLink() {
     chain: ["published", "balanced"].includes(asked.get("chain")) ? asked.get("chain") : "published",
     pixel: numbers("pixel"),
     truth: numbers("truth")[0],
+    wipe: numbers("wipe")[0],
   };
 }
 
@@ -1751,6 +1806,7 @@ function readOnlyHook() {
 
 async function start() {
   buildPanes();
+  buildWipe();
   buildControls();
   buildGestures();
   buildInspector();
@@ -1768,7 +1824,9 @@ async function start() {
   fillMenus();
   buildPictures(offer.examples);
   setChain(link.chain);
-  if (link.panes.length) showPanes(link.panes.length);
+  if (link.panes.length || link.wipe) {
+    showPanes(link.panes.length || FIRST_PANES.length, link.wipe ? clamp(link.wipe, 0, 1) : null);
+  }
   root.dataset.ready = "yes";
   const names = offer.examples.map((example) => example.name);
   const first = names.includes(link.example) ? link.example : names[0];

@@ -310,12 +310,16 @@ def test_cascade_stage_by_stage_and_panes_by_digits(visitor, folder, models):
 
 def test_two_panes_under_one_handle(visitor):
     visitor.locator(".pane .method").nth(0).select_option("bicubic")
+    visitor.fill(".scale-number", "12")
+    visitor.press(".scale-number", "Enter")
     visitor.locator(".panes").focus()
     visitor.keyboard.press("w")
     handle = visitor.locator(".wipe-handle")
     handle.scroll_into_view_if_needed()
     ready = " && ".join(f"{VIEWER}.passes()['{name}'] === 'exact'" for name in ("bicubic", "liif-light"))
-    visitor.wait_for_function(f"{VIEWER}.view().pane.width > 1000 && {ready}", timeout=PATIENCE)
+    visitor.wait_for_function(
+        f"{VIEWER}.view().scale === 12 && {VIEWER}.view().pane.width > 1000 && {ready}", timeout=PATIENCE
+    )
     box = handle.bounding_box()
     visitor.mouse.move(box["x"] + 16, box["y"] + 60)
     visitor.mouse.down()

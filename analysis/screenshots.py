@@ -2,7 +2,7 @@
 
     python analysis/screenshots.py OUT [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
-Writes OUT/{light,dark,inspector,narrow}.png from the first bundled example with the checkpoints at hand.
+Writes OUT/{light,dark,inspector,narrow,truth}.png from the first bundled example with the checkpoints at hand.
 """
 
 from __future__ import annotations
@@ -75,11 +75,28 @@ def pick(page: Page, scale: str, across: float, down: float) -> None:
     page.press(".scale-number", "Enter")
     page.wait_for_function(f"{VIEWER}.view().scale === {float(scale)}")
     page.wait_for_function(RESTING, timeout=PATIENCE)
+    page.locator(".pane canvas").last.scroll_into_view_if_needed()
     box = page.locator(".pane canvas").last.bounding_box()
     page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
     page.wait_for_selector(".maps tbody tr", timeout=PATIENCE)
     page.wait_for_selector(".inspector[data-busy=no]", timeout=PATIENCE)
     page.mouse.move(0, 0)
+
+
+def compare(page: Page) -> None:
+    """Switch the ground truth on at x3, with the errors of two methods, and draw the curve against scale."""
+    page.fill(".scale-number", "3")
+    page.press(".scale-number", "Enter")
+    page.click(".truth-toggle")
+    for pane, method in enumerate(("truth", "lit-light", "error:liif-light", "error:lit-light")):
+        page.locator(".pane .method").nth(pane).select_option(method)
+    page.locator(".panes").focus()
+    page.keyboard.press(">")
+    page.keyboard.press(">")
+    page.wait_for_selector(".score-table .best", timeout=PATIENCE)
+    page.click(".curve-start")
+    page.wait_for_selector(".curve-start:not([disabled])", timeout=PATIENCE)
+    page.wait_for_function(RESTING, timeout=PATIENCE)
 
 
 def main() -> None:
@@ -103,6 +120,10 @@ def main() -> None:
             page.screenshot(path=flags.out / f"{name}.png", full_page=True)
             print(flags.out / f"{name}.png")
             page.close()
+        page = opened(browser, url, 1400, False)
+        compare(page)
+        page.screenshot(path=flags.out / "truth.png", full_page=True)
+        print(flags.out / "truth.png")
         browser.close()
 
 

@@ -23,7 +23,7 @@ from clit.decoders.clit import CLIT
 from clit.decoders.ensemble import Features
 from clit.degrade import resize_pil
 from clit.errors import Cancelled, UserError
-from clit.features import FeatureCache
+from clit.features import MAPS, FeatureCache
 from clit.geometry import Lattice, Window, resolve_size, scale_chain
 from clit.images import STREAMED, WRITTEN, as_array, check_output, read_image, write_image, write_image_bands
 from clit.layers import Region
@@ -218,7 +218,7 @@ class Renderer:
             return needed + 24 * request.size[0] * request.image.shape[1]
         channels = request.model.encoder.channels
         features = min(4 * channels * lr, self._cache.limit) + channels * min(_ENCODING, 32 * lr)
-        return needed + WORKING + 12 * lr + features
+        return needed + WORKING + 12 * lr + features + MAPS
 
     def _check_memory(self, request: _Request, pixels: int) -> None:
         needed, free = self._memory(request, pixels), memory.available() * _MARGIN

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clit.api import attend, estimate, load, save, upscale
+    from clit.api import attend, estimate, load, save, survey, upscale
     from clit.config import PRESETS
     from clit.errors import Cancelled, UserError
     from clit.geometry import Window
@@ -26,6 +26,7 @@ _HOMES = {
     "estimate": "clit.api",
     "load": "clit.api",
     "save": "clit.api",
+    "survey": "clit.api",
     "upscale": "clit.api",
     "PRESETS": "clit.config",
     "Cancelled": "clit.errors",
@@ -45,6 +46,7 @@ __all__ = [
     "import_official",
     "load",
     "save",
+    "survey",
     "upscale",
 ]
 

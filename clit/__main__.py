@@ -1,4 +1,4 @@
-"""Command line: python -m clit upscale | compare | attend | evaluate | train | import-official (each has --help).
+"""Command line: python -m clit COMMAND: upscale, compare, attend, film, evaluate, train, import-official (see --help).
 
 Commands import what they need when they run, so that --help answers at once.
 """
@@ -152,6 +152,37 @@ def attend(
     found = look(network, picture.opaque(), position, size=wanted, chain=chain)
     write_bytes(out, attention_file(found, picture.opaque(), out.suffix.lower()))
     typer.echo(f"{out}: {found.kind}, {len(found.stages)} stage{'s' if len(found.stages) > 1 else ''}")
+
+
+@app.command()
+def film(
+    source: Input,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A film to write: .mp4, .webp or .gif.")],
+    model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Given again: side by side.")] = None,
+    about: Annotated[
+        str | None, typer.Option(metavar="Y,X", help="The point to zoom in on, in LR pixels; the middle by default.")
+    ] = None,
+    start: Annotated[float, typer.Option(help="The first scale.")] = 1.0,
+    end: Annotated[float, typer.Option(help="The last scale.")] = 30.0,
+    side: Annotated[str, typer.Option(metavar="HxW", help="A method's frame, in pixels.")] = "400x400",
+    seconds: Annotated[float, typer.Option(help="How long it plays.")] = 6.0,
+    fps: Annotated[int, typer.Option(help="Frames a second.")] = 20,
+    chain: Chain = "published",
+) -> None:
+    """Make a zoom film about a point: every frame is rendered at its own scale."""
+    from clit.film import SUFFIXES, Film, save_film
+    from clit.images import as_array, check_writable
+
+    check_writable(out, SUFFIXES)
+    point = None
+    if about is not None:
+        y, _, x = about.partition(",")
+        point = tuple(_number(each, "--about", "two numbers, Y,X") for each in (y, x))
+    wanted = Film(start, end, point, _two_numbers(side, "x", "--side", "HxW"), seconds, fps)
+    networks = {Path(name).name: _load(name) for name in model or ["lit-light"]}
+    with _progress("film") as progress:
+        height, width = save_film(networks, as_array(source), out, wanted, chain=chain, progress=progress)
+    typer.echo(f"{out}: {len(wanted.scales)} frames of {height} x {width}")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The public functions: load, upscale, save, estimate, attend. One renderer stands behind them: features once."""
+"""The public functions: load, upscale, save, estimate, attend, survey. Behind them one renderer: features once."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def estimate(model: SRModel | Interpolation, image, scale: float | None = None, 
 def attend(model: SRModel, image, pixel: tuple[int, int], scale: float | None = None, **options) -> Attention:
     """What output pixel (row, column) looked at; see `Renderer.attend` and `Attention`."""
     return _renderer().attend(model, image, pixel=pixel, scale=scale, **options)
+
+
+def survey(model: SRModel, image, scale: float | None = None, **options) -> np.ndarray:
+    """How wide and whereto each head looks, at every pixel: (height, width, M, 3); see `Renderer.survey`."""
+    return _renderer().survey(model, image, scale=scale, **options)

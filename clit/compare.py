@@ -64,17 +64,34 @@ def compare(
     else:
         small = as_array(image)
         size = output_size(*small.shape[:2], scale)
+    return compare_pair(models, small, hr, scale, size, crops=crops, chain=chain, progress=progress)
+
+
+def compare_pair(
+    models: Mapping[str, Any],
+    small,
+    hr: np.ndarray | None,
+    scale: float,
+    size: tuple[int, int],
+    *,
+    crops: Sequence[tuple[int, int, int, int]] = (),
+    chain: str = "published",
+    renderer: Renderer | None = None,
+    progress: Callable[[float], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Comparison:
+    """As `compare`, of a small picture and its truth (H, W, 3) uint8, or None, that are there already."""
     windows = [Window(*crop).check(size) for crop in crops] or [_middle(size)]
-    renderer, panels = Renderer(), []
+    renderer, panels = renderer or Renderer(), []
     if hr is not None:
         whole = hr.astype(np.float32) / 255
         panels.append(Panel("ground truth", [_cut(whole, window) for window in windows]))
     for done, (name, model) in enumerate(models.items()):
+        options = {"size": size, "chain": chain, "cancel": cancel}
         if hr is None:
-            options = {"size": size, "chain": chain}
             panels.append(Panel(name, [renderer.render(model, small, window=w, **options) for w in windows]))
         else:
-            rgb = renderer.render(model, small, size=size, chain=chain)
+            rgb = renderer.render(model, small, **options)
             scores = psnr(rgb, hr, scale=scale), ssim(rgb, hr, scale=scale)
             panels.append(Panel(name, [_cut(rgb, window) for window in windows], *scores))
         if progress:

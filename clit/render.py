@@ -154,6 +154,40 @@ class Renderer:
         write_image_bands(path, request.size, bands(), alphas, picture.bits)
         return request.size
 
+    def survey(
+        self,
+        model: SRModel,
+        image,
+        *,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        window: Window | tuple[int, int, int, int] | None = None,
+        chain: str = "published",
+        stages: int | None = None,
+        progress: Callable[[float], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> np.ndarray:
+        """How wide and whereto each head looks, at every pixel of a window: (height, width, M, 3) float32.
+
+        Per head the entropy of its weights in bits (0: one neighbour; log2 of the window's size: all alike) and the
+        mean offset (dy, dx) from the pixel to what it looks at, in latents of the last stage in use.
+        Arguments as for `render`. UserError for methods that do not attend.
+        """
+        if isinstance(model, Interpolation) or not isinstance(model.decoder, CLIT):
+            raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
+        request = self._request(model, image, scale, size, window, chain, stages)
+        pixels, heads = request.window.lattice(), model.decoder.config.heads
+        self._check_memory(request, heads * len(pixels.rows) * len(pixels.columns))
+        out = np.empty((len(pixels.rows), len(pixels.columns), heads, 3), np.float32)
+
+        @torch.inference_mode()
+        def draw(features: Features, part: Lattice) -> np.ndarray:
+            field = model.prepare(features, request.size, part, **request.options)
+            return model.decoder.survey(field, cancel)[0].float().cpu().numpy()
+
+        self._fill(out, request, pixels, draw, progress, cancel)
+        return out
+
     def estimate(
         self,
         model: SRModel | Interpolation,
@@ -249,25 +283,41 @@ class Renderer:
         model, size, lr = request.model, request.size, request.image.shape[:2]
         if isinstance(model, Interpolation):
             return model.render(request.image, size, pixels)
-        around = model.decoder.reads(lr, size, request.window, **request.options)
         rgb = np.empty((len(pixels.rows), len(pixels.columns), 3), np.float32)
-        side = _tile_side(request, pixels)
-        tiles = _tiles(len(pixels.rows), len(pixels.columns), side)
-        for done, (rows, columns) in enumerate(tiles):
-            if cancel and cancel():
-                raise Cancelled
-            part = pixels.part(rows, columns)
-            features = self._features(request, part, around, cancel)
+
+        def draw(features: Features, part: Lattice) -> np.ndarray:
             began = time.perf_counter()
-            rgb[rows, columns] = _render_tile(request, features, part, method, cancel)
+            drawn = _render_tile(request, features, part, method, cancel)
             if method == "fast":
                 count = len(part.rows) * len(part.columns)
                 work = model.decoder.multiply_adds(lr, size, count, **request.options)
                 rate = work / (time.perf_counter() - began)
                 self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
+            return drawn
+
+        self._fill(rgb, request, pixels, draw, progress, cancel)
+        return rgb
+
+    def _fill(
+        self,
+        out: np.ndarray,
+        request: _Request,
+        pixels: Lattice,
+        draw: Callable[[Features, Lattice], np.ndarray],
+        progress: Callable[[float], None] | None,
+        cancel: Callable[[], bool] | None,
+    ) -> None:
+        """Fill `out` (rows, columns, ...), of a lattice inside the window, tile by tile with what `draw` says."""
+        lr, size = request.image.shape[:2], request.size
+        around = request.model.decoder.reads(lr, size, request.window, **request.options)
+        tiles = _tiles(len(pixels.rows), len(pixels.columns), _tile_side(request, pixels))
+        for done, (rows, columns) in enumerate(tiles):
+            if cancel and cancel():
+                raise Cancelled
+            part = pixels.part(rows, columns)
+            out[rows, columns] = draw(self._features(request, part, around, cancel), part)
             if progress:
                 progress((done + 1) / len(tiles))
-        return rgb
 
 
 def _guessed_rate() -> float:

@@ -468,11 +468,11 @@ def test_unreadable_upload_gets_one_sentence(visitor, folder):
 def test_full_picture_downloads(visitor, folder, models):
     visitor.fill(".scale-number", "6.5")
     visitor.press(".scale-number", "Enter")
-    visitor.select_option(".full-model", "lit-light")
-    visitor.click(".full-start")
-    visitor.wait_for_selector(".full-link:not([hidden])", timeout=PATIENCE)
+    visitor.select_option(".make-model", "lit-light")
+    visitor.click(".make-start")
+    visitor.wait_for_selector(".make-link:not([hidden])", timeout=PATIENCE)
     with visitor.expect_download() as download:
-        visitor.click(".full-link")
+        visitor.click(".make-link")
     assert download.value.suggested_filename == "photograph-x6.5-lit-light.png"
     pixels = np.asarray(Image.open(download.value.path()))
     expected = clit.upscale(models["lit-light"], folder / "photograph.jpg", scale=6.5)

@@ -24,7 +24,7 @@ LAYERS = [
     ["checkpoints", "official", "attention"],
     ["features"],
     ["render", "data"],
-    ["api", "train", "evaluate", "compare"],
+    ["api", "train", "evaluate", "compare", "film"],
     ["figures"],
     ["__main__"],
     ["ui"],
@@ -42,7 +42,7 @@ ALLOWED = {
     "safetensors": {"checkpoints"},
     "huggingface_hub": {"checkpoints"},
     "tifffile": {"bands"},
-    "cv2": {"images", "figures", "ui"},
+    "cv2": {"images", "figures", "film", "ui"},
 }
 
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

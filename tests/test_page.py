@@ -18,9 +18,14 @@ from PIL import Image
 
 import clit
 from clit import metrics
-from clit.ui.session import FULL_TILE, Limits, Session, Slots, Stale
+from clit.ui import making
+from clit.ui.making import TILE
+from clit.ui.models import Models
+from clit.ui.pictures import attention_colours
+from clit.ui.session import Limits, Session, Slots, Stale
 
 ROOT = Path(__file__).resolve().parent.parent
+PNG = {"kind": "picture", "suffix": ".png"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,10 +110,10 @@ def test_nothing_is_answered_without_a_token(site, request_):
         site.look_file,
         site.open_truth,
         site.score,
-        site.stop_full,
+        site.stop_making,
     ):
         assert question(request_)["expired"]
-    assert list(site.full_picture(request_))[-1]["state"] == "error"
+    assert list(site.make(request_))[-1]["state"] == "error"
 
 
 def test_visits_end(examples):
@@ -240,7 +245,7 @@ def test_a_newer_view_stops_an_older_one(examples, monkeypatch):
     started, seen = threading.Event(), []
 
     class Slow:
-        def render(self, model, image, *, scale, window, cancel, **options):
+        def render(self, model, image, *, size, window, cancel, **options):
             started.set()
             for _ in range(2000):
                 if cancel():
@@ -307,37 +312,37 @@ def test_bad_pixels_get_one_sentence(site, visit, wrong):
 
 
 def test_full_picture_is_the_whole_output(site, visit, examples):
-    request = {**visit, "model": "bicubic", "scale": 26, "run": 3}
-    states = list(site.full_picture(request))
+    request = {**visit, **PNG, "models": ["bicubic"], "scale": 26, "run": 3}
+    states = list(site.make(request))
     assert states[0] == {"run": 3, "state": "running", "done": 0.0, "seconds_left": None}
     assert states[-1]["state"] == "done" and states[-1]["size"] == [780, 1040]
-    assert max(states[-1]["size"]) > FULL_TILE, "more than one tile"
-    path, name = site.full_file(states[-1]["file"].removeprefix("full/"))
+    assert max(states[-1]["size"]) > TILE, "more than one tile"
+    path, name = site.made_file(states[-1]["file"].removeprefix("made/"))
     assert name == "one-x26-bicubic.png" and states[-1]["bytes"] == path.stat().st_size
     expected = clit.upscale(clit.load("bicubic"), examples / "one.png", scale=26)
     assert np.abs(np.asarray(Image.open(path)) / 255 - expected).max() <= 1 / 255
-    again = list(site.full_picture(request))[-1]
+    again = list(site.make(request))[-1]
     assert not path.exists(), "a visit keeps one full picture"
-    path, _ = site.full_file(again["file"].removeprefix("full/"))
+    path, _ = site.made_file(again["file"].removeprefix("made/"))
     site.end(visit["token"])
-    assert not path.exists() and site.full_file(path.name) is None
+    assert not path.exists() and site.made_file(path.name) is None
 
 
 def test_full_pictures_are_bounded_together(examples):
-    site = Session(examples, Limits(full_files=2))
+    site = Session(examples, Limits(made_files=2))
     files = []
     for _ in range(3):
         token = site.begin({})["token"]
         picture = site.open_example({"token": token, "name": "two.png"})["id"]
-        state = list(site.full_picture({"token": token, "picture": picture, "model": "bicubic", "scale": 2}))[-1]
-        files.append(site.full_file(state["file"].removeprefix("full/"))[0])
+        state = list(site.make({"token": token, "picture": picture, **PNG, "models": ["bicubic"], "scale": 2}))[-1]
+        files.append(site.made_file(state["file"].removeprefix("made/"))[0])
     assert [path.exists() for path in files] == [False, True, True]
 
 
 def test_full_picture_stops(site, visit):
-    run = site.full_picture({**visit, "model": "lit-light", "scale": 30})
+    run = site.make({**visit, **PNG, "models": ["lit-light"], "scale": 30})
     assert next(run)["state"] == "running"
-    assert site.stop_full(visit) == {}
+    assert site.stop_making(visit) == {}
     assert list(run)[-1] == {"run": 0, "state": "stopped"}
 
 
@@ -345,9 +350,83 @@ def test_full_picture_has_a_limit_and_names_the_largest_scale(examples):
     site = Session(examples, Limits(full_pixels=100_000))
     token = site.begin({})["token"]
     visit = {"token": token, "picture": site.open_example({"token": token, "name": "one.png"})["id"]}
-    [refused] = site.full_picture({**visit, "model": "bicubic", "scale": 10})
+    [refused] = site.make({**visit, **PNG, "models": ["bicubic"], "scale": 10})
     assert refused["state"] == "error" and "at most 9.1" in refused["error"]
-    assert list(site.full_picture({**visit, "model": "bicubic", "scale": 9.1}))[-1]["state"] == "done"
+    assert list(site.make({**visit, **PNG, "models": ["bicubic"], "scale": 9.1}))[-1]["state"] == "done"
+
+
+def test_a_size_of_its_own_for_each_axis(site, visit, examples):
+    asked = {**visit, "model": "lit-light", "scale": 3, "size": [90, 57], "window": [0, 0, 90, 57], "wanted": 1}
+    answer = site.render_view(asked)
+    assert answer["size"] == [90, 57]
+    expected = clit.upscale(clit.load("lit-light"), examples / "one.png", size=(90, 57))
+    assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
+    seen = site.inspect({**asked, "pixel": [89, 56]})
+    wanted = clit.attend(clit.load("lit-light"), examples / "one.png", pixel=(89, 56), size=(90, 57))
+    assert np.allclose(seen["stages"][0]["weights"], wanted.stages[0].weights, atol=1e-6)
+    states = list(site.make({**asked, **PNG, "models": ["bicubic"]}))
+    assert states[-1]["size"] == [90, 57] and states[-1]["name"] == "one-57x90-bicubic.png"
+    for wrong in ([29, 57], [90, 1201], [90], [90.5, 57], "90x57", [True, 57], [10**9, 57]):
+        assert set(site.render_view({**asked, "size": wrong})) == {"error"}
+
+
+def test_panes_painted_by_attention(site, visit, examples):
+    asked = {**visit, "scale": 5, "window": [10, 20, 50, 60], "wanted": 1}
+    model, heads = clit.load("clit-light"), 2
+    survey = clit.survey(model, examples / "one.png", scale=5, window=(10, 20, 50, 60), stages=2)
+    assert survey.shape == (50, 60, heads, 3)
+    for paint in ("entropy", "direction"):
+        for head in range(heads + 1):
+            more = {"model": "clit-light", "stages": 2, "paint": paint, "head": head}
+            expected = attention_colours(survey, paint, head, model.decoder.config.radius)
+            assert np.abs(decoded(site.render_view({**asked, **more})) / 255 - expected).max() <= 1 / 255
+    for wrong in ({"head": 3}, {"head": -1}, {"paint": "no"}, {"model": "liif-light"}, {"model": "bicubic"}):
+        more = {"model": "clit-light", "paint": "entropy", "head": 0, **wrong}
+        assert set(site.render_view({**asked, **more})) == {"error"}
+
+
+def test_directions_have_their_colours():
+    offsets = np.array([[0, 0], [-3, 0], [3, 0], [0, -3], [0, 3]], np.float32)
+    survey = np.concatenate([np.zeros((5, 1), np.float32), offsets], 1)[None, :, None]
+    centre, up, down, left, right = attention_colours(survey, "direction", 0, 3)[0]
+    assert np.ptp(centre) < 0.01 and centre.max() < 0.2, "looking nowhere else is dark and grey"
+    assert up[2] < min(up[:2]) and down[2] == down.max(), "up is yellow, down is blue"
+    assert right[0] == right.max() and left[1] == left.max(), "right is red, left is green"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webp", ".gif"])
+def test_film_of_two_methods(site, visit, suffix, monkeypatch):
+    monkeypatch.setattr(making, "FILM_SECONDS", 0.5)
+    asked = {**visit, "kind": "film", "suffix": suffix, "models": ["bilinear", "lit-light"], "scale": 6}
+    states = list(site.make({**asked, "about": [3, 35.5], "side": [40, 50]}))
+    assert states[-1]["state"] == "done" and states[-1]["name"] == f"one-to-x6-bilinear-lit-light{suffix}"
+    assert states[-1]["size"] == [62, 100], "both methods side by side, under a strip with their names"
+    path, _ = site.made_file(states[-1]["file"].removeprefix("made/"))
+    assert path.stat().st_size == states[-1]["bytes"] > 500
+    for wrong in ({"about": [1]}, {"about": None}, {"side": [9, 40]}, {"side": [40, 9000]}, {"suffix": ".exe"}):
+        [refused] = site.make({**asked, "about": [3, 3], "side": [40, 40], **wrong})
+        assert refused["state"] == "error"
+
+
+@pytest.mark.parametrize("truth", [False, True])
+def test_comparison_sheet(site, visit, truth):
+    if truth:
+        visit = {**visit, "picture": site.open_truth({**visit, "scale": 2})["id"]}
+    asked = {**visit, "kind": "sheet", "models": ["bicubic", "clit-light"], "scale": 2}
+    for suffix, opening in ((".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")):
+        state = list(site.make({**asked, "suffix": suffix, "crops": [[4, 4, 16, 16], [0, 30, 20, 9]]}))[-1]
+        assert state["state"] == "done" and state["name"] == f"one-x2-compared{suffix}"
+        path, _ = site.made_file(state["file"].removeprefix("made/"))
+        assert path.read_bytes().startswith(opening)
+        assert suffix != ".svg" or (b" dB" in path.read_bytes()) == truth
+    for wrong in ({"crops": [[0, 0, 4, 4]] * 5}, {"crops": 3}, {"crops": [[500, 0, 9, 9]]}, {"models": []}):
+        assert list(site.make({**asked, "suffix": ".png", **wrong}))[-1]["state"] == "error"
+
+
+def test_zerogpu_answers_from_the_cpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert next(Models().get("lit-light").parameters()).device.type == "cpu"
 
 
 def test_faults_are_not_told_to_visitors(site, visit, monkeypatch):
@@ -466,7 +545,7 @@ def test_back_from_the_ground_truth(site, visit, compared):
 
 
 def test_files_for_programs_are_kept_for_a_while(examples):
-    site = Session(examples, Limits(full_files=2, input_pixels=2000, full_pixels=20_000))
+    site = Session(examples, Limits(made_files=2, input_pixels=2000, full_pixels=20_000))
     paths = [site.upscale_file(examples / "one.png", "lit-light", 2, "published") for _ in range(3)]
     assert [path.exists() for path in paths] == [False, True, True]
     with pytest.raises(clit.UserError, match="megapixels"):

@@ -396,3 +396,26 @@ def test_light_presets_cost_alike_and_share_one_encoder_shape():
     work = [model.decoder.work(16) for model in light]
     assert max(work) / min(work) <= 1.3 and min(work) >= 59e3 and max(work) <= 100e3
     assert len({model.config.encoder for model in light}) == 1
+
+
+@pytest.mark.parametrize(("name", "stages"), [("lit", None), ("clit", None), ("clit", 1)])
+def test_survey_is_what_attend_says(name, stages, image):
+    model, size = tiny(name), (70, 101)
+    found = clit.survey(model, image, size=size, window=(20, 30, 40, 50), stages=stages)
+    radius = model.decoder.config.radius
+    assert found.shape == (40, 50, 2, 3)
+    assert radius in (2, 3)
+    for row, column in ((20, 30), (59, 79), (33, 64), (20, 79)):
+        stage = clit.attend(model, image, pixel=(row, column), size=size).stages[(stages or 0) - 1]
+        w = stage.weights.astype(np.float64)
+        bits = -(w * np.log2(w)).sum((1, 2))
+        pixel = (np.array([row, column]) + 0.5) / size * image.shape[:2] - 0.5  # in LR pixels
+        away = (stage.latents - pixel) * np.array(stage.grid) / image.shape[:2]
+        dy, dx = np.einsum("mij,ijd->dm", w, away)
+        np.testing.assert_allclose(found[row - 20, column - 30], np.stack([bits, dy, dx], 1), atol=1e-4)
+
+
+def test_only_attention_is_surveyed(image):
+    for model in (tiny("liif"), clit.load("bicubic")):
+        with pytest.raises(clit.UserError, match="LIT"):
+            clit.survey(model, image, 2)

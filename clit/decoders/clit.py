@@ -169,6 +169,11 @@ class CLIT(nn.Module):
             residual = stage.render(stage_field, cancel) + CARRY * residual
         return residual + field.skip.render()
 
+    def survey(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Tensor:
+        """Of the last stage in use, each head's entropy and mean offset, (B, R, S, M, 3): see LocalAttention.survey."""
+        stage, stage_field = list(zip(self.stages, field.stages, strict=False))[-1]
+        return stage.survey(stage_field, cancel)
+
     def _embedded(self, features: Features, region: Region) -> Tensor:
         """z (B, h, w, D) over a region of the LR grid, zero outside the image."""
         z = conv_valid(self.embed, features.crop(region.grown(1))).permute(0, 2, 3, 1)

@@ -218,6 +218,34 @@ class LocalAttention(nn.Module):
             pass
         return out
 
+    def survey(self, field: StageField, cancel: Callable[[], bool] | None = None) -> Tensor:
+        """How wide and whereto each head looks, of the whole window: (B, R', S', M, 3), from the weights of `render`.
+
+        Per head the entropy of its weights in bits, and the mean offset (dy, dx) from the query to the latents they fall
+        on, in latents of this stage. Cancelled once cancel() is true.
+        """
+        shape = len(field.q), len(field.rows.nearest), len(field.columns.nearest), self.config.heads, 3
+        out = field.q.new_zeros(shape)
+        radius = self.config.radius
+        offset = torch.arange(-radius, radius + 1, device=out.device, dtype=out.dtype)
+        offsets = torch.cartesian_prod(offset, offset)  # (P, 2)
+
+        def place(part: tuple[Tensor, ...]) -> None:
+            y, x, i, j = part
+            attend, found = self._block_attention(field, y, x, i, j), []
+            for head in range(self.config.heads):
+                weights = attend(head)  # (N, n, P)
+                bits = torch.special.entr(weights).sum(-1, keepdim=True) / math.log(2)
+                found.append(torch.cat([bits, weights @ offsets], -1))
+            out[:, i.flatten()[:, None], j.flatten()] = _unblocked(torch.stack(found, -2), i, j)
+
+        for _ in spread(place, self._parts(field), cancel, out.device):
+            pass
+        # From the nearest latent, so far: the query lies beside it, by half its relative coordinate.
+        out[..., 1] -= field.rows.rel[:, radius].to(out)[:, None, None] / 2
+        out[..., 2] -= field.columns.rel[:, radius].to(out)[None, :, None] / 2
+        return out
+
     def _parts(self, field: StageField) -> Iterator[tuple[Tensor, ...]]:
         """Blocks of latents alike: rows y (R,), columns x (S,), their queries' rows i (R, a) and columns j (S, b)."""
         near = min(_LATENTS, _U_FLOATS // (self.window * self.config.hidden[0]))
@@ -234,16 +262,38 @@ class LocalAttention(nn.Module):
         self, field: StageField, y: Tensor, x: Tensor, i: Tensor, j: Tensor, w1: Tensor, constant: Tensor
     ) -> Tensor:
         """R x S latents with a x b queries each: residuals (B, R a, S b, 3)."""
-        (r, a), (s, b), m, batch = i.shape, j.shape, self.config.heads, len(field.q)
-        latents, n, d = batch * r * s, a * b, self.config.width // m
+        m, batch = self.config.heads, len(field.q)
+        latents, n, d = batch * len(y) * len(x), i.shape[1] * j.shape[1], self.config.width // m
+        index = self._block_index(field, y, x)
+        values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, d))  # (P, N, M, d)
+        attend = self._block_attention(field, y, x, i, j)
+        if n < _GROUPED_FROM:
+            weights = torch.stack([attend(head) for head in range(m)], -1)  # (N, n, P, M)
+            hidden = self._first_layer(weights, values.transpose(0, 1)) + constant
+        else:
+            hidden = constant.repeat(latents, n, 1)
+            for head in range(m):
+                u = torch.bmm(values[:, :, head], w1[head])  # (P, N, H1), once per latent
+                hidden.baddbmm_(attend(head), u.transpose(0, 1))
+        return _unblocked(self.mlp.after_first(hidden.flatten(0, 1)).unflatten(0, (latents, n)), i, j)
 
+    def _block_index(self, field: StageField, y: Tensor, x: Tensor) -> Tensor:
+        """(N, P): where the windows of a block's latents lie in the field's maps, as rows of one table."""
         rows, columns = self._window_index(field, y, x)  # (R, 2r+1), (S, 2r+1)
-        # Rows of one table, as an embedding: the gradient of that is the quick one.
         height, width = field.k.shape[1:3]
         index = (rows[:, None, :, None] * width + columns[None, :, None, :]).view(1, -1, self.window)
-        index = (index + torch.arange(batch, device=index.device).view(-1, 1, 1) * height * width).flatten(0, 1)
+        batches = torch.arange(len(field.q), device=index.device).view(-1, 1, 1)
+        return (index + batches * height * width).flatten(0, 1)
+
+    def _block_attention(
+        self, field: StageField, y: Tensor, x: Tensor, i: Tensor, j: Tensor
+    ) -> Callable[[int], Tensor]:
+        """Of a block's queries, the function from a head to its weights (N, n, P)."""
+        (r, a), (s, b), m, batch = i.shape, j.shape, self.config.heads, len(field.q)
+        latents, n, d = batch * r * s, a * b, self.config.width // m
+        # Rows of one table, as an embedding: the gradient of that is the quick one.
+        index = self._block_index(field, y, x)
         keys = F.embedding(index, field.k.flatten(0, 2)).unflatten(-1, (m, d))  # (N, P, M, d)
-        values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, d))  # (P, N, M, d)
 
         (ty, wy), (tx, wx) = field.rows.taps, field.columns.taps
         i_flat, j_flat = i.flatten(), j.flatten()
@@ -255,7 +305,7 @@ class LocalAttention(nn.Module):
         q = q.view(batch, r, a, s, b, m, d).permute(5, 0, 1, 3, 2, 4, 6).reshape(m, latents, n, d)
 
         # The bias is spread over the window first: sums over its 49 numbers are quicker than over rows of seven.
-        side = rows.shape[1]
+        side = 2 * self.config.radius + 1
         bias_y = (
             field.bias_y[i].repeat_interleave(side, 2).permute(3, 0, 1, 2)[:, :, None, :, None]
         )  # (M, R, 1, a, 1, P)
@@ -266,16 +316,7 @@ class LocalAttention(nn.Module):
             logits = torch.bmm(q[head], keys[:, :, head].transpose(1, 2)).view(batch, r, s, a, b, -1)
             return torch.softmax(logits.add_(bias_y[head]).add_(bias_x[head]), -1).view(latents, n, -1)
 
-        if n < _GROUPED_FROM:
-            weights = torch.stack([attend(head) for head in range(m)], -1)  # (N, n, P, M)
-            hidden = self._first_layer(weights, values.transpose(0, 1)) + constant
-        else:
-            hidden = constant.repeat(latents, n, 1)
-            for head in range(m):
-                u = torch.bmm(values[:, :, head], w1[head])  # (P, N, H1), once per latent
-                hidden.baddbmm_(attend(head), u.transpose(0, 1))
-        rgb = self.mlp.after_first(hidden.flatten(0, 1))
-        return rgb.view(batch, r, s, a, b, 3).permute(0, 1, 3, 2, 4, 5).reshape(batch, r * a, s * b, 3)
+        return attend
 
     def _first_layer(self, weights: Tensor, values: Tensor) -> Tensor:
         """The first layer in the published order, the cheaper one for few queries per latent.
@@ -284,6 +325,13 @@ class LocalAttention(nn.Module):
         """
         weighted = weights[..., None] * values[:, None]  # (N, n, P, M, d)
         return weighted.flatten(2) @ self.mlp[0].weight[:, :-2].T
+
+
+def _unblocked(answers: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """A block's answers (N, n, ...) as rows and columns of its queries (B, R a, S b, ...)."""
+    (r, a), (s, b) = i.shape, j.shape
+    rest = answers.shape[2:]
+    return answers.view(-1, r, s, a, b, *rest).transpose(2, 3).reshape(-1, r * a, s * b, *rest)
 
 
 def _groups(nearest: Tensor) -> list[tuple[Tensor, Tensor]]:

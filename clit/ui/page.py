@@ -1,7 +1,7 @@
-"""The page: `Session` behind gradio. One custom component is the whole interface; its script is viewer.js.
+"""The page: `Session` behind gradio. One custom component is the whole interface; its parts are in viewer/.
 
 The viewer's questions are server functions: quick, but outside gradio's queue and its limits, so `Session` bounds
-them itself. Only the full picture, which can take minutes, is a queued event.
+them itself. Only what makes a file, which can take minutes, is a queued event.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ from starlette.routing import Route
 from clit.errors import UserError
 from clit.ui.session import Session
 
-HERE = Path(__file__).parent
-EXAMPLES = HERE.parent.parent / "assets" / "examples"
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "assets" / "examples"
+VIEWER = Path(__file__).parent / "viewer"
+
+SCRIPT = ("base", "view", "panes", "controls", "inspector", "pictures", "truth", "make", "guide", "start")
+"""The viewer's script: one function body in these parts, in this order."""
 
 SWEEP_SECONDS = 60
 """How often idle visits are looked for."""
@@ -31,8 +35,8 @@ SWEEP_SECONDS = 60
 FORGET_UPLOADS = (600, 1800)
 """An upload is deleted as soon as it is read; what was sent and never opened goes after (looked for, aged) seconds."""
 
-FULL_PICTURES_WAITING = 16
-"""Full pictures in line behind the one being rendered."""
+FILES_WAITING = 16
+"""Files in line behind the one being made."""
 
 SYSTEM = ["ui-sans-serif", "system-ui", "sans-serif"]
 THEME = gr.themes.Base(font=SYSTEM, font_mono=["ui-monospace", "monospace"]).set(
@@ -79,11 +83,11 @@ def build(session: Session) -> gr.Blocks:
     def look_file(request):
         return session.look_file(request)
 
-    def stop_full(request):
-        return session.stop_full(request)
+    def stop_making(request):
+        return session.stop_making(request)
 
-    def full_picture(event: gr.EventData):
-        yield from session.full_picture(event._data)
+    def make(event: gr.EventData):
+        yield from session.make(event._data)
 
     def upscale(
         image: gr.FileData, model: str = "lit-light", scale: float = 4.0, chain: str = "published"
@@ -108,9 +112,9 @@ def build(session: Session) -> gr.Blocks:
 
     with gr.Blocks(title="CLIT · any scale, pixel by pixel", fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
         viewer = gr.HTML(
-            html_template=(HERE / "viewer.html").read_text(),
-            css_template=(HERE / "viewer.css").read_text(),
-            js_on_load=(HERE / "viewer.js").read_text(),
+            html_template=(VIEWER / "viewer.html").read_text(),
+            css_template=(VIEWER / "viewer.css").read_text(),
+            js_on_load="\n".join((VIEWER / f"{part}.js").read_text() for part in SCRIPT),
             apply_default_css=False,
             server_functions=[
                 begin,
@@ -121,12 +125,10 @@ def build(session: Session) -> gr.Blocks:
                 score,
                 inspect,
                 look_file,
-                stop_full,
+                stop_making,
             ],
         )
-        viewer.full_picture(
-            full_picture, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private"
-        )
+        viewer.make(make, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private")
         gr.api(upscale, api_name="upscale", concurrency_limit=1, concurrency_id="api")
         gr.api(attention, api_name="attention", concurrency_limit=1, concurrency_id="api")
     return demo
@@ -153,7 +155,7 @@ def launch(session: Session, host: str | None, port: int | None, share: bool, bl
 
     block: return only when the server is stopped. UserError if it cannot listen there.
     """
-    demo = build(session).queue(max_size=FULL_PICTURES_WAITING)
+    demo = build(session).queue(max_size=FILES_WAITING)
     try:
         demo.launch(
             server_name=host,
@@ -189,12 +191,12 @@ def _routes(session: Session) -> list[Route]:
     def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    def full(request: Request) -> Response:
-        found = session.full_file(request.path_params["name"])
+    def made(request: Request) -> Response:
+        found = session.made_file(request.path_params["name"])
         if found is None:
-            return JSONResponse({"error": "This picture is no longer kept: render it again."}, status_code=404)
+            return JSONResponse({"error": "This file is no longer kept: make it again."}, status_code=404)
         path, name = found
-        return FileResponse(path, media_type="image/png", filename=name)
+        return FileResponse(path, filename=name)
 
     async def end(request: Request) -> Response:  # a beacon: browsers send it even while they leave
         body = b""
@@ -205,7 +207,7 @@ def _routes(session: Session) -> list[Route]:
         session.end(body.decode("ascii", "replace"))
         return Response(status_code=204)
 
-    return [Route("/health", health), Route("/full/{name}", full), Route("/end", end, methods=["POST"])]
+    return [Route("/health", health), Route("/made/{name}", made), Route("/end", end, methods=["POST"])]
 
 
 def _sweeping(session: Session):

@@ -10,52 +10,47 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-import io
 import json
 import logging
 import math
+import os
+import re
 import secrets
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as await_future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 from PIL import Image
 
 import clit
-from clit import checkpoints, degrade, images, metrics
+from clit import degrade, images, metrics
 from clit.attention import Attention
-from clit.config import PRESETS, CLITConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.decoders.clit import CLIT
 from clit.errors import Cancelled, UserError
 from clit.figures import FORMS, attention_file, attention_json
 from clit.geometry import Window, output_size, scale_chain
+from clit.ui import making
+from clit.ui.models import Models
+from clit.ui.pictures import (
+    PAINTS,
+    Picture,
+    attention_colours,
+    credits,
+    encode,
+    error_colours,
+    load_example,
+    to_bytes,
+    with_truth,
+)
 
 log = logging.getLogger(__name__)
-
-OFFERED = ("liif-light", "lte-light", "lit-light", "clit-light")
-"""Presets that the panes always list, trained or not."""
-
-PLAIN = {"bilinear": "Bilinear", "bicubic": "Bicubic"}
-"""Baselines without weights."""
-
-FULL_TILE = 512
-"""Side of the tiles a full picture is made of, in output pixels; a stop is noticed between two of them."""
-
-ERROR_TOP = 0.2
-"""The error, of colours in [0, 1], that is drawn brightest, in all panes alike."""
-
-LEAST_SIDE = 4
-"""Least side of a picture that was made smaller for comparison."""
-
-THUMBNAIL = 96
-"""Longer side of an example's thumbnail, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class Limits:
     input_pixels: int = 2_000_000  # larger uploads are reduced: the whole picture must be seen at x1, and sent, in time
     view_pixels: int = 2_000_000
     full_pixels: int = 64_000_000
-    full_files: int = 8  # finished full pictures kept on disk, of all visitors together
+    made_files: int = 8  # finished files kept on disk, of all visitors together
     visits: int = 200
     visit_seconds: float = 1800.0
     picture_bytes: int = 256_000_000  # all visitors' uploads together
@@ -82,42 +77,6 @@ class Expired(Exception):
 
 class Stale(Exception):
     """Nobody waits for this answer any more."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A low-resolution picture: rgb (h, w, 3) float32 in [0, 1], and how the page names it.
-
-    One that was made smaller here has its ground truth: the part (H, W, 3) of the whole picture it stands for.
-    """
-
-    id: str
-    name: str
-    rgb: np.ndarray
-    credit: dict = field(default_factory=dict)
-    notice: str = ""
-    truth: np.ndarray | None = None
-    scale: float | None = None  # by how much the truth is larger
-    whole: Picture | None = None  # what it was made from
-
-    @property
-    def nbytes(self) -> int:
-        return self.rgb.nbytes if self.whole is None else self.rgb.nbytes + self.whole.rgb.nbytes
-
-    @functools.cached_property
-    def answer(self) -> dict:
-        """What the viewer is told of it; the pixels as lossless WebP."""
-        height, width = self.rgb.shape[:2]
-        return {
-            "id": self.id,
-            "name": self.name,
-            "height": height,
-            "width": width,
-            "credit": self.credit,
-            "notice": self.notice,
-            "image": encode(self.rgb),
-            "truth": self.scale,
-        }
 
 
 @dataclass(eq=False)
@@ -160,77 +119,31 @@ class Slots:
             self._line.release()
 
 
-class Models:
-    """The methods a pane can show; each is loaded on first use and then kept."""
+@dataclass(frozen=True)
+class _Shared:
+    """The renderer, a slot held for each rendering only: between two of them others have their turn."""
 
-    def __init__(self) -> None:
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._loaded: dict[str, object] = {}
-        self._lock = threading.Lock()
+    renderer: clit.Renderer
+    slots: Slots
+    stale: Callable[[], bool]
 
-    def describe(self) -> list[dict]:
-        """Entries of the pane menus: name, label, family, kind (plain, ensemble, attention), stages, available.
+    def render(self, *args, **options) -> np.ndarray:
+        with self.slots.take(self.stale):
+            return self.renderer.render(*args, **options)
 
-        Where it is not available, `reason` says why.
-        """
-        plain = [
-            {
-                "name": name,
-                "label": label,
-                "family": label,
-                "kind": "plain",
-                "stages": 1,
-                "available": True,
-                "reason": "",
-            }
-            for name, label in PLAIN.items()
-        ]
-        here = checkpoints.available()
-        presets = [name for name in PRESETS if name in here or name in OFFERED]
-        return plain + [self._describe(name, name in here) for name in presets + [n for n in here if n not in PRESETS]]
 
-    def get(self, name: str):
-        """The model called `name`; UserError if it is unknown or has no weights."""
-        with self._lock:
-            if name not in self._loaded:
-                if name not in PLAIN and name not in checkpoints.available():
-                    raise UserError(f'The method "{name}" has no trained weights here: choose another one.')
-                model = clit.load(name)
-                self._loaded[name] = model if name in PLAIN else model.to(self._device)
-            return self._loaded[name]
+def _started(job: Callable[[], object]) -> Future:
+    """The job on a thread of its own, which does not keep the server from ending."""
+    future: Future = Future()
 
-    @staticmethod
-    def _describe(name: str, available: bool) -> dict:
-        reason = (
-            "" if available else f"No trained weights here yet: make them with python -m clit train {name} --data DIR"
-        )
+    def work() -> None:
         try:
-            config = PRESETS.get(name) or ModelConfig.from_dict(
-                json.loads((checkpoints.folder() / name / checkpoints.CONFIG).read_text())
-            )
-            family, kind = _family(config)
-            stages = getattr(config.decoder, "stages", 1)
-        except (OSError, ValueError) as error:
-            reason = f"This checkpoint cannot be read: {error}"
-            family, kind, stages, available = name, "plain", 1, False
-        label = f"{family} {name.partition('-')[2]}" if name in PRESETS else name
-        return {
-            "name": name, "label": label, "family": family, "kind": kind, "stages": stages, "available": available,
-            "reason": reason,
-        }  # fmt: skip
+            future.set_result(job())
+        except BaseException as error:
+            future.set_exception(error)
 
-
-def _family(config: ModelConfig) -> tuple[str, str]:
-    """The method's name as the literature has it, and what its pixels look at."""
-    match config.decoder:
-        case LIIFConfig():
-            return "LIIF", "ensemble"
-        case LTEConfig():
-            return "LTE", "ensemble"
-        case CLITConfig(stages=1):
-            return "LIT", "attention"
-        case _:
-            return "CLIT", "attention"
+    threading.Thread(target=work, name="clit-make", daemon=True).start()
+    return future
 
 
 def answers(method):
@@ -292,7 +205,9 @@ class Session:
         return {
             "token": visit.token,
             "models": self.models.describe(),
+            "duplicate": _duplicate(),
             "examples": [self._example(name)[0] for name in self._example_names()],
+            "kinds": {kind: list(suffixes) for kind, suffixes in making.KINDS.items()},
             "limits": {
                 "scale": self.limits.scale,
                 "view_pixels": self.limits.view_pixels,
@@ -368,7 +283,7 @@ class Session:
         if request.get("scale") is None:
             return self._show(visit, whole, visit.uploaded)
         scale = self._scale(request)
-        return self._show(visit, _with_truth(whole, scale), visit.uploaded)
+        return self._show(visit, with_truth(whole, scale), visit.uploaded)
 
     def open_upload(self, request: dict, path: Path) -> dict:
         """{token, name} and the uploaded file -> the picture, as `open_example`. The file is read once, not kept."""
@@ -406,12 +321,12 @@ class Session:
 
     def _example_names(self) -> list[str]:
         """The order of the credits, then of the alphabet."""
-        order = list(_credits(self._examples))
+        order = list(credits(self._examples))
         names = sorted(path.name for path in self._examples.glob("*.png"))
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
     def _example(self, name: str) -> tuple[dict, Picture]:
-        return _load_example(self._examples, name)
+        return load_example(self._examples, name)
 
     # Questions about the picture
 
@@ -419,25 +334,26 @@ class Session:
     def render_view(self, request: dict) -> dict:
         """A part of the enlarged picture.
 
-        {token, picture, model, scale, window [top, left, height, width], wanted, chain, stages} -> {image (lossless
-        WebP in base64), size [H, W], window, scale, milliseconds, wanted, factors of the cascade's stages in use}. The
-        window is clipped to the output. `wanted` numbers the visitor's views: an older one than the newest asked of
-        the same model is stale, and not computed. chain: how CLIT splits the scale, "published" if it is not said;
-        stages: stop CLIT after so many. Where there is a ground truth: model "truth" is that, and with error true the
-        picture is how far the model is from it (see `error_colours`).
+        {token, picture, model, scale, size, window [top, left, height, width], wanted, chain, stages} -> {image
+        (lossless WebP in base64), size [H, W], window, scale, milliseconds, wanted, factors of the cascade's stages in
+        use}. size: of the whole output [H, W] where the two axes differ, else that of `scale`. The window is clipped
+        to it. `wanted` numbers the visitor's views: an older one than the newest asked of the same model is stale, and
+        not computed. chain: how CLIT splits the scale, "published" if it is not said; stages: stop CLIT after so many.
+        paint, one of PAINTS, and head: what the picture shows. Where there is a ground truth: model "truth" is that,
+        and with error true the picture is how far the model is from it (see `error_colours`).
         """
         visit = self._visit(request)
         picture = self._picture(visit, request)
-        scale = self._scale(request)
-        size = output_size(*picture.rgb.shape[:2], scale)
+        scale, size = self._scale(request), self._size(request, picture)
         window = self._window(request, size)
         name, error = self._text(request, "model"), request.get("error") is True
-        truth = self._truth(picture, scale, window) if error or name == "truth" else None
+        truth = self._truth(picture, size, window) if error or name == "truth" else None
         model = None if name == "truth" else self.models.get(name)
         chain = self._chain(request)
         stages = None if request.get("stages") is None else self._whole(request, "stages", 1, 100)
         wanted = self._whole(request, "wanted", 0, 2**53)
-        asked = f"{name} {stages} {error}"
+        paint, head = self._paint(request, model)
+        asked = f"{name} {stages} {error} {paint}"
         with self._lock:
             visit.wanted[asked] = max(visit.wanted.get(asked, 0), wanted)
 
@@ -446,12 +362,14 @@ class Session:
 
         with self._slots.take(stale):
             start = time.perf_counter()
+            options = {"size": size, "window": window, "chain": chain, "stages": stages, "cancel": stale}
             if model is None:
                 rgb = truth
+            elif paint == "colours":
+                rgb = self._renderer.render(model, picture.rgb, **options)
             else:
-                rgb = self._renderer.render(
-                    model, picture.rgb, scale=scale, window=window, chain=chain, stages=stages, cancel=stale
-                )
+                survey = self._renderer.survey(model, picture.rgb, **options)
+                rgb = attention_colours(survey, paint, head, model.decoder.config.radius)
             rgb = error_colours(rgb, truth) if error else rgb
             milliseconds = (time.perf_counter() - start) * 1000
         return {
@@ -476,7 +394,7 @@ class Session:
         if picture.whole is None:
             raise UserError("There is no ground truth: switch it on first.")
         scale = self._scale(request)
-        pair = picture if scale == picture.scale else _with_truth(picture.whole, scale)
+        pair = picture if scale == picture.scale else with_truth(picture.whole, scale)
         model, chain = self.models.get(self._text(request, "model")), self._chain(request)
 
         def stale() -> bool:
@@ -496,9 +414,9 @@ class Session:
     def inspect(self, request: dict) -> dict:
         """What one output pixel looked at.
 
-        {token, picture, model, scale, pixel [row, column], chain} -> {kind, size [H, W], pixel, rgb in 0..255, stages:
-        [{weights (M, n, n), content and position (the same, or None), influence (n, n), latents (n, n, 2) as (y, x)
-        in LR pixels, inside (n, n), grid [h, w]}]}, as `clit.attend`.
+        {token, picture, model, scale, size, pixel [row, column], chain} -> {kind, size [H, W], pixel, rgb in 0..255,
+        stages: [{weights (M, n, n), content and position (the same, or None), influence (n, n), latents (n, n, 2) as
+        (y, x) in LR pixels, inside (n, n), grid [h, w]}]}, as `clit.attend`.
         """
         _, looked = self._look(request)
         return {
@@ -529,14 +447,13 @@ class Session:
             raise UserError(f"The kind of file must be one of {', '.join(FORMS)}.")
         data = attention_file(looked, picture.rgb, suffix)
         row, column = looked.pixel
-        name = f"{Path(picture.name).stem}-x{self._scale(request):g}-{request['model']}-{row}-{column}{suffix}"
+        name = f"{Path(picture.name).stem}-{self._enlarged(request)}-{request['model']}-{row}-{column}{suffix}"
         return {"file": base64.b64encode(data).decode("ascii"), "name": name}
 
     def _look(self, request: dict) -> tuple[Picture, Attention]:
         visit = self._visit(request)
         picture = self._picture(visit, request)
-        scale = self._scale(request)
-        size = output_size(*picture.rgb.shape[:2], scale)
+        size = self._size(request, picture)
         pixel = request.get("pixel")
         if not (isinstance(pixel, list) and len(pixel) == 2 and all(_is_whole(n) for n in pixel)):
             raise UserError("The pixel must be two whole numbers: row, column.")
@@ -546,89 +463,133 @@ class Session:
             )
         model, chain = self.models.get(self._text(request, "model")), self._chain(request)
         with self._slots.take(lambda: visit.picture is not picture):
-            looked = self._renderer.attend(model, picture.rgb, pixel=tuple(pixel), scale=scale, chain=chain)
+            looked = self._renderer.attend(model, picture.rgb, pixel=tuple(pixel), size=size, chain=chain)
         return picture, looked
 
-    # The full picture
+    # What is made on request, as files
 
-    def full_picture(self, request: dict) -> Iterator[dict]:
-        """Render the whole output in tiles: {token, picture, model, scale, chain, run} -> states, with the same `run`.
+    def make(self, request: dict) -> Iterator[dict]:
+        """Make a file: {token, picture, kind and suffix (making.KINDS), models, scale, size, chain, run} -> states.
 
-        First {"state": "running", "done" in 0..1, "seconds_left" or None} now and then; at last {"state": "done",
-        "file" (the path it can be fetched under), "name", "bytes", "size"}, {"state": "stopped"} or {"state":
-        "error", "error"}. A visit has one full picture: a new one stops and replaces it.
+        Each has the same `run`. First {"state": "running", "done" in 0..1, "seconds_left" or None} now and then; at
+        last {"state": "done", "file" (the path it can be fetched under), "name", "bytes", "size"}, {"state":
+        "stopped"} or {"state": "error", "error"}. A visit has one such file: a new one stops and replaces it.
+        A film wants about [y, x] in LR pixels and side [height, width] too; a sheet may have crops, up to four
+        [top, left, height, width] in output pixels.
         """
         run = request.get("run") if isinstance(request, dict) else None
         run = run if _is_whole(run) else 0
         try:
-            for state in self._full_picture(request):
+            for state in self._make(request):
                 yield {"run": run, **state}
         except (Stale, Cancelled):
             yield {"run": run, "state": "stopped"}
         except Exception as error:
             yield {"run": run, "state": "error", **failure(error)}
 
-    def _full_picture(self, request: dict) -> Iterator[dict]:
+    def _make(self, request: dict) -> Iterator[dict]:
         visit = self._visit(request)
         picture = self._picture(visit, request)
-        scale = self._scale(request)
-        height, width = size = self._check_full(picture.rgb, scale)
-        name, chain = self._text(request, "model"), self._chain(request)
-        model = self.models.get(name)
+        kind, suffix = self._text(request, "kind"), self._text(request, "suffix")
+        if suffix not in making.KINDS.get(kind, ()):
+            raise UserError("There is no such file to make: choose one of those offered.")
+        path = Path(self._files.name) / f"{secrets.token_urlsafe(18)}{suffix}"
+        job, name = getattr(self, f"_job_{kind}")(request, picture, path)
         visit.stop.set()
         visit.stop = stop = threading.Event()
         yield {"state": "running", "done": 0.0, "seconds_left": None}
-        canvas = Image.new("RGB", (width, height))
-        start = told = time.monotonic()
-        for done, window in _tiles(size):
-            with self._slots.take(stop.is_set):
-                rgb = self._renderer.render(
-                    model, picture.rgb, scale=scale, window=window, chain=chain, cancel=stop.is_set
-                )
-            canvas.paste(Image.fromarray(to_bytes(rgb)), (window.left, window.top))
-            visit.seen = now = time.monotonic()
-            if now - told > 0.2:
-                told = now
-                yield {"state": "running", "done": done, "seconds_left": (now - start) / done * (1 - done)}
-        path = Path(self._files.name) / f"{secrets.token_urlsafe(18)}.png"
-        canvas.save(path, compress_level=1)
+        start, done = time.monotonic(), [0.0]
+        shared = _Shared(self._renderer, self._slots, stop.is_set)
+        working = _started(lambda: job(shared, lambda share: done.__setitem__(0, share), stop.is_set))
+        try:
+            while not await_future([working], timeout=0.25).done:
+                visit.seen = now = time.monotonic()
+                left = (now - start) / done[0] * (1 - done[0]) if done[0] else None
+                yield {"state": "running", "done": done[0], "seconds_left": left}
+        except GeneratorExit:
+            stop.set()  # nobody listens any more
+            raise
+        size = working.result()
         with self._lock:
             if stop.is_set() or visit.token not in self._visits:
-                path.unlink()
+                path.unlink(missing_ok=True)
                 raise Stale
             others = [other for other in self._visits.values() if other.file is not None and other is not visit]
-            for old in [visit, *others[: max(0, len(others) - self.limits.full_files + 1)]]:
+            for old in [visit, *others[: max(0, len(others) - self.limits.made_files + 1)]]:
                 if old.file is not None:
                     old.file.unlink(missing_ok=True)
                     old.file = None
-            visit.file, visit.file_name = path, f"{Path(picture.name).stem}-x{scale:g}-{name}.png"
+            visit.file, visit.file_name = path, f"{Path(picture.name).stem}-{name}{suffix}"
         yield {
             "state": "done",
-            "file": f"full/{path.name}",
+            "file": f"made/{path.name}",
             "name": visit.file_name,
             "bytes": path.stat().st_size,
             "size": list(size),
         }
 
-    def _check_full(self, rgb: np.ndarray, scale: float) -> tuple[int, int]:
-        """The size of a whole output; UserError if that is more than this server gives."""
-        height, width = output_size(*rgb.shape[:2], scale)
+    def _job_picture(self, request: dict, picture: Picture, path: Path):
+        size, chain = self._size(request, picture), self._chain(request)
+        self._check_full(picture.rgb, size)
+        [(name, model)] = self._models(request, 1).items()
+
+        def job(renderer, progress, cancel):
+            return making.make_picture(path, renderer, model, picture.rgb, size, chain, progress, cancel)
+
+        return job, f"{self._enlarged(request)}-{name}"
+
+    def _job_film(self, request: dict, picture: Picture, path: Path):
+        models, chain, end = self._models(request, 4), self._chain(request), self._scale(request)
+        about, side = request.get("about"), request.get("side")
+        if not (isinstance(about, list) and len(about) == 2 and all(_is_number(n) for n in about)):
+            raise UserError("The point to zoom in on must be two numbers: y, x.")
+        if not (isinstance(side, list) and len(side) == 2 and all(_is_whole(n) and 32 <= n <= 640 for n in side)):
+            raise UserError("The frame must be two whole numbers from 32 to 640: height, width.")
+        at = [min(max(float(n), 0.0), float(most)) for n, most in zip(about, picture.rgb.shape[:2], strict=True)]
+
+        def job(renderer, progress, cancel):
+            return making.make_film(
+                path, renderer, models, picture.rgb, tuple(at), end, tuple(side), chain, progress, cancel
+            )
+
+        return job, f"to-x{end:g}-{'-'.join(models)}"
+
+    def _job_sheet(self, request: dict, picture: Picture, path: Path):
+        size, scale, chain = self._size(request, picture), self._scale(request), self._chain(request)
+        models, crops = self._models(request, 6), request.get("crops", [])
+        if not (isinstance(crops, list) and len(crops) <= 4 and all(isinstance(crop, list) for crop in crops)):
+            raise UserError("A sheet shows up to four crops.")
+        windows = [self._window({"window": crop}, size) for crop in crops]
+        crops = [(w.top, w.left, w.height, w.width) for w in windows]
+        truth = None if picture.truth is None else to_bytes(picture.truth)
+        if truth is not None:
+            self._check_full(picture.rgb, size)
+
+        def job(renderer, progress, cancel):
+            return making.make_sheet(
+                path, renderer, models, picture.rgb, truth, scale, size, crops, chain, progress, cancel
+            )
+
+        return job, f"{self._enlarged(request)}-compared"
+
+    def _check_full(self, rgb: np.ndarray, size: tuple[int, int]) -> None:
+        """UserError if a whole output is more than this server gives."""
+        height, width = size
         if height * width > self.limits.full_pixels:
             largest = math.floor(10 * math.sqrt(self.limits.full_pixels / (rgb.shape[0] * rgb.shape[1]))) / 10
             raise UserError(
                 f"The full picture would have {height * width / 1e6:.0f} megapixels, more than the "
                 f"{self.limits.full_pixels / 1e6:.0f} allowed here: choose a scale of at most {largest:g}."
             )
-        return height, width
 
     @answers
-    def stop_full(self, request: dict) -> dict:
-        """Stop the full picture being rendered, if there is one."""
+    def stop_making(self, request: dict) -> dict:
+        """Stop the file being made, if there is one."""
         self._visit(request).stop.set()
         return {}
 
-    def full_file(self, name: str) -> tuple[Path, str] | None:
-        """The finished full picture with this secret name and the name to save it under; None if there is none."""
+    def made_file(self, name: str) -> tuple[Path, str] | None:
+        """The finished file with this secret name and the name to save it under; None if there is none."""
         with self._lock:
             for visit in self._visits.values():
                 if visit.file is not None and secrets.compare_digest(visit.file.name.encode(), name.encode()):
@@ -641,14 +602,14 @@ class Session:
         """A picture file enlarged, as the path of a PNG that is kept until some more were asked for. UserError."""
         rgb = self._read_whole(path)
         scale, network = self._scale({"scale": scale}), self.models.get(self._text({"model": model}, "model"))
-        self._check_full(rgb, scale)
+        self._check_full(rgb, output_size(*rgb.shape[:2], scale))
         with self._slots.take(lambda: False):
             enlarged = self._renderer.render(network, rgb, scale=scale, chain=self._chain({"chain": chain}))
         out = Path(self._files.name) / f"{secrets.token_urlsafe(18)}.png"
         Image.fromarray(to_bytes(enlarged)).save(out, compress_level=1)
         with self._lock:
             self._sent.append(out)
-            while len(self._sent) > self.limits.full_files:
+            while len(self._sent) > self.limits.made_files:
                 self._sent.popleft().unlink(missing_ok=True)
         return out
 
@@ -681,8 +642,8 @@ class Session:
         return visit.picture
 
     @staticmethod
-    def _truth(picture: Picture, scale: float, window: Window) -> np.ndarray:
-        if picture.truth is None or scale != picture.scale:
+    def _truth(picture: Picture, size: tuple[int, int], window: Window) -> np.ndarray:
+        if picture.truth is None or size != picture.truth.shape[:2]:
             raise UserError("There is no ground truth at this scale: switch it on first.")
         rows = slice(window.top, window.top + window.height)
         return picture.truth[rows, window.left : window.left + window.width]
@@ -692,6 +653,29 @@ class Session:
         if not isinstance(scale, int | float) or isinstance(scale, bool) or not 1 <= scale <= self.limits.scale:
             raise UserError(f"The scale is {str(scale)[:20]}, but must be a number from 1 to {self.limits.scale:g}.")
         return float(scale)
+
+    def _size(self, request: dict, picture: Picture) -> tuple[int, int]:
+        """The whole output's [H, W]: as asked, else that of the scale."""
+        scale, asked = self._scale(request), request.get("size")
+        if asked is None:
+            return output_size(*picture.rgb.shape[:2], scale)
+        if not (isinstance(asked, list) and len(asked) == 2 and all(_is_whole(n) for n in asked)):
+            raise UserError("The size must be two whole numbers: height, width.")
+        for n, n_lr, name in zip(asked, picture.rgb.shape[:2], ("height", "width"), strict=True):
+            most = math.floor(n_lr * self.limits.scale)
+            if not n_lr <= n <= most:
+                raise UserError(f"The {name} is {str(n)[:20]} pixels, but for this picture must be {n_lr} to {most}.")
+        return asked[0], asked[1]
+
+    def _paint(self, request: dict, model) -> tuple[str, int]:
+        paint = request.get("paint", "colours")
+        if paint not in PAINTS:
+            raise UserError(f"What a pane shows must be one of {', '.join(PAINTS)}.")
+        if paint == "colours":
+            return paint, 0
+        if not isinstance(getattr(model, "decoder", None), CLIT):
+            raise UserError("Only LIT and CLIT have heads to look at: choose one of them.")
+        return paint, self._whole(request, "head", 0, model.decoder.config.heads)
 
     def _window(self, request: dict, size: tuple[int, int]) -> Window:
         window = request.get("window")
@@ -706,6 +690,19 @@ class Session:
                 f"The window has more than {self.limits.view_pixels / 1e6:g} megapixels: choose a smaller one."
             )
         return Window(top, left, bottom - top, right - left)
+
+    def _models(self, request: dict, most: int) -> dict[str, object]:
+        """The methods asked for by name, loaded."""
+        names = request.get("models")
+        if not (isinstance(names, list) and 1 <= len(names) <= most and all(isinstance(n, str) for n in names)):
+            raise UserError(f"There must be from 1 to {most} methods.")
+        return {name: self.models.get(name[:100]) for name in names}
+
+    def _enlarged(self, request: dict) -> str:
+        """By how much, for the names of files."""
+        if request.get("size") is None:
+            return f"x{self._scale(request):g}"
+        return "{1}x{0}".format(*request["size"])
 
     @staticmethod
     def _whole(request: dict, key: str, low: int, high: int) -> int:
@@ -736,19 +733,10 @@ def _factors(model, size: tuple[int, int], picture: Picture, chain: str) -> list
     return [max(pair) for pair in scale_chain(size, picture.rgb.shape[:2], len(model.decoder.stages), chain)]
 
 
-def _with_truth(whole: Picture, scale: float) -> Picture:
-    """The picture made smaller as the field does it: of floor(side / scale) pixels, PIL's bicubic, in 8 bit."""
-    sides = [math.floor(n / scale + 1e-9) for n in whole.rgb.shape[:2]]
-    if min(sides) < LEAST_SIDE or min(n * scale for n in sides) < 2 * math.ceil(scale) + 11:
-        height, width = whole.rgb.shape[:2]
-        raise UserError(
-            f"Made smaller by ×{scale:g}, this picture of {width} × {height} pixels has too few left to compare: "
-            "choose a smaller scale, or a larger picture."
-        )
-    height, width = output_size(*sides, scale)
-    truth = whole.rgb[:height, :width]
-    small = degrade.resize_pil(to_bytes(truth), tuple(sides)).astype(np.float32) / 255
-    return Picture(secrets.token_urlsafe(9), whole.name, small, whole.credit, truth=truth, scale=scale, whole=whole)
+def _duplicate() -> str | None:
+    """Where the hosted page can be copied to an account of one's own; None where it is not hosted there."""
+    space = os.environ.get("SPACE_ID", "")
+    return f"https://huggingface.co/spaces/{space}?duplicate=true" if re.fullmatch(r"[\w.-]+/[\w.-]+", space) else None
 
 
 def _finite(psnr: float) -> float | None:
@@ -756,65 +744,9 @@ def _finite(psnr: float) -> float | None:
     return psnr if math.isfinite(psnr) else None
 
 
-def error_colours(rgb: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """How far a picture is from its truth, (h, w, 3): the mean of the channels' distances as viridis, ERROR_TOP the
-    brightest.
-    """
-    distance = np.abs(np.clip(rgb, 0, 1) - truth).mean(-1) / ERROR_TOP
-    coloured = cv2.applyColorMap(to_bytes(distance), cv2.COLORMAP_VIRIDIS)
-    return coloured[..., ::-1].astype(np.float32) / 255
-
-
-def to_bytes(rgb: np.ndarray) -> np.ndarray:
-    """(h, w, 3) in [0, 1] -> uint8, each value rounded to the nearest."""
-    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
-
-
-def encode(rgb: np.ndarray) -> str:
-    """(h, w, 3) in [0, 1] -> lossless WebP, fastest setting, in base64."""
-    return _webp(Image.fromarray(to_bytes(rgb)), lossless=True, quality=0, method=0)
-
-
-def _webp(image: Image.Image, **options) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", **options)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
-
-
-def _tiles(size: tuple[int, int]) -> Iterator[tuple[float, Window]]:
-    """The tiles of an output of `size`, each with the part of the output done after it."""
-    height, width = size
-    done = 0
-    for top in range(0, height, FULL_TILE):
-        for left in range(0, width, FULL_TILE):
-            tile = Window(top, left, min(FULL_TILE, height - top), min(FULL_TILE, width - left))
-            done += tile.height * tile.width
-            yield done / (height * width), tile
-
-
-@functools.lru_cache(maxsize=64)
-def _load_example(folder: Path, name: str) -> tuple[dict, Picture]:
-    """An example's menu entry (name, credit, thumbnail) and the picture itself."""
-    credit = {key: str(value) for key, value in _credits(folder).get(name, {}).items()}
-    picture = Picture(f"example-{name}", name, images.as_array(folder / name), credit)
-    small = Image.fromarray(to_bytes(picture.rgb))
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    entry = {
-        "name": name,
-        "title": credit.get("title") or Path(name).stem.replace("-", " ").capitalize(),
-        "thumbnail": _webp(small, quality=85),
-    }
-    return entry, picture
-
-
-def _credits(folder: Path) -> dict[str, dict]:
-    """The examples' captions by file name; none where the file is missing or is something else."""
-    try:
-        found = json.loads((folder / "credits.json").read_text(encoding="utf-8"))
-        return {name: dict(credit) for name, credit in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}

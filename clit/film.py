@@ -1,0 +1,194 @@
+"""Zoom films: one picture enlarged ever further about a point, every frame rendered at its own scale.
+
+Frames are what `Renderer.render` gives; nothing between two scales is blended. Where the enlarged picture is still
+smaller than the frame, the ground shows.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from clit.errors import UserError
+from clit.files import write_bytes
+from clit.geometry import Window, check_scale, output_size
+from clit.images import as_array, check_writable
+from clit.render import Renderer
+
+SUFFIXES = (".mp4", ".webp", ".gif")
+"""Kinds of film. MP4 holds VP9, which browsers and most players know; WebP and GIF move in any page."""
+
+LARGEST = 4096
+"""Longest side of a frame, in pixels."""
+
+MOST_FRAMES = 3000
+
+GROUND = 17
+"""Grey level around a picture smaller than its frame."""
+
+_LABEL = 22  # height of the strip that names method and scale, pixels
+_WEBP_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Film:
+    """What to show. about: (y, x) in LR pixels, None the middle; side: a method's (height, width) of a frame."""
+
+    start: float = 1.0
+    end: float = 30.0
+    about: tuple[float, float] | None = None
+    side: tuple[int, int] = (400, 400)
+    seconds: float = 6.0
+    fps: int = 20
+
+    def check(self, lr: tuple[int, int], methods: int) -> Film:
+        """Itself, for a picture of `lr` (h, w). UserError for what cannot be."""
+        check_scale(self.start)
+        check_scale(self.end)
+        if not (isinstance(self.fps, int) and 1 <= self.fps <= 60):
+            raise UserError(f"There are {self.fps} frames a second, but it must be a whole number from 1 to 60.")
+        if not 0 < self.seconds * self.fps <= MOST_FRAMES:
+            raise UserError(f"A film may have up to {MOST_FRAMES} frames: choose fewer seconds or frames a second.")
+        height, width = self.side
+        if min(height, width) < 32 or max(height + _LABEL, methods * width) > LARGEST:
+            raise UserError(
+                f"A frame of {methods} x {width} by {height} pixels is not possible: from 32 to {LARGEST} a side are."
+            )
+        if self.about is not None and not all(0 <= at <= n for at, n in zip(self.about, lr, strict=True)):
+            raise UserError(
+                f"The point is {self.about}, but must be (y, x) inside the picture of {lr[0]} x {lr[1]} pixels."
+            )
+        return self
+
+    @property
+    def scales(self) -> list[float]:
+        """The scale of each frame, each by the same factor larger than the one before; the ends rest a moment."""
+        count = max(2, round(self.seconds * self.fps))
+        rest = min(self.fps // 2, count // 4)
+        steps = [min(max(i - rest, 0) / max(1, count - 1 - 2 * rest), 1.0) for i in range(count)]
+        return [self.start * (self.end / self.start) ** step for step in steps]
+
+
+def frames(
+    models: Mapping[str, Any],
+    image,
+    film: Film,
+    *,
+    chain: str = "published",
+    renderer: Renderer | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Iterator[np.ndarray]:
+    """Each frame (height, width, 3) uint8: the methods side by side, each under its name and the scale.
+
+    models: name -> what `clit.load` returned. image: as for `Renderer.render`. UserError for what cannot be shown.
+    """
+    rgb, renderer = as_array(image), renderer or Renderer()
+    lr = rgb.shape[:2]
+    film.check(lr, len(models))
+    about = film.about or (lr[0] / 2, lr[1] / 2)
+    drawn: tuple[float, np.ndarray] | None = None
+    for scale in film.scales:
+        if drawn is None or drawn[0] != scale:
+            panels = []
+            for name, model in models.items():
+                panel = _panel(renderer, model, rgb, scale, about, film.side, chain, cancel)
+                panels.append(np.concatenate([_label(f"{name}  x{scale:.1f}", film.side[1]), panel]))
+            drawn = scale, np.concatenate(panels, 1)
+        yield drawn[1]
+
+
+def save_film(
+    models: Mapping[str, Any],
+    image,
+    path: str | Path,
+    film: Film,
+    *,
+    chain: str = "published",
+    renderer: Renderer | None = None,
+    progress: Callable[[float], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> tuple[int, int]:
+    """Write a film; returns its size (height, width). progress(done) hears a share 0..1 after each frame.
+
+    UserError for what cannot be shown or written; nothing half written stays.
+    """
+    suffix = check_writable(path, SUFFIXES).suffix.lower()
+    count = len(film.check(as_array(image).shape[:2], len(models)).scales)
+
+    def told() -> Iterator[np.ndarray]:
+        shown = frames(models, image, film, chain=chain, renderer=renderer, cancel=cancel)
+        for done, frame in enumerate(shown):
+            yield frame
+            if progress:
+                progress((done + 1) / count)
+
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / f"film{suffix}"
+        size = (_write_mp4 if suffix == ".mp4" else _write_pillow)(part, told(), film.fps)
+        write_bytes(path, part.read_bytes())
+    return size
+
+
+def _panel(
+    renderer: Renderer, model: Any, rgb: np.ndarray, scale: float, about: Sequence[float], side: tuple[int, int],
+    chain: str, cancel: Callable[[], bool] | None,
+) -> np.ndarray:  # fmt: skip
+    """One method's (height, width, 3) uint8 at one scale, with `about` in the middle as far as the picture reaches."""
+    lr = rgb.shape[:2]
+    size = output_size(*lr, scale)
+    cuts, places = [], []
+    for at, n, n_out, length in zip(about, lr, size, side, strict=True):
+        middle = at / n * n_out
+        first = min(max(math.floor(middle - length / 2), 0), n_out - length) if n_out > length else 0
+        cuts.append((first, min(length, n_out)))
+        places.append(max(0, (length - n_out) // 2))
+    (top, height), (left, width) = cuts
+    window = Window(top, left, height, width)
+    drawn = renderer.render(model, rgb, size=size, window=window, chain=chain, cancel=cancel)
+    panel = np.full((*side, 3), GROUND, np.uint8)
+    panel[places[0] : places[0] + height, places[1] : places[1] + width] = np.rint(drawn * 255).astype(np.uint8)
+    return panel
+
+
+def _label(text: str, width: int) -> np.ndarray:
+    strip = np.full((_LABEL, width, 3), GROUND, np.uint8)
+    return cv2.putText(strip, text, (6, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (225, 225, 225), 1, cv2.LINE_AA)
+
+
+def _write_mp4(path: Path, shown: Iterator[np.ndarray], fps: int) -> tuple[int, int]:
+    first = _even(next(shown))
+    size = first.shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, size[::-1])
+    if not writer.isOpened():
+        raise UserError("This build of OpenCV cannot write MP4: choose .webp or .gif.")
+    try:
+        writer.write(first[..., ::-1])
+        for frame in shown:
+            writer.write(_even(frame)[..., ::-1])
+    finally:
+        writer.release()
+    return size
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    """Video wants even sides: the last row and column twice where they are odd."""
+    return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+
+
+def _write_pillow(path: Path, shown: Iterator[np.ndarray], fps: int) -> tuple[int, int]:
+    first = next(shown)
+    form = {".webp": "WEBP", ".gif": "GIF"}[path.suffix]
+    options = {"quality": _WEBP_QUALITY, "method": 2} if form == "WEBP" else {}
+    rest = (Image.fromarray(frame) for frame in shown)
+    Image.fromarray(first).save(
+        path, form, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **options
+    )
+    return first.shape[:2]

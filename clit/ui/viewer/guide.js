@@ -1,0 +1,75 @@
+// A guided start: four steps that can be done at once, and dismissed for good
+
+const GUIDE_KEY = "clit-guide";
+const GUIDE = [
+  {
+    text: "The same small picture, enlarged four ways at once. Drag the scale, or press the button to see ×12.",
+    target: ".scale",
+    action: "Enlarge ×12",
+    act: () => setScale(12),
+  },
+  {
+    text: "Every pane shows the same place. Drag to move, use the wheel to go deeper; a dot fills when a pane is exact.",
+    target: ".panes",
+    action: "Magnify 2×",
+    act: () => zoom({ magnification: 2 }),
+  },
+  {
+    text: "LIIF blends four neighbours by distance. LIT and CLIT attend to forty-nine: click a pixel on an edge to see which.",
+    target: ".panes",
+    action: "Pick a pixel",
+    act: () => pick(state.pane.height / 2, state.pane.width / 2),
+  },
+  {
+    text: "Each small map is one head: bright neighbours count. The arrow keys walk the pixel; Pin keeps it for comparison.",
+    target: ".inspector",
+    action: "Done",
+    act: endGuide,
+  },
+];
+
+// Some frames may not store anything: the guide then greets again.
+function remembered() {
+  try {
+    return localStorage.getItem(GUIDE_KEY) === "seen";
+  } catch {
+    return false;
+  }
+}
+
+function endGuide() {
+  $(".guide").hidden = true;
+  markGuided(null);
+  try {
+    localStorage.setItem(GUIDE_KEY, "seen");
+  } catch (error) {
+    console.warn(error);
+  }
+}
+
+function markGuided(selector) {
+  for (const node of root.querySelectorAll(".guided")) node.classList.remove("guided");
+  if (selector) $(selector).classList.add("guided");
+}
+
+function showGuide(at) {
+  const step = GUIDE[at];
+  $(".guide").hidden = false;
+  $(".guide .step").textContent = `${at + 1} of ${GUIDE.length}`;
+  $(".guide p").textContent = step.text;
+  $(".guide-act").textContent = step.action;
+  $(".guide-act").onclick = () => {
+    step.act();
+    if (at + 1 < GUIDE.length) showGuide(at + 1);
+  };
+  markGuided(step.target);
+}
+
+function buildGuide(isLink) {
+  $(".guide-end").addEventListener("click", endGuide);
+  $(".guide-again").addEventListener("click", () => {
+    showGuide(0);
+    $(".guide").scrollIntoView({ block: "center" });
+  });
+  if (!remembered() && !isLink) showGuide(0); // who follows a link came for what it shows
+}

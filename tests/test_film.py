@@ -1,0 +1,96 @@
+"""Zoom films: which frames they hold, and what a written one gives back."""
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+import clit
+from clit.film import GROUND, Film, frames, save_film
+
+STRIP = 22  # rows above each frame that name method and scale
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory):
+    path = tmp_path_factory.mktemp("film") / "photograph.png"
+    tiny.save_photograph(path, 24, 36)
+    return path
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {"bilinear": clit.load("bilinear"), "bicubic": clit.load("bicubic")}
+
+
+def test_scales_grow_by_equal_factors_and_rest_at_the_ends():
+    film = Film(2, 18, seconds=4, fps=10)
+    assert len(film.scales) == 40
+    assert film.scales[0] == film.scales[5] == 2 and film.scales[-6] == pytest.approx(18)
+    moving = np.array(film.scales[5:-5])
+    assert np.allclose(moving[1:] / moving[:-1], moving[1] / moving[0])
+
+
+def test_frames_are_what_upscale_gives(photograph, models):
+    film = Film(1, 10, about=(6, 9), side=(48, 40), seconds=1, fps=9)
+    shown = list(frames(models, photograph, film))
+    assert len(shown) == 9 and all(frame.shape == (48 + STRIP, 80, 3) for frame in shown)
+    first = shown[0][STRIP:, :40]
+    small = np.asarray(Image.open(photograph))
+    assert np.array_equal(first[12:36, 2:38], small), "at x1 the picture itself, in the middle"
+    assert (first[:12] == GROUND).all() and (first[:, :2] == GROUND).all()
+    for column, model in enumerate(models.values()):
+        last = shown[-1][STRIP:, 40 * column : 40 * column + 40]
+        expected = clit.upscale(model, photograph, size=(240, 360), window=(36, 70, 48, 40))
+        assert np.abs(last / 255 - expected).max() <= 0.51 / 255, "the point in the middle"
+
+
+def test_the_view_stays_inside_the_picture(photograph, models):
+    film = Film(8, 8, about=(0, 36), side=(64, 64), seconds=1, fps=2)
+    [*_, last] = frames({"bicubic": models["bicubic"]}, photograph, film)
+    expected = clit.upscale(models["bicubic"], photograph, size=(192, 288), window=(0, 224, 64, 64))
+    assert np.abs(last[STRIP:] / 255 - expected).max() <= 0.51 / 255
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webp", ".gif"])
+def test_a_written_film_plays(tmp_path, photograph, models, suffix):
+    film = Film(1, 6, side=(63, 65), seconds=2, fps=4)
+    heard = []
+    size = save_film({"bicubic": models["bicubic"]}, photograph, tmp_path / f"a{suffix}", film, progress=heard.append)
+    shown = list(frames({"bicubic": models["bicubic"]}, photograph, film))
+    assert heard == [(i + 1) / 8 for i in range(8)]
+    if suffix == ".mp4":
+        assert size == (86, 66), "video wants even sides"
+        reader = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+        played = []
+        while (read := reader.read())[0]:
+            played.append(read[1][:85, :65, ::-1])
+        assert len(played) == 8
+    else:
+        assert size == (85, 65)
+        with Image.open(tmp_path / f"a{suffix}") as file:
+            played = [np.asarray(file.convert("RGB"))]
+            file.seek(file.n_frames - 1)
+            played.append(np.asarray(file.convert("RGB")))
+    for seen, meant in ((played[0], shown[0]), (played[-1], shown[-1])):
+        assert np.abs(seen.astype(float) - meant).mean() < 6
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"start": 0}, {"end": 99}, {"end": float("nan")}, {"fps": 0}, {"fps": 99}, {"seconds": 0}, {"seconds": 1e6},
+     {"side": (10, 40)}, {"side": (40, 9000)}, {"about": (25, 3)}, {"about": (-1, 3)}],
+)  # fmt: skip
+def test_wrong_films_get_one_sentence(tmp_path, photograph, models, wrong):
+    with pytest.raises(clit.UserError) as told:
+        save_film(models, photograph, tmp_path / "a.gif", Film(**wrong))
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_files_get_one_sentence(tmp_path, photograph, models):
+    for path in (tmp_path / "a.avi", tmp_path / "none" / "a.gif"):
+        with pytest.raises(clit.UserError):
+            save_film(models, photograph, path, Film())

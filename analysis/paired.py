@@ -1,10 +1,11 @@
 """Paired differences between methods, picture by picture, with 95 % intervals.
 
-    python analysis/paired.py [--scores analysis/scores.csv] [--update-readme]
+    python analysis/paired.py [--scores scores] [--update-readme]
 
-Reads every picture's figures as analysis/scores.py wrote them. The same pictures are hard for all methods, so means
-hide what differences tell: each interval is a percentile bootstrap of a dataset's mean difference over its pictures.
-Prints Markdown; --update-readme puts the table between the marks in README.md.
+Reads every picture's figures as analysis/scores.py wrote them under that name. The same pictures are hard for all
+methods, so means hide what differences tell: each interval is a percentile bootstrap of a dataset's mean difference
+over its pictures.
+Prints Markdown; --update-readme puts the table between its marks in README.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from clit.evaluate import markdown
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = (
     ("lte-light", "liif-light"), ("lit-light", "liif-light"), ("lit-light", "lte-light"), ("clit-light", "lit-light"),
+    ("clit-light", "lit-light-x32"),
 )  # fmt: skip
 DRAWS = 10_000
 
@@ -58,16 +60,17 @@ def table(rows: list[dict[str, str]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scores", type=Path, default=ROOT / "analysis" / "scores.csv", help="what scores.py wrote")
+    parser.add_argument("--scores", default="scores", help="the name that scores.py was given")
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     flags = parser.parse_args()
-    if not flags.scores.is_file():
-        raise UserError(f"There is no {flags.scores}: make it with python analysis/scores.py.")
-    with flags.scores.open(newline="") as file:
+    path = ROOT / "analysis" / f"{flags.scores}.csv"
+    if not path.is_file():
+        raise UserError(f"There is no {path}: make it with python analysis/scores.py.")
+    with path.open(newline="") as file:
         block = table(list(csv.DictReader(file)))
     print(block)
     if flags.update_readme:
-        README.write_text(with_block("paired", block))
+        README.write_text(with_block(f"paired-{flags.scores}", block))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,12 @@
 
     python analysis/scores.py --data Set5 --data Set14 --data BSD100 [--liif edsr-baseline-liif.pth] [--update-readme]
 
-Prints Markdown and writes every picture's figures to analysis/scores.csv. --liif adds published LIIF weights for
-comparison; --update-readme puts the table between the marks in README.md, and each model's lines into its card.
+    python analysis/scores.py --name large --data cid22 --data budgie --held-out analysis/held_out.txt \\
+        --scales 8,12,18,24,30
+
+Prints Markdown and writes every picture's figures to analysis/scores.csv (or NAME.csv). --liif adds published LIIF
+weights for comparison; --update-readme puts the table between its marks in README.md, and the first table's lines into
+each model's card.
 """
 
 from __future__ import annotations
@@ -19,23 +23,22 @@ from rich.progress import Progress
 
 import clit
 from clit import checkpoints
-from clit.evaluate import Row, evaluate, markdown, means, write_csv
+from clit.evaluate import Row, evaluate, markdown, means, reported, write_csv
 from clit.runtime import prepare_process
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ("bicubic", "liif-light", "lit-light", "clit-light")
-SCALES = (2, 3, 4, 6, 8)
+MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "lit-light-x32", "clit-light")
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[Row], scales: tuple[float, ...]) -> str:
     """Mean luma PSNR in dB, a line per dataset and model, a column per scale; the best of each dataset is bold."""
     found = {(m.dataset, m.model, m.scale): m.psnr for m in means(rows)}
     models = list(dict.fromkeys(row.model for row in rows))
-    lines = [["dataset", "model", *(f"x{scale:g}" for scale in SCALES)]]
+    lines = [["dataset", "model", *(f"x{scale:g}" for scale in scales)]]
     for dataset in dict.fromkeys(row.dataset for row in rows):
-        best = {scale: max(found[dataset, model, scale] for model in models) for scale in SCALES}
+        best = {scale: max(found[dataset, model, scale] for model in models) for scale in scales}
         for model in models:
-            scores = {scale: found[dataset, model, scale] for scale in SCALES}
+            scores = {scale: found[dataset, model, scale] for scale in scales}
             cells = [f"**{v:.2f}**" if v == best[scale] else f"{v:.2f}" for scale, v in scores.items()]
             lines.append([dataset, model, *cells])
     return markdown(lines)
@@ -52,9 +55,9 @@ def training_times() -> str:
     return "\n".join(lines)
 
 
-def with_scores(card: str, name: str, rows: list[Row]) -> str:
+def with_scores(card: str, name: str, rows: list[Row], scales: tuple[float, ...]) -> str:
     """A model card with its own lines of the table, beside bicubic's, as its section "Scores"."""
-    chosen = table([row for row in rows if row.model in (name, "bicubic")]).replace("**", "")
+    chosen = table([row for row in rows if row.model in (name, "bicubic")], scales).replace("**", "")
     head, _, rest = card.partition("## Scores\n")
     tail = rest.partition("\n## ")[2] if rest else card.partition("\n## ")[2]
     head = head if rest else card.partition("\n## ")[0] + "\n"
@@ -66,27 +69,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", required=True, help="a folder; can be repeated")
     parser.add_argument("--liif", type=Path, help="a published LIIF file to add")
-    parser.add_argument("--csv", type=Path, default=ROOT / "analysis" / "scores.csv", help="every picture's figures")
+    parser.add_argument("--scales", default="2,3,4,6,8", help="separated by commas")
+    parser.add_argument("--held-out", type=Path, help="only every second picture of this list")
+    parser.add_argument("--name", default="scores", help="of the table in README.md, and of the file in analysis/")
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     flags = parser.parse_args()
     prepare_process()
     if flags.update_readme:
-        with_block("scores", "")  # before the work, not after it
+        with_block(flags.name, "")  # before the work, not after it
+    scales = tuple(float(scale) for scale in flags.scales.split(","))
+    only = None if flags.held_out is None else reported(flags.data, set(flags.held_out.read_text().splitlines()))
     models = {name: clit.load(name) for name in MODELS}
     if flags.liif:
         models["LIIF, published"] = clit.import_official(flags.liif)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
-        rows = evaluate(models, flags.data, SCALES, progress=lambda done: bar.update(task, completed=done))
-    write_csv(rows, flags.csv)
-    block = "\n\n".join(filter(None, [table(rows), training_times()]))
+        rows = evaluate(models, flags.data, scales, only=only, progress=lambda done: bar.update(task, completed=done))
+    if flags.held_out:
+        rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
+    write_csv(rows, ROOT / "analysis" / f"{flags.name}.csv")
+    times = training_times() if flags.name == "scores" else ""
+    block = "\n\n".join(filter(None, [table(rows, scales), times]))
     print(block)
     if flags.update_readme:
-        README.write_text(with_block("scores", block))
+        README.write_text(with_block(flags.name, block))
+    if flags.update_readme and flags.name == "scores":
         for name in MODELS:
             card = checkpoints.folder() / name / checkpoints.CARD
             if card.is_file():
-                card.write_text(with_scores(card.read_text(), name, rows))
+                card.write_text(with_scores(card.read_text(), name, rows, scales))
 
 
 if __name__ == "__main__":

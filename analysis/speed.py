@@ -148,6 +148,11 @@ def told(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def read(row: dict[str, str]) -> dict[str, object]:
+    """A row of the file, as `measure` made it."""
+    return {c: value if c in ("model", "chain") else float(value) for c, value in row.items()}
+
+
 def table(rows: list[dict[str, object]]) -> str:
     """The lines that README.md shows, as Markdown."""
     lines = [["model", "scale", "chain", "s/MPx", "times the plain", "efficiency", "400x400 at 100 GMAC/s", "memory"]]
@@ -162,7 +167,7 @@ def table(rows: list[dict[str, object]]) -> str:
             )  # fmt: skip
     rates = statistics.median(row["rate_gmac"] for row in rows)
     worst = max(row["difference"] for row in rows)
-    told = f"{rows[0]['threads']} threads, product rate {rates:.0f} GMAC/s (median)."
+    told = f"{rows[0]['threads']:.0f} threads, product rate {rates:.0f} GMAC/s (median)."
     told += f" Fast and plain differ by {worst:.1g} at most."
     return f"{markdown(lines)}\n\n{told}"
 
@@ -208,7 +213,9 @@ def figure(rows: list[dict[str, object]], sizes: dict[str, list[tuple[float, flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", action="append", choices=MODELS, help="can be repeated; all by default")
+    parser.add_argument(
+        "--models", action="append", choices=MODELS, help="measure these alone; the others' rows stay, and the figure"
+    )
     parser.add_argument("--scales", default="2,4,8,16,30", help="separated by commas")
     parser.add_argument("--repeats", type=int, default=5, help="timings of which the median counts")
     parser.add_argument("--out", type=Path, default=ROOT / "analysis" / "speed.csv", help="a .png goes beside it")
@@ -225,13 +232,18 @@ def main() -> None:
             for chain in ("published", "balanced") if both else ("published",):
                 rows.append(measure(name, scale, chain, flags.repeats))
                 print(" ".join(told(rows[-1][c]) for c in COLUMNS), flush=True)
+    if flags.models and flags.out.is_file():
+        with flags.out.open(newline="") as file:
+            kept = [read(row) for row in csv.DictReader(file) if row["model"] not in names]
+        rows = sorted(kept + rows, key=lambda row: MODELS.index(row["model"]))
     if flags.update_readme:
         README.write_text(with_block("speed", table(rows)))
     with flags.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows({c: told(row[c]) for c in COLUMNS} for row in rows)
-    figure(rows, by_size(names), flags.out.with_suffix(".png"))
+    if not flags.models:
+        figure(rows, by_size(names), flags.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

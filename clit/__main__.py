@@ -194,6 +194,10 @@ def evaluate(
         str, typer.Option(help="benchmark (luma), rgb, or div2k (RGB, wider border): what the PSNR counts.")
     ] = ("benchmark"),
     chain: Chain = "published",
+    held_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Only every second picture of this list: those that chose no checkpoint."),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")] = None,
 ) -> None:
     """Score models on folders of full-resolution pictures: mean PSNR / SSIM per folder and scale."""
@@ -204,13 +208,15 @@ def evaluate(
     factors = [_number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")]
 
     from clit.evaluate import evaluate as score
-    from clit.evaluate import table, write_csv
+    from clit.evaluate import reported, table, write_csv
+
+    only = None if held_out is None else reported(data, set(_text_of(held_out).splitlines()))
 
     short = [Path(name).name for name in models]
     labels = short if len(set(short)) == len(models) else models
     networks = {label: _load(name) for label, name in zip(labels, models, strict=True)}
     with _progress("evaluate") as progress:
-        rows = score(networks, data, factors, rule=rule, chain=chain, progress=progress)
+        rows = score(networks, data, factors, rule=rule, chain=chain, only=only, progress=progress)
     if csv is not None:
         write_csv(rows, csv)
     typer.echo(table(rows))
@@ -261,9 +267,8 @@ def train(
     credits: Annotated[Path | None, typer.Option(metavar="FILE", help="Text that ends each checkpoint's card.")] = None,
 ) -> None:
     """Train presets on photographs."""
-    for file in (held_out, credits):
-        if file is not None and not file.is_file():
-            raise UserError(f"There is no file {file}.")
+    names = None if held_out is None else set(_text_of(held_out).splitlines())
+    ending = "" if credits is None else _text_of(credits)
 
     from clit.train import Settings
     from clit.train import train as run
@@ -280,8 +285,8 @@ def train(
             start=start,
             encoder=None if source is None else source.encoder.state_dict(),
             encoder_name=Path(encoder or start or "random weights").name,
-            held_out=None if held_out is None else set(held_out.read_text().splitlines()),
-            credits="" if credits is None else credits.read_text(),
+            held_out=names,
+            credits=ending,
             report=lambda message, done: progress(done, message),
         )
 
@@ -291,6 +296,15 @@ def _load(name: str) -> Any:
     import clit
 
     return clit.import_official(name) if Path(name).suffix in (".pth", ".pt") else clit.load(name)
+
+
+def _text_of(file: Path) -> str:
+    if not file.is_file():
+        raise UserError(f"There is no file {file}.")
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is not a text file.") from None
 
 
 def _picture_and_size(source: Path, scale: float | None, size: str | None):

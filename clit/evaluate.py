@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +56,17 @@ def find_pictures(folder: str | Path) -> list[Path]:
     return pictures
 
 
+def reported(folders: Sequence[str | Path], names: Collection[str]) -> list[Path]:
+    """Of the pictures with held-out names every second one, in sorted order: the others chose checkpoints in training.
+
+    UserError if there are none.
+    """
+    found = sorted(path for folder in folders for path in find_pictures(folder) if path.name in names)
+    if len(found) < 2:
+        raise UserError("The folders hold less than two of the held-out pictures: give those they are in.")
+    return found[1::2]
+
+
 def evaluate(
     models: Mapping[str, Any],
     folders: Sequence[str | Path],
@@ -63,17 +74,20 @@ def evaluate(
     *,
     rule: str = "benchmark",
     chain: str = "published",
+    only: Collection[Path] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Row]:
     """Score models on every picture of every folder at every scale.
 
     models: name -> what `clit.load` or `clit.import_official` returned. folders: each is a dataset, called by the
     folder's name. The low-resolution picture is made by `degrade.published_pair`; the prediction is clipped to [0, 1]
-    and not rounded. rule: a key of `metrics.RULES`, for the PSNR. chain: how CLIT splits the scale.
+    and not rounded. rule: a key of `metrics.RULES`, for the PSNR. chain: how CLIT splits the scale. only: pictures of
+    the folders to leave it at.
     progress(done) hears a share 0..1. UserError for empty folders, unreadable pictures, wrong scales or rules.
     """
     scales = [check_scale(scale) for scale in scales]
-    jobs = [(Path(folder), path, scale) for folder in folders for path in find_pictures(folder) for scale in scales]
+    pictures = [(Path(folder), path) for folder in folders for path in find_pictures(folder)]
+    jobs = [(*each, scale) for each in pictures if only is None or each[1] in only for scale in scales]
     renderer = Renderer()
 
     def score(job: tuple[Path, Path, float]) -> list[Row]:

@@ -32,7 +32,7 @@ from clit.model import SRModel
 TILE = 512
 """Largest side of a tile in output pixels; a decoder that would need more than WORKING for one gets smaller ones."""
 
-WORKING = 192 << 20
+WORKING = 160 << 20
 """Bytes of a decoder's own arrays for one tile."""
 
 REFERENCE_QUERIES = 2048

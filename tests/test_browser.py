@@ -1,22 +1,31 @@
 """The page in Chromium, end to end against `python app.py` with tiny checkpoints.
 
-Scenarios: an upload seen at several scales, moved by mouse and by keyboard, pixel for pixel what `clit.upscale`
-computes; a click, with the weights that `clit.attend` computes, the parts of its logits, its influence, and its files;
-the cascade stage by stage; one to four panes, and two under
-one handle; a link that restores a view; the ground truth, errors and
-scores; the endpoints for programs; wrong scales and unreadable files; the full
-picture; a phone's width in the dark. Every test also fails on a request to another host and on an error in the console.
+Scenarios, by what the page is for:
+1. viewer: scales by mouse and keyboard, wheel, pinch, twenty random views, a size for each axis, one to four panes, two
+   under one handle, full screen, answers that come late
+2. inspector: a click at every magnification, maps and their files, borders, pinned pixels, panes painted by attention
+3. ground truth: truth, errors, scores, curves
+4. make: the whole picture, a film, a comparison sheet
+5. cascade: stage by stage, published and balanced
+6. hosting: inside a frame on another origin, with links, touch and downloads
+7. links and programs: a link that restores a view, the named endpoints
+8. care: wrong scales, unreadable files, the guided start, keyboard alone, a phone's width in the dark, axe
+
+Every test also fails on a request to another host and on an error in the console.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
+import http.server
 import io
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -25,11 +34,13 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 import tiny
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import clit
 from clit import metrics
+from clit.ui.pictures import attention_colours
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
@@ -108,14 +119,19 @@ def visitor(page, url, folder):
     page.on("request", lambda r: elsewhere.append(r.url) if not _local(r.url, url) else None)
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda e: complaints.append(str(e)))
+    yield opened_with_photograph(page, url, folder)
+    assert not elsewhere, "the page asks nobody but its own server"
+    assert not complaints
+
+
+def opened_with_photograph(page, url: str, folder: Path):
+    """The page with the photograph uploaded and every pane exact."""
     page.goto(url)
     page.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
     page.set_input_files(".upload-input", folder / "photograph.jpg")
     page.wait_for_function(f"{VIEWER}.picture()?.width === 96 && {VIEWER}.picture()?.height === 72", timeout=PATIENCE)
     exact(page, 4)
-    yield page
-    assert not elsewhere, "the page asks nobody but its own server"
-    assert not complaints
+    return page
 
 
 def _local(url: str, server: str) -> bool:
@@ -490,3 +506,305 @@ def test_phone_width_in_the_dark(visitor):
     visitor.mouse.click(box["x"] + 20, box["y"] + 20)
     visitor.wait_for_function(f"{VIEWER}.look('clit-light')", timeout=PATIENCE)
     assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_pinch_changes_the_scale_about_its_middle(browser, url, folder):
+    context = browser.new_context(has_touch=True, viewport={"width": 420, "height": 860})
+    page = opened_with_photograph(context.new_page(), url, folder)
+    page.locator(".pane canvas").nth(1).scroll_into_view_if_needed()
+    box = page.locator(".pane canvas").nth(1).bounding_box()
+    middle = box["x"] + 80, box["y"] + 60
+    point = (
+        f"(() => {{ const v = {VIEWER}.view(); return [v.y + (60 - v.pane.height / 2) / v.scale, "
+        f"v.x + (80 - v.pane.width / 2) / v.scale] }})()"
+    )
+    before = page.evaluate(point)
+    touch = context.new_cdp_session(page)
+
+    def fingers(kind: str, apart: float) -> None:
+        points = [{"x": middle[0] + side * apart, "y": middle[1], "id": i} for i, side in enumerate((-1, 1))]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [] if kind == "touchEnd" else points})
+
+    fingers("touchStart", 20)
+    for apart in (24, 28, 32, 36, 40):
+        fingers("touchMove", apart)
+    fingers("touchEnd", 40)
+    page.wait_for_function(f"Math.abs({VIEWER}.view().scale - 8) < 0.1", timeout=PATIENCE)
+    assert np.allclose(page.evaluate(point), before, atol=0.4), "the place between the fingers stays"
+    assert not page.evaluate(f"{VIEWER}.picked()"), "two fingers do not pick"
+    page.touchscreen.tap(*middle)
+    page.wait_for_function(f"{VIEWER}.look('lit-light')", timeout=PATIENCE)
+    context.close()
+
+
+def test_twenty_random_views_show_what_upscale_computes(visitor, folder, models):
+    random = np.random.default_rng(5)
+    canvas = visitor.locator(".pane canvas").nth(2)
+    for turn in range(20):
+        scale = round(float(np.exp(random.uniform(0, np.log(30)))), 2)
+        visitor.fill(".scale-number", str(scale))
+        visitor.press(".scale-number", "Enter")
+        box = canvas.bounding_box()
+        start = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        visitor.mouse.move(*start)
+        visitor.mouse.down()
+        visitor.mouse.move(*(start + random.uniform(-60, 60, 2)), steps=2)
+        visitor.mouse.up()
+        exact(visitor, scale)
+        name = list(MODELS)[turn % 3]
+        frame, pixels = shown(visitor, name)
+        window = tuple(frame["window"][side] for side in ("top", "left", "height", "width"))
+        expected = clit.upscale(models[name], folder / "photograph.jpg", scale=scale, window=window)
+        assert np.abs(pixels / 255 - expected).max() <= 1 / 255, (scale, name)
+
+
+def test_a_size_for_each_axis(visitor, folder, models):
+    visitor.click(".exact-size summary")
+    visitor.fill(".size-height", "100")
+    visitor.fill(".size-width", "1000")
+    visitor.press(".size-width", "Enter")
+    size = {"height": 100, "width": 1000}
+    ready = f"{VIEWER}.panePixels('clit-light')?.size.width === 1000 && {VIEWER}.passes()['clit-light'] === 'exact'"
+    visitor.wait_for_function(ready, timeout=PATIENCE)
+    frame, pixels = shown(visitor, "clit-light")
+    assert frame["size"] == size
+    window = tuple(frame["window"][side] for side in ("top", "left", "height", "width"))
+    expected = clit.upscale(models["clit-light"], folder / "photograph.jpg", size=(100, 1000), window=window)
+    assert np.abs(pixels / 255 - expected).max() <= 1 / 255
+    assert visitor.locator(".per-axis").inner_text() == "×10.4 across, ×1.39 down"
+    visitor.fill(".size-height", "71")
+    visitor.press(".size-height", "Enter")
+    assert visitor.locator(".field-error").inner_text() == "The height is 71, but must be 72 to 2160 pixels."
+    visitor.fill(".scale-number", "2")
+    visitor.press(".scale-number", "Enter")
+    exact(visitor, 2)
+    assert visitor.locator(".size-width").input_value() == "192", "a scale is one for both axes"
+
+
+def test_late_answers_never_overwrite_newer_views(browser, url, folder, models):
+    page = browser.new_page()
+    page.add_init_script(
+        """(() => { const real = window.fetch; window.delayed = 0;
+          window.fetch = async (...args) => {
+            const answer = await real(...args);
+            if (String(args[0]?.url ?? args[0]).includes('component_server') && window.slow) {
+              const wait = Math.max(0, 1600 - 120 * window.delayed++);  // the earlier asked, the later it comes
+              await new Promise((done) => setTimeout(done, wait));
+            }
+            return answer;
+          } })()"""
+    )
+    opened_with_photograph(page, url, folder)
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    throttled = {"offline": False, "latency": 150, "downloadThroughput": 400_000, "uploadThroughput": 400_000}
+    session.send("Network.emulateNetworkConditions", throttled)
+    page.evaluate("window.slow = true")
+    for scale in (9, 14, 5, 21, 3.3):
+        page.fill(".scale-number", str(scale))
+        page.press(".scale-number", "Enter")
+        page.wait_for_timeout(90)
+    exact(page, 3.3)
+    page.wait_for_timeout(2000)  # every late answer is here by now
+    assert page.evaluate("window.delayed") > 5
+    assert set(page.evaluate(f"{VIEWER}.passes()").values()) == {"input", "exact"}
+    compare(page, folder, models, 3.3)
+    page.close()
+
+
+def test_the_picked_pixel_is_under_the_pointer_at_every_magnification(visitor):
+    pane = visitor.locator(".pane canvas").nth(2)
+    visitor.fill(".scale-number", "7")
+    visitor.press(".scale-number", "Enter")
+    for key, count in (("<", 3), (">", 2), (">", 1), (">", 2), (">", 5)):
+        visitor.locator(".panes").focus()
+        for _ in range(count):
+            visitor.keyboard.press(key)
+        magnification = visitor.evaluate(f"{VIEWER}.view().magnification")
+        exact(visitor, 7)
+        box, corner = pane.bounding_box(), visitor.evaluate(f"{VIEWER}.canvasPixels('lit-light').corner")
+        size = round(72 * 7), round(96 * 7)
+        for down, across in ((0.1, 0.1), (box["height"] - 0.6, box["width"] - 0.6), (61.4, 83.7)):
+            place = (down - corner["y"]) / magnification, (across - corner["x"]) / magnification
+            inside = all(0 <= at < n for at, n in zip(place, size, strict=True))
+            visitor.keyboard.press("Escape")
+            visitor.mouse.click(box["x"] + across, box["y"] + down)
+            picked = visitor.evaluate(f"{VIEWER}.picked()")
+            assert (picked and (picked["row"], picked["column"])) == (
+                (int(place[0]), int(place[1])) if inside else None
+            ), magnification
+    assert magnification == 16
+
+
+def test_pinned_pixels_are_compared(visitor, browser):
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("Enter")
+    visitor.wait_for_function(f"{VIEWER}.look('clit-light')", timeout=PATIENCE)
+    for _ in range(3):
+        visitor.keyboard.press("p")
+        visitor.locator(".maps").focus()
+        visitor.keyboard.press("ArrowRight")
+        visitor.locator(".panes").focus()
+    visitor.wait_for_function(
+        f"{VIEWER}.pins().length === 3 && {VIEWER}.pins().every(p => p.looks.length === 3)", timeout=PATIENCE
+    )
+    picked = visitor.evaluate(f"{VIEWER}.picked()")
+    assert [pin["column"] for pin in visitor.evaluate(f"{VIEWER}.pins()")] == [picked["column"] - n for n in (3, 2, 1)]
+    visitor.wait_for_function("document.querySelectorAll('.pins tbody tr').length === 3", timeout=PATIENCE)
+    assert visitor.locator(".pins thead th").count() == 4, "the picked pixel and three pins"
+    assert visitor.locator(".pins .map-button").count() == 4 * 3
+    visitor.locator(".maps .map-button").nth(3).hover()  # LIT's second head: the pins show that too
+    assert "head 2" in visitor.locator(".pins .map-button").nth(4 + 2).get_attribute("aria-label")
+    assert visitor.locator(".pane").nth(2).locator(".overlay .pin.light").count() == 3
+    visitor.locator(".pins .pin-away").nth(1).click()
+    visitor.locator(".pins .pin-go").nth(0).click()
+    assert visitor.evaluate(f"{VIEWER}.picked().column") == picked["column"] - 3
+    assert visitor.locator(".pin-toggle").get_attribute("aria-pressed") == "true"
+    visitor.click(".pin-toggle")
+    assert len(visitor.evaluate(f"{VIEWER}.pins()")) == 1, "pinning again lets go"
+
+
+def test_panes_painted_by_attention(visitor, folder, models):
+    for paint, head in (("entropy", 0), ("direction", 2)):
+        visitor.select_option(".paint-what", paint)
+        visitor.select_option(".paint-head", str(head))
+        visitor.wait_for_function(
+            f"location.hash.includes('paint={paint},{head}') && {VIEWER}.passes()['lit-light'] === 'exact'",
+            timeout=PATIENCE,
+        )
+        frame, pixels = shown(visitor, "lit-light")
+        window = tuple(frame["window"][side] for side in ("top", "left", "height", "width"))
+        survey = clit.survey(models["lit-light"], folder / "photograph.jpg", scale=4, window=window)
+        expected = attention_colours(survey, paint, head, 3)
+        assert np.abs(pixels / 255 - expected).max() <= 2 / 255
+    liif = clit.upscale(models["liif-light"], folder / "photograph.jpg", scale=4, window=window)
+    assert np.abs(shown(visitor, "liif-light")[1] / 255 - liif).max() <= 1 / 255, "LIIF has no heads"
+    visitor.select_option(".paint-what", "colours")
+    exact(visitor, 4)
+    compare(visitor, folder, models, 4)
+
+
+def test_film_and_sheet_download(visitor):
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("2")
+    visitor.locator(".pane .method").nth(0).select_option("bilinear")
+    visitor.locator(".pane .method").nth(1).select_option("bicubic")
+    for kind, name in (
+        ("film .webp", "photograph-to-x4-bilinear-bicubic.webp"),
+        ("sheet .png", "photograph-x4-compared.png"),
+    ):
+        visitor.select_option(".make-kind", kind)
+        visitor.click(".make-start")
+        visitor.wait_for_function(f"document.querySelector('.make-link')?.download === '{name}'", timeout=PATIENCE)
+        with visitor.expect_download() as download:
+            visitor.click(".make-link:not([hidden])")
+        assert download.value.suggested_filename == name
+        with Image.open(download.value.path()) as file:
+            assert getattr(file, "n_frames", 1) == 1 or kind.startswith("film")
+            assert min(file.size) > 100
+
+
+def test_inside_a_frame_of_another_origin(browser, url, folder, tmp_path):
+    allowed = "allow-scripts allow-same-origin allow-forms allow-popups allow-downloads"
+    (tmp_path / "index.html").write_text(
+        f'<title>host</title><iframe src="{url}" sandbox="{allowed}" style="width: 1200px; height: 1600px"></iframe>'
+    )
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler.log_message = lambda *args: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        context = browser.new_context(has_touch=True, viewport={"width": 1240, "height": 1700})
+        page = context.new_page()
+        page.goto(f"http://localhost:{host.server_port}/index.html")
+        frame = page.frame_locator("iframe")
+        frame.locator(".clit-page[data-ready=yes]").wait_for(timeout=PATIENCE)
+        frame.locator(".upload-input").set_input_files(folder / "photograph.jpg")
+        frame.locator(".pane[data-model=clit-light][data-pass=exact]").wait_for(timeout=PATIENCE)
+        [inside] = [each for each in page.frames if each.url.startswith(url)]
+        inside.wait_for_function(f"{VIEWER}.picture()?.width === 96", timeout=PATIENCE)
+        frame.locator(".pane canvas").nth(2).tap(position={"x": 60, "y": 70})
+        inside.wait_for_function(f"{VIEWER}.look('lit-light')", timeout=PATIENCE)
+        inside.wait_for_function("location.hash.includes('pixel=')", timeout=PATIENCE)
+        frame.locator(".make-model").select_option("bicubic")
+        frame.locator(".make-start").click()
+        with page.expect_download(timeout=PATIENCE) as download:
+            frame.locator(".make-link:not([hidden])").click(timeout=PATIENCE)
+        assert Image.open(download.value.path()).size == (384, 288)
+        context.close()
+        host.shutdown()
+
+
+def test_guided_start_is_followed_and_dismissed_for_good(visitor):
+    guide = visitor.locator(".guide")
+    assert guide.is_visible()
+    visitor.click(".guide-act")
+    visitor.wait_for_function(f"{VIEWER}.view().scale === 12")
+    visitor.click(".guide-act")
+    assert visitor.evaluate(f"{VIEWER}.view().magnification") == 2
+    visitor.click(".guide-act")
+    visitor.wait_for_function(f"{VIEWER}.look('lit-light')", timeout=PATIENCE)
+    assert visitor.locator(".guided.inspector").count() == 1
+    visitor.click(".guide-end")
+    assert guide.is_hidden() and visitor.locator(".guided").count() == 0
+    visitor.goto(visitor.url.partition("#")[0])
+    visitor.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
+    assert guide.is_hidden()
+    visitor.click(".guide-again")
+    assert guide.is_visible()
+
+
+def test_by_keyboard_alone(visitor):
+    visitor.locator("h1").click()
+    reached = []
+    for _ in range(90):
+        visitor.keyboard.press("Tab")
+        reached.append(visitor.evaluate("document.activeElement.className.split(' ').at(-1)"))
+        if reached[-1] == "make-start":
+            break
+    wanted = {
+        "example", "upload-input", "truth-toggle", "scale-number", "scale-slider", "magnify-in", "fit", "pane-count",
+        "wipe-toggle", "full-screen", "panes", "method", "paint-what", "chain", "make-kind", "make-model", "make-start",
+    }  # fmt: skip
+    assert wanted <= set(reached)
+    for _ in range(len(reached) - 1 - reached.index("panes")):
+        visitor.keyboard.press("Shift+Tab")
+    assert visitor.evaluate("document.activeElement.className") == "panes"
+    for key in ("+", "ArrowLeft", ">", "Enter", "p"):
+        visitor.keyboard.press(key)
+    visitor.wait_for_function(f"{VIEWER}.look('lit-light') && {VIEWER}.pins().length === 1", timeout=PATIENCE)
+    assert visitor.evaluate(f"{VIEWER}.view().scale") == 4.2
+    visitor.keyboard.press("Escape")
+    assert visitor.evaluate(f"{VIEWER}.picked()") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(visitor, scheme, width):
+    visitor.emulate_media(color_scheme=scheme)
+    visitor.set_viewport_size({"width": width, "height": 900})
+    visitor.wait_for_function(f"{VIEWER}.view().pane.width < {width}")
+    exact(visitor, 4)
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("Enter")
+    visitor.wait_for_function(f"{VIEWER}.look('clit-light')", timeout=PATIENCE)
+    visitor.keyboard.press("p")
+    visitor.select_option(".paint-what", "direction")
+    visitor.wait_for_selector(".pins tbody tr")
+    found = Axe().run(visitor).response["violations"]
+    visitor.fill(".scale-number", "3")
+    visitor.press(".scale-number", "Enter")
+    visitor.click(".truth-toggle")
+    visitor.wait_for_function(f"{VIEWER}.scores().length === 4", timeout=PATIENCE)
+    found += Axe().run(visitor).response["violations"]
+    grave = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    assert not grave
+
+
+def test_full_screen_and_back(visitor):
+    visitor.click(".full-screen")
+    visitor.wait_for_function("document.fullscreenElement?.classList.contains('clit-page')")
+    assert visitor.locator(".full-screen").get_attribute("aria-pressed") == "true"
+    assert visitor.locator(".masthead").is_hidden() and visitor.locator(".panes").is_visible()
+    visitor.click(".full-screen")
+    visitor.wait_for_function("!document.fullscreenElement")
+    assert visitor.locator(".masthead").is_visible()

@@ -294,6 +294,7 @@ def test_wrong_models_and_pixels(photo, tmp_path):
         refused("attend", photo, out, "--pixel", pixel, "--scale", 2)
     refused("evaluate", "bicubic", "--data", tmp_path, "--scales", "2,many")
     refused("evaluate", "bicubic", "--data", tmp_path, "--rule", "other")
+    refused("evaluate", "bicubic", "--data", tmp_path, "--held-out", tmp_path / "none.txt")
 
 
 def test_train_refuses_what_it_cannot_do(photo, tmp_path):
@@ -313,6 +314,23 @@ def test_help_needs_no_torch():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    for command in ("upscale", "attend", "evaluate", "train", "import-official"):
+    for command in ("upscale", "attend", "compare", "film", "evaluate", "train", "import-official"):
         assert command in result.stdout
         done(command, "--help")
+
+
+def test_film(photo, tmp_path):
+    out = tmp_path / "zoom.gif"
+    told = done(
+        "film", photo, out, "--model", "bicubic", "--model", "bilinear", "--about", "3,4.5", "--end", "4",
+        "--side", "40x50", "--seconds", "0.5", "--fps", "10",
+    )  # fmt: skip
+    assert "5 frames of 62 x 100" in told.stdout
+    with Image.open(out) as film:
+        assert film.size == (100, 62)
+    refused("film", photo, tmp_path / "zoom.avi")
+    refused("film", photo, out, "--about", "3")
+    refused("film", photo, out, "--about", "3,900")
+    refused("film", photo, out, "--end", "0")
+    refused("film", photo, out, "--side", "8x8")
+    refused("film", photo, out, "--fps", "0")

@@ -9,7 +9,7 @@ from PIL import Image
 import clit
 from clit.degrade import published_pair, resize_pil
 from clit.errors import UserError
-from clit.evaluate import Row, evaluate, means, table, write_csv
+from clit.evaluate import Row, evaluate, means, reported, table, write_csv
 from clit.images import write_image
 from clit.metrics import psnr, ssim
 
@@ -47,6 +47,15 @@ def test_div2k_rule_is_another(dataset):
     models = {"plain": clit.load("bicubic")}
     (luma, *_), (rgb, *_) = (evaluate(models, [dataset], [2], rule=rule) for rule in ("benchmark", "div2k"))
     assert luma.psnr != rgb.psnr and luma.ssim == rgb.ssim
+
+
+def test_reported_pictures_chose_no_checkpoint(dataset):
+    names = {"a.png", "b.tif", "grey.bmp", "elsewhere.png"}
+    assert [path.name for path in reported([dataset], names)] == ["b.tif"], "every second, in order"
+    rows = evaluate({"plain": clit.load("bicubic")}, [dataset], [2], only=reported([dataset], names))
+    assert [row.image for row in rows] == ["b.tif"]
+    with pytest.raises(UserError, match="held-out"):
+        reported([dataset], {"a.png"})
 
 
 def test_means_table_and_csv(tmp_path):

@@ -221,8 +221,8 @@ class LocalAttention(nn.Module):
     def survey(self, field: StageField, cancel: Callable[[], bool] | None = None) -> Tensor:
         """How wide and whereto each head looks, of the whole window: (B, R', S', M, 3), from the weights of `render`.
 
-        Per head the entropy of its weights in bits, and the mean offset (dy, dx) from the query to the latents they fall
-        on, in latents of this stage. Cancelled once cancel() is true.
+        Per head the entropy of its weights in bits, and the mean offset (dy, dx) from the query to where
+        they fall, in latents of this stage. Cancelled once cancel() is true.
         """
         shape = len(field.q), len(field.rows.nearest), len(field.columns.nearest), self.config.heads, 3
         out = field.q.new_zeros(shape)

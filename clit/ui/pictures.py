@@ -100,8 +100,9 @@ ENTROPY_SPAN = 2.0
 def attention_colours(survey: np.ndarray, paint: str, head: int, radius: int) -> np.ndarray:
     """A survey (h, w, M, 3) (see `Renderer.survey`) as colours (h, w, 3); head from 1, 0 the mean of all.
 
-    entropy: viridis up to that of even weights, over its last ENTROPY_SPAN bits: where heads differ. direction: of the mean offset the angle as hue and the length as
-    lightness and colourfulness, the whole radius the brightest, in Oklab (Ottosson, 2020): as far is as bright.
+    entropy: viridis up to that of even weights, over its last ENTROPY_SPAN bits, where heads differ. direction: of the
+    mean offset the angle as hue and the length as lightness and colourfulness, the window's radius the brightest, in
+    Oklab (Ottosson, 2020): as far is as bright.
     """
     seen = survey.mean(2) if head == 0 else survey[:, :, head - 1]
     if paint == "entropy":

@@ -1,0 +1,123 @@
+"""How soon the page answers a hand: from the end of a slider movement to stretched, coarse and exact panes.
+
+    python analysis/latency.py [--update-readme] [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
+
+Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached. A drag is a few slider events,
+one per frame; time counts from the last. Each time is also told scaled to a product rate of 100 GMAC/s, by that of a
+(4096 x 256)(256 x 256) product right before and after. Writes analysis/latency.csv, a row per movement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+from readme import README, with_block
+from screenshots import FLAGS, PATIENCE, RESTING, opened, served
+from speed import product_rate
+
+from clit.evaluate import markdown
+from clit.runtime import prepare_process
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 1408  # of the window: three panes of 444 x 400
+SCALES = (1.5, 2.0, 2.7, 4.0, 8.0, 16.0, 30.0)
+COLUMNS = ("scale", "stretch_ms", "coarse_ms", "exact_ms", "coarse_ms_at_100", "exact_ms_at_100", "rate_gmac", "pixels")
+
+# Moves the slider to `target` in five events, a frame each, then waits frame by frame for what the panes show.
+DRAG = """async ([target, step]) => {
+  const viewer = document.querySelector('.clit-page').__viewer;
+  const slider = document.querySelector('.scale-slider');
+  const frame = () => new Promise(requestAnimationFrame);
+  const goal = Math.min(400, Math.round(400 * Math.log(target) / Math.log(30)) - step);
+  for (const back of [-40, -25, -12, -5, 0]) {
+    slider.value = Math.max(0, goal + back);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    if (back) await frame();
+  }
+  const began = performance.now(), times = {};
+  const all = (...kinds) => Object.values(viewer.passes()).every((pass) => kinds.includes(pass));
+  while (times.exact === undefined) {
+    await frame();
+    const now = performance.now() - began;
+    times.stretch ??= now;
+    if (times.coarse === undefined && all('preview', 'exact', 'overview')) times.coarse = now;
+    if (all('exact', 'overview')) times.exact = now;
+  }
+  const { pane, scale } = viewer.view();
+  return { ...times, pixels: pane.width * pane.height, scale };
+}"""
+
+
+def movements(page: Page, repeats: int) -> list[dict[str, float]]:
+    """A row for every movement: to each scale in turn, again and again, never twice to the very same."""
+    rows = []
+    for repeat in range(repeats + 1):
+        for scale in SCALES:
+            before = product_rate()
+            found = page.evaluate(DRAG, [scale, repeat % 4])
+            rate = (before + product_rate()) / 2
+            page.wait_for_function(RESTING, timeout=PATIENCE)
+            rows.append(
+                {
+                    "scale": scale,
+                    "stretch_ms": found["stretch"],
+                    "coarse_ms": found["coarse"],
+                    "exact_ms": found["exact"],
+                    "coarse_ms_at_100": found["coarse"] * rate / 100e9,
+                    "exact_ms_at_100": found["exact"] * rate / 100e9,
+                    "rate_gmac": rate / 1e9,
+                    "pixels": found["pixels"],
+                }
+            )
+    return rows[len(SCALES) :]  # the first round warms up
+
+
+def table(rows: list[dict[str, float]]) -> str:
+    """Medians per scale, as Markdown."""
+    lines = [["scale", "next frame", "coarse", "exact", "coarse at 100 GMAC/s", "exact at 100 GMAC/s"]]
+    for scale in SCALES:
+        group = [row for row in rows if row["scale"] == scale]
+        medians = [statistics.median(row[column] for row in group) for column in COLUMNS[1:6]]
+        lines.append([f"x{scale:g}", f"{medians[0]:.0f} ms", *(f"{m / 1000:.2f} s" for m in medians[1:])])
+    rate = statistics.median(row["rate_gmac"] for row in rows)
+    count = len(rows) // len(SCALES)
+    told = f"Medians of {count} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
+    told += f"product rate {rate:.0f} GMAC/s."
+    return f"{markdown(lines)}\n\n{told}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7, help="movements to each scale")
+    parser.add_argument("--checkpoints", help="as app.py's")
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
+    flags = parser.parse_args()
+    if flags.update_readme:
+        with_block("latency", "")  # before the work, not after it
+    with served(flags.checkpoints) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
+        page = opened(browser, url, WIDTH, dark=False)
+        for pane, model in enumerate(("liif-light", "lit-light", "clit-light")):
+            page.locator(".pane .method").nth(pane).select_option(model)
+        page.locator(".panes").focus()
+        page.keyboard.press("3")
+        page.wait_for_function(RESTING, timeout=PATIENCE)
+        rows = movements(page, flags.repeats)
+        browser.close()
+    print(table(rows))
+    with (ROOT / "analysis" / "latency.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows({key: f"{value:.4g}" for key, value in row.items()} for row in rows)
+    if flags.update_readme:
+        README.write_text(with_block("latency", table(rows)))
+
+
+if __name__ == "__main__":
+    prepare_process()
+    main()

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -237,7 +237,10 @@ class Run:
         target = sample.batch.hr[:, :, pixels.rows][:, :, :, pixels.columns].permute(0, 2, 3, 1)
         began = time.process_time()
         with torch.set_grad_enabled(not s.freeze_encoder), self._mixed():
-            features = self.models[names[0]].encode(sample.batch.lr)
+            encoded = self.models[names[0]].encode(sample.batch.lr)
+        # All decoders' gradients meet here, so that the encoder is gone back through once.
+        meeting = encoded.map.detach().requires_grad_(not s.freeze_encoder)
+        features = replace(encoded, map=meeting)
         self._spent("shared", began)
         for name in names:
             began = time.process_time()
@@ -247,9 +250,13 @@ class Run:
             with self._mixed():
                 rgb = model.render(model.prepare(features, size, pixels, **options))
             loss = (rgb.float() - target).abs().mean() * 2  # in the networks' [-1, 1]
-            (loss / s.accumulate).backward(retain_graph=not s.freeze_encoder and name != names[-1])
+            (loss / s.accumulate).backward()
             losses[name] = loss.item()
             self._spent(name, began)
+        if not s.freeze_encoder:
+            began = time.process_time()
+            encoded.map.backward(meeting.grad)
+            self._spent("shared", began)
         return losses
 
     def average_gradients(self) -> None:

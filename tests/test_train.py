@@ -253,6 +253,21 @@ def test_accumulated_batches_are_one_larger_step(folder):
     assert all(g is None or torch.allclose(g, 3 * thirds[n], atol=1e-6) for n, g in once.items())
 
 
+def test_the_shared_encoder_learns_from_all_decoders(folder):
+    photographs, names = Photographs(find_images([folder])), ["tiny-liif", "tiny-clit"]
+    run = Run(names, SETTINGS)
+    sample = run.draw(photographs, 1)
+
+    def encoder_gradients(of: list[str]):
+        run.optimizer.zero_grad()
+        run.backward(sample, of)
+        return [p.grad.clone() for p in run.encoder.parameters()]
+
+    together, *alone = encoder_gradients(names), *(encoder_gradients([name]) for name in names)
+    for both, first, second in zip(together, *alone, strict=True):
+        assert torch.allclose(both, first + second, atol=1e-6) and first.abs().max() > 0
+
+
 def test_a_frozen_encoder_stays_what_it_was(folder, tmp_path):
     torch.manual_seed(9)
     start = Run(["tiny-liif"], SETTINGS).encoder.state_dict()

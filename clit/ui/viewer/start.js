@@ -26,7 +26,8 @@ function readOnlyHook() {
     canvasPixels,
     view: () => ({ ...state.view, scale: shownScale(), wanted: state.wanted, pane: { ...state.pane } }),
     picture: () => state.picture && { id: state.picture.id, height: state.picture.height, width: state.picture.width },
-    passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, pane.element.dataset.pass])),
+    // Between a change and the next frame the panes still show, and are marked with, what was there before.
+    passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, drawing ? "drawing" : pane.element.dataset.pass])),
     scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
     picked: () => state.picked && pickedPixel(),
     look: (model) => structuredClone(state.looks.get(model) ?? null),

@@ -115,7 +115,7 @@ def comparison_figure(found: Comparison, form: str = "png") -> bytes:
                 scores = "" if panel.psnr is None else f"\n{panel.psnr:.2f} dB / {panel.ssim:.4f}"
                 axes.set_title(panel.name + scores, fontsize=8)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, dpi=200)
+    figure.savefig(buffer, format=form, dpi=200, bbox_inches="tight", pad_inches=0.05)
     return buffer.getvalue()
 
 

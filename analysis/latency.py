@@ -2,10 +2,12 @@
 
     python analysis/latency.py [--update-readme] [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
-Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached. A drag is a few slider events,
-one per frame; time counts from the last. Each time is also told scaled to a product rate of 100 GMAC/s, by that of a
-(4096 x 256)(256 x 256) product right before and after. Then first visits, with an empty browser cache: to the first
-paint, and to all panes exact. Writes analysis/latency.csv, a row per movement.
+Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached, the whole picture drawn ahead.
+Before each movement the view rests at three scales far from where it goes, so that no exact frame that the browser
+keeps previews it. A drag is a few slider events, one per frame; time counts from the last. Each time is also told
+scaled to a product rate of 100 GMAC/s, by that of a (4096 x 256)(256 x 256) product right before and after. Then first
+visits, with an empty browser cache: to the first paint, and to all panes exact. Writes analysis/latency.csv, a row per
+movement.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 from readme import README, with_block
-from screenshots import FLAGS, PATIENCE, RESTING, opened, served
+from screenshots import FLAGS, PATIENCE, RESTING, VIEWER, opened, served
 from speed import product_rate
 
 from clit.evaluate import markdown
@@ -26,6 +28,7 @@ from clit.runtime import prepare_process
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 1408  # of the window: three panes of 444 x 400
 SCALES = (1.5, 2.0, 2.7, 4.0, 8.0, 16.0, 30.0)
+NEAR, FAR = (2.7, 2.0, 1.5), (30.0, 16.0, 8.0)  # where the view rests before it goes beyond x4, or up to that
 COLUMNS = ("scale", "stretch_ms", "coarse_ms", "exact_ms", "coarse_ms_at_100", "exact_ms_at_100", "rate_gmac", "pixels")
 
 # Moves the slider to `target` in five events, a frame each, then waits frame by frame for what the panes show.
@@ -58,6 +61,9 @@ def movements(page: Page, repeats: int) -> list[dict[str, float]]:
     rows = []
     for repeat in range(repeats + 1):
         for scale in SCALES:
+            for elsewhere in NEAR if scale > 4 else FAR:
+                page.evaluate(DRAG, [elsewhere, repeat % 4])
+                page.wait_for_function(RESTING, timeout=PATIENCE)
             before = product_rate()
             found = page.evaluate(DRAG, [scale, repeat % 4])
             rate = (before + product_rate()) / 2
@@ -108,7 +114,7 @@ def table(rows: list[dict[str, float]], visits: dict[str, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7, help="movements to each scale")
+    parser.add_argument("--repeats", type=int, default=5, help="movements to each scale")
     parser.add_argument("--checkpoints", help="as app.py's")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
@@ -122,7 +128,7 @@ def main() -> None:
             page.locator(".pane .method").nth(pane).select_option(model)
         page.locator(".panes").focus()
         page.keyboard.press("3")
-        page.wait_for_function(RESTING, timeout=PATIENCE)
+        page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
         rows = movements(page, flags.repeats)
         page.close()
         block = table(rows, first_visits(browser, url, flags.repeats))

@@ -257,6 +257,9 @@ def train(
     encoder: Annotated[str | None, typer.Option(help="The model whose encoder to start from.")] = None,
     freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Train decoders only.")] = False,
     rate: Annotated[float, typer.Option(help="Learning rate of Adam, after the warm-up.")] = 1e-3,
+    encoder_rate: Annotated[
+        float | None, typer.Option(help="Learning rate of the encoder, where it is to be a smaller one.")
+    ] = None,
     batch: Annotated[int, typer.Option(help="Crops a step, of each process.")] = 8,
     patch: Annotated[int, typer.Option(help="LR pixels a side of a crop.")] = 24,
     latents: Annotated[int, typer.Option(help="Latents a side that are asked for a pixel each, of a crop.")] = 24,
@@ -276,12 +279,15 @@ def train(
     source = None if encoder is None else _load(encoder)
     if source is not None and not hasattr(source, "encoder"):
         raise UserError(f"{encoder} has no encoder to start from: choose a network.")
+    settings = Settings(
+        minutes, steps, batch, patch, latents, rate, encoder_rate, accumulate=accumulate, freeze_encoder=freeze_encoder
+    )
     with _progress("train") as progress:
         run(
             presets,
             data,
             out,
-            Settings(minutes, steps, batch, patch, latents, rate, accumulate=accumulate, freeze_encoder=freeze_encoder),
+            settings,
             start=start,
             encoder=None if source is None else source.encoder.state_dict(),
             encoder_name=Path(encoder or start or "random weights").name,

@@ -42,6 +42,7 @@ class Settings:
     patch: int = 24  # LR pixels a side
     latents: int = 24  # a side, of the last stage's grid: each of them is asked for one output pixel
     rate: float = 1e-3
+    encoder_rate: float | None = None  # None: as `rate`
     warmup: int = 100
     average: float = 0.999  # decay of the averaged weights
     accumulate: int = 1  # batches per step, one after another
@@ -118,9 +119,14 @@ class Run:
         self.network = nn.ModuleDict({"encoder": self.encoder, **{n: m.decoder for n, m in self.models.items()}})
         self.network.to(self.device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(
-            [p for p in self.network.parameters() if p.requires_grad], lr=settings.rate, betas=(0.9, 0.99)
-        )
+        groups = [  # peak: the rate after the warm-up
+            {"params": [p for p in module.parameters() if p.requires_grad], "peak": peak}
+            for module, peak in (
+                (self.encoder, settings.encoder_rate or settings.rate),
+                *((model.decoder, settings.rate) for model in self.models.values()),
+            )
+        ]
+        self.optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=settings.rate, betas=(0.9, 0.99))
         self.random = np.random.default_rng([settings.seed, 0 if accelerator is None else accelerator.process_index])
         self.step, self.seconds = 0, 0.0
         self.started_stages = {
@@ -203,7 +209,7 @@ class Run:
     def train_step(self, photographs: Photographs) -> dict[str, float]:
         """One step of every preset; returns each one's L1 loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = group["peak"] * self.schedule()
         self.optimizer.zero_grad(set_to_none=True)
         wanted: dict[tuple[int, int], list[str]] = {}  # presets that can learn from one sample
         for name in self.presets:
@@ -269,11 +275,11 @@ class Run:
     def _mixed(self):
         return nullcontext() if self.accelerator is None else self.accelerator.autocast()
 
-    def rate(self) -> float:
-        """Learning rate: linear warm-up, then a cosine down to a fiftieth."""
+    def schedule(self) -> float:
+        """The learning rate's share of its peak: linear warm-up, then a cosine down to a fiftieth."""
         s = self.settings
         cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
-        return s.rate * min(1.0, (self.step + 1) / s.warmup) * (0.02 + 0.98 * cosine)
+        return min(1.0, (self.step + 1) / s.warmup) * (0.02 + 0.98 * cosine)
 
     def _lattice(self, batch: Batch, factors: list[float]) -> Lattice:
         """The output pixels to learn from: for each latent of a part of the last stage's grid a random one of its own.
@@ -463,6 +469,11 @@ def _check(presets: list[str], settings: Settings) -> None:
     for name in ("batch", "patch", "latents", "rate", "accumulate"):
         if getattr(settings, name) <= 0:
             raise UserError(f"--{name} is {getattr(settings, name):g}, but must be more than 0.")
+    if settings.encoder_rate is not None and not 0 < settings.encoder_rate <= settings.rate:
+        raise UserError(
+            f"--encoder-rate is {settings.encoder_rate:g}, but must be more than 0 and at most --rate, which is "
+            f"{settings.rate:g}; --freeze-encoder leaves the encoder as it is."
+        )
 
 
 def _started(presets: list[str], folder: Path | None) -> dict[str, SRModel]:
@@ -512,6 +523,7 @@ def _machine(run: Run) -> str:
 def _card(run: Run, name: str, scores: dict[int, float], facts: dict[str, str]) -> str:
     """The README.md of a trained checkpoint: what it was trained on, how long, from what, and its score so far."""
     s, decoder = run.settings, run.models[name].decoder
+    rate = f"{s.rate:g}" if s.encoder_rate is None else f"{s.rate:g}, of the encoder {s.encoder_rate:g}"
     config = ", ".join(f"{key} {value}" for key, value in asdict(decoder.config).items() if key != "name")
     together = f", together with {', '.join(n for n in run.presets if n != name)}" if len(run.presets) > 1 else ""
     asked = f"an output pixel for each of up to {s.latents}x{s.latents} latents"
@@ -532,7 +544,7 @@ pipeline_tag: image-to-image
 | steps | {run.step} of {s.batch} crops, {s.patch}x{s.patch} LR pixels, {asked}{together} |
 | time | {run.seconds / 60:.0f} minutes for the run; {alone:.0f} CPU minutes of {name} alone, {shared:.0f} shared |
 | machine | {_machine(run)} |
-| optimiser | Adam, rate {s.rate:g}, {s.warmup} steps of warm-up, cosine decay; L1; averaged with {s.average:g} |
+| optimiser | Adam, rate {rate}, {s.warmup} steps of warm-up, cosine decay; L1; averaged with {s.average:g} |
 | progress of its schedule | {run.progress:.0%} |
 | held-out photographs, luma PSNR | {held} |
 

@@ -2,7 +2,7 @@
 
 Scenarios, by what the page is for:
 1. viewer: scales by mouse and keyboard, wheel, pinch, twenty random views, a size for each axis, one to four panes, two
-   under one handle, full screen, answers that come late
+   under one handle, full screen, answers that come late, previews drawn ahead
 2. inspector: a click at every magnification, maps and their files, borders, pinned pixels, panes painted by attention
 3. ground truth: truth, errors, scores, curves
 4. make: the whole picture, a film, a comparison sheet
@@ -610,6 +610,29 @@ def test_late_answers_never_overwrite_newer_views(browser, url, folder, models):
     assert set(page.evaluate(f"{VIEWER}.passes()").values()) == {"input", "exact"}
     compare(page, folder, models, 3.3)
     page.close()
+
+
+def test_what_was_drawn_ahead_previews_a_view_without_the_server(visitor, folder, models):
+    visitor.wait_for_function(f"{VIEWER}.drawnAhead()", timeout=PATIENCE)
+    visitor.evaluate(
+        """() => { const real = window.fetch; window.fetch = (...args) =>
+          String(args[0]?.url ?? args[0]).includes('component_server') ? new Promise(() => {}) : real(...args) }"""
+    )
+    visitor.fill(".scale-number", "2.5")
+    visitor.press(".scale-number", "Enter")
+    visitor.wait_for_function(f"{list(MODELS)}.every(m => {VIEWER}.passes()[m] === 'preview')", timeout=PATIENCE)
+    assert visitor.locator(".pane[data-model=lit-light] .mark").inner_text() == "preview · ×2.00"
+    for name, model in models.items():
+        ahead = clit.upscale(model, folder / "photograph.jpg", scale=2)
+        ahead = Image.fromarray((ahead * 255).round().astype(np.uint8))
+        canvas = visitor.evaluate(f"{VIEWER}.canvasPixels('{name}')")
+        screen = np.frombuffer(base64.b64decode(canvas["rgba"]), np.uint8)
+        screen = screen.reshape(canvas["height"], canvas["width"], 4)[..., :3]
+        top, left = canvas["corner"]["y"], canvas["corner"]["x"]
+        # At the sides, which the frame at x4 did not reach.
+        part = screen[top : top + 180, left : left + 18].astype(float)
+        expected = np.asarray(ahead.resize((240, 180), Image.Resampling.BILINEAR), float)[:, :18]
+        assert np.abs(part - expected)[4:-4, 4:].mean() < 2, name
 
 
 def test_the_picked_pixel_is_under_the_pointer_at_every_magnification(visitor):

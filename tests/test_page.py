@@ -22,7 +22,8 @@ from clit.ui import making
 from clit.ui.making import TILE
 from clit.ui.models import Models
 from clit.ui.pictures import attention_colours
-from clit.ui.session import Limits, Session, Slots, Stale
+from clit.ui.session import Limits, Session
+from clit.ui.slots import Slots, Stale
 
 ROOT = Path(__file__).resolve().parent.parent
 PNG = {"kind": "picture", "suffix": ".png"}
@@ -272,12 +273,57 @@ def test_slots_bound_the_line():
             pass
         waiting = threading.Thread(target=lambda: slots.take(lambda: False).__enter__())
         waiting.start()
-        while slots._line._value:
+        while not slots.waited_for:
             time.sleep(0.001)
         with pytest.raises(clit.UserError, match="busy"), slots.take(lambda: False):
             pass
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+def test_previews_come_first_and_what_is_drawn_ahead_last():
+    slots, order = Slots(1, 9), []
+
+    def wait(kind: str) -> None:
+        with slots.take(lambda: False, kind):
+            order.append(kind)
+
+    kinds = ["ahead", "exact", "preview", "exact", "preview"]
+    threads = [threading.Thread(target=wait, args=[kind]) for kind in kinds]
+    with slots.take(lambda: False):
+        for number, thread in enumerate(threads):
+            thread.start()
+            while len(slots._line) <= number:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert order == ["preview", "preview", "exact", "exact", "ahead"] and not slots.waited_for
+
+
+def test_what_is_drawn_ahead_makes_way_and_no_newer_view_stops_it(site, visit, monkeypatch):
+    started, answers = threading.Event(), {}
+
+    class Endless:
+        def render(self, model, image, *, window, cancel, **options):
+            started.set()
+            deadline = time.monotonic() + 20
+            while not cancel() and time.monotonic() < deadline:
+                time.sleep(0.001)
+            raise clit.Cancelled
+
+    assert "image" in site.render_view(view(visit, wanted=5, kind="exact"))
+    assert "image" in site.render_view(view(visit, wanted=2, kind="ahead"))
+    assert site.render_view(view(visit, wanted=2, kind="preview")) == {"stale": True}
+    quick = site._renderer
+    monkeypatch.setattr(site, "_renderer", Endless())
+    ahead = threading.Thread(target=lambda: answers.update(ahead=site.render_view(view(visit, wanted=5, kind="ahead"))))
+    ahead.start()
+    assert started.wait(10)
+    monkeypatch.setattr(site, "_renderer", quick)
+    assert "image" in site.render_view(view(visit, wanted=6, kind="exact"))
+    ahead.join(10)
+    assert answers["ahead"] == {"stale": True}
+    assert "must be one of preview, exact, ahead" in site.render_view(view(visit, kind="soon"))["error"]
 
 
 @pytest.mark.parametrize("model", ["liif-light", "lit-light", "clit-light"])

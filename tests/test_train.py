@@ -124,6 +124,21 @@ def test_a_run_can_start_from_earlier_weights(folder, tmp_path):
     assert "tiny-clit from earlier" in (only / "tiny-liif/README.md").read_text()
 
 
+def test_the_encoder_may_learn_at_a_rate_of_its_own(folder, tmp_path):
+    settings = Settings(steps=2, batch=2, patch=8, latents=8, rate=1e-2, encoder_rate=1e-5, warmup=1)
+    run = Run(list(TINY), settings)
+    before = {key: value.clone() for key, value in run.network.state_dict().items()}
+    photographs = Photographs([folder / "0.png", folder / "1.png"])
+    run.train_step(photographs)
+    moved = {key: (value - before[key]).abs().max().item() for key, value in run.network.state_dict().items()}
+    assert 0 < max(value for key, value in moved.items() if key.startswith("encoder.")) < 2e-5
+    assert max(value for key, value in moved.items() if key.startswith("tiny-liif.")) > 5e-3
+    out = train(list(TINY), [folder], tmp_path, settings)
+    assert "rate 0.01, of the encoder 1e-05" in (out / "tiny-liif/README.md").read_text()
+    with pytest.raises(UserError, match="--encoder-rate is 0.1, but must be"):
+        train(list(TINY), [folder], tmp_path / "other", replace(settings, encoder_rate=0.1))
+
+
 def test_training_lowers_the_loss_and_writes_loadable_checkpoints(folder, tmp_path):
     settings = Settings(steps=60, batch=4, patch=8, latents=8, rate=3e-3, warmup=5, test_every=30)
     out = train(list(TINY), [folder], tmp_path / "run", settings, held_out={"0.png", "2.png"})

@@ -8,7 +8,6 @@ An answer is a dict fit for JSON. What goes wrong is an answer too: {"error": on
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import json
 import logging
@@ -49,6 +48,7 @@ from clit.ui.pictures import (
     to_bytes,
     with_truth,
 )
+from clit.ui.slots import PATIENCE, Slots, Stale
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +75,6 @@ class Expired(Exception):
     """The visit is over, or never was."""
 
 
-class Stale(Exception):
-    """Nobody waits for this answer any more."""
-
-
 @dataclass(eq=False)
 class Visit:
     """One opened page. seen: when it last asked anything; wanted: the number of the newest view, per method."""
@@ -91,32 +87,6 @@ class Visit:
     stop: threading.Event = field(default_factory=threading.Event)
     file: Path | None = None
     file_name: str = ""
-
-
-class Slots:
-    """At most `slots` renderings at a time, and at most `waiting` more in line."""
-
-    def __init__(self, slots: int, waiting: int):
-        self._free = threading.Semaphore(slots)
-        self._line = threading.Semaphore(slots + waiting)
-
-    @contextlib.contextmanager
-    def take(self, stale: Callable[[], bool]) -> Iterator[None]:
-        """Hold one slot; Stale if `stale()` comes true while in line, UserError if the line is full."""
-        if not self._line.acquire(blocking=False):
-            raise UserError("The server is busy with other visitors: wait a moment, then move the view again.")
-        try:
-            while not self._free.acquire(timeout=0.05):
-                if stale():
-                    raise Stale
-            try:
-                if stale():
-                    raise Stale
-                yield
-            finally:
-                self._free.release()
-        finally:
-            self._line.release()
 
 
 @dataclass(frozen=True)
@@ -338,7 +308,9 @@ class Session:
         (lossless WebP in base64), size [H, W], window, scale, milliseconds, wanted, factors of the cascade's stages in
         use}. size: of the whole output [H, W] where the two axes differ, else that of `scale`. The window is clipped
         to it. `wanted` numbers the visitor's views: an older one than the newest asked of the same model is stale, and
-        not computed. chain: how CLIT splits the scale, "published" if it is not said; stages: stop CLIT after so many.
+        not computed. kind: "preview", "exact", which comes after previews, or "ahead" for views to come, which makes
+        way for all others (it is stale then) but not for newer views. chain: how CLIT splits the scale, "published" if
+        it is not said; stages: stop CLIT after so many.
         paint, one of PAINTS, and head: what the picture shows. Where there is a ground truth: model "truth" is that,
         and with error true the picture is how far the model is from it (see `error_colours`).
         """
@@ -353,16 +325,23 @@ class Session:
         stages = None if request.get("stages") is None else self._whole(request, "stages", 1, 100)
         wanted = self._whole(request, "wanted", 0, 2**53)
         paint, head = self._paint(request, model)
+        kind = request.get("kind", "exact")
+        if kind not in PATIENCE:
+            raise UserError(f"The kind of view must be one of {', '.join(PATIENCE)}.")
         asked = f"{name} {stages} {error} {paint}"
-        with self._lock:
-            visit.wanted[asked] = max(visit.wanted.get(asked, 0), wanted)
+        if kind != "ahead":
+            with self._lock:
+                visit.wanted[asked] = max(visit.wanted.get(asked, 0), wanted)
 
         def stale() -> bool:
-            return visit.wanted[asked] > wanted or visit.picture is not picture
+            return visit.picture is not picture or (kind != "ahead" and visit.wanted[asked] > wanted)
 
-        with self._slots.take(stale):
+        def cancel() -> bool:
+            return stale() or (kind == "ahead" and self._slots.waited_for)
+
+        with self._slots.take(stale, kind):
             start = time.perf_counter()
-            options = {"size": size, "window": window, "chain": chain, "stages": stages, "cancel": stale}
+            options = {"size": size, "window": window, "chain": chain, "stages": stages, "cancel": cancel}
             if model is None:
                 rgb = truth
             elif paint == "colours":

@@ -15,10 +15,13 @@ const TICKS = [1, 2, 4, 8, 16, 30];
 const SLIDER_STEPS = 400;
 const FIRST_SCALE = 4;
 const FIRST_PANES = ["input", "liif-light", "lit-light", "clit-light"];
-const COARSE_FACTOR = 3; // the preview has a ninth of the pixels
-const COARSE_FROM = 2; // below this scale a third of it is no scale at all
+const COARSE_FACTOR = 4; // the preview has a sixteenth of the pixels
+const COARSE_FROM = 2; // below this scale a quarter of it is no scale at all
 const COARSE_WORTH_MS = 150; // an exact pass quicker than this needs no preview
-const SETTLE_MS = 60; // the exact pass waits until the view has rested this long
+const SETTLE_MS = 40; // the exact pass waits until the view has rested this long
+const AHEAD_SCALE = 2; // while the view rests the whole picture is drawn once at up to this scale, if that has no more
+const AHEAD_PIXELS = 160_000; // pixels than this: a preview of all views up to COARSE_FACTOR times as large
+const AHEAD_MS = 250; // after this long a rest
 const OVERVIEW_FROM = 4.2; // a pane that would need this many times its own pixels (magnification under a half)
 const OVERVIEW_AREA = 1.5; // is rendered with this many times its own, at a smaller scale, and says so
 const PANE_HEIGHT = [0.9, 0.45, 0.66, 0.9, 1.15]; // of its width: narrow pages first, then one to four side by side
@@ -46,8 +49,11 @@ const state = {
   wipe: null, // or where the second pane begins to lie over the first, 0..1 of the width
   wanted: 0, // number of the newest view; an answer to an older one never replaces a newer one
   changedAt: 0,
+  rested: false, // the view has not changed for SETTLE_MS
   pane: { width: 0, height: 0 },
   panes: [],
+  ahead: new Map(), // model -> frame of the whole picture, see drawAhead
+  drawingAhead: false,
   picked: null, // {y, x} in LR pixels
   looks: new Map(), // model -> {row, column, size, chain, answer}
   pins: [], // up to MOST_PINS other pixels: {y, x, looks}

@@ -8,6 +8,7 @@ function changeView(change) {
   }
   state.wanted += 1;
   state.changedAt = performance.now();
+  state.rested = false;
   showControls();
   draw();
   pumpAll();
@@ -16,6 +17,7 @@ function changeView(change) {
 }
 
 function viewRested() {
+  state.rested = true;
   pumpAll();
   lookAgain();
 }
@@ -30,10 +32,11 @@ function pump(pane) {
   if (pane.failed === state.wanted) return;
   const target = goal();
   if (pane.frames.some((frame) => reaches(frame, target))) return;
-  if (pane.request?.wanted === state.wanted || pane.request?.pass === "preview") return;
-  const previewed = pane.frames.some((frame) => frame.pass === "preview" && frame.wanted === state.wanted);
-  if (!previewed && previewHelps(pane, target)) requestPass(pane, preview(target));
-  else if (performance.now() - state.changedAt >= SETTLE_MS) requestPass(pane, target);
+  if (pane.request?.wanted === state.wanted) return;
+  // While the hand moves, a preview on its way is let arrive: else nothing would until the hand rests.
+  if (pane.request?.pass === "preview" && !state.rested) return;
+  if (!previewOf(pane, target) && previewHelps(pane, target)) requestPass(pane, preview(target));
+  else if (state.rested) requestPass(pane, target);
 }
 
 // Whether a pane shows where its heads look instead of what they make.
@@ -49,23 +52,33 @@ function previewHelps(pane, target) {
   return !last || (last.milliseconds * area) / (last.window.height * last.window.width) > COARSE_WORTH_MS;
 }
 
+// Ask the server for a part of what a method makes of the picture: the answer, with its pixels as `bitmap`.
+// scale and size as `sizeAsked` says them.
+async function askView(name, kind, { scale, size, window }, painted) {
+  const { of, stop, error } = modelOf(name);
+  const answer = await ask("render_view", {
+    model: of,
+    kind,
+    error,
+    stages: stop,
+    chain: state.chain,
+    ...(painted ? { paint: state.paint, head: state.head } : {}),
+    scale,
+    size,
+    window: [window.top, window.left, window.height, window.width],
+    wanted: state.wanted,
+  });
+  return { ...answer, bitmap: answer.image ? await decodeWebp(answer.image) : null };
+}
+
 async function requestPass(pane, { pass, scale, size, window }) {
   const { picture, chain, paint, head } = state;
   const ticket = { pass, wanted: state.wanted, picture, model: pane.model, chain, paint, head };
   const asked = performance.now();
   pane.request = ticket;
-  const { of, stop, error } = modelOf(pane.model);
-  const answer = await ask("render_view", {
-    model: of,
-    error,
-    stages: stop,
-    chain,
-    ...(isPainted(pane) ? { paint, head } : {}),
-    ...sizeAsked(scale, size),
-    window: [window.top, window.left, window.height, window.width],
-    wanted: ticket.wanted,
-  });
-  const bitmap = answer.image ? await decodeWebp(answer.image) : null;
+  const kind = pass === "preview" ? "preview" : "exact";
+  const answer = await askView(pane.model, kind, { ...sizeAsked(scale, size), window }, isPainted(pane));
+  const { bitmap } = answer;
   if (pane.request === ticket) pane.request = null;
   const current =
     ticket.model === pane.model && ["picture", "chain", "paint", "head"].every((key) => ticket[key] === state[key]);
@@ -89,6 +102,44 @@ async function requestPass(pane, { pass, scale, size, window }) {
   showFactors();
   draw();
   pump(pane);
+  waitToDrawAhead();
+}
+
+// While the view rests, the whole picture is drawn once with each method shown, at a small scale: from then on a view
+// of any part can be previewed at once. Other questions come first.
+
+function aheadScale() {
+  const { height, width } = state.picture;
+  const scale = Math.min(AHEAD_SCALE, Math.floor(100 * Math.sqrt(AHEAD_PIXELS / (height * width))) / 100);
+  return scale < 1 ? null : scale;
+}
+
+function nextAhead() {
+  if (!state.picture || state.opening || aheadScale() === null) return undefined;
+  const wants = ({ kind, available, error }) => available && kind !== "plain" && !error;
+  return shownPanes().find((pane) => !state.ahead.has(pane.model) && !isPainted(pane) && wants(modelOf(pane.model) ?? {}));
+}
+
+function waitToDrawAhead() {
+  clearTimeout(waitToDrawAhead.timer);
+  if (nextAhead()) waitToDrawAhead.timer = setTimeout(drawAhead, AHEAD_MS);
+}
+
+async function drawAhead() {
+  if (state.drawingAhead) return;
+  const model = nextAhead()?.model;
+  if (!model) return;
+  const busy = shownPanes().some((pane) => pane.request) || performance.now() - state.changedAt < AHEAD_MS;
+  if (busy) return waitToDrawAhead();
+  const { picture } = state;
+  const scale = aheadScale();
+  const size = { height: roundHalfEven(picture.height * scale), width: roundHalfEven(picture.width * scale) };
+  const window = { top: 0, left: 0, ...size };
+  state.drawingAhead = true;
+  const { bitmap, error } = await askView(model, "ahead", { scale, size: null, window }, false);
+  state.drawingAhead = false;
+  if (bitmap && picture === state.picture) state.ahead.set(model, { pass: "preview", scale, bitmap, size, window });
+  if (!error) waitToDrawAhead();
 }
 
 // The newest frame and the last two finished ones: enough to stretch from while the next is on its way.

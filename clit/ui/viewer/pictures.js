@@ -99,6 +99,7 @@ function pictureChanged() {
   state.looks.clear();
   state.picked = null;
   state.pins = [];
+  state.ahead.clear();
   for (const pane of state.panes) Object.assign(pane, { frames: [], newest: 0, request: null, failed: -1 });
   for (const button of root.querySelectorAll(".example")) {
     button.setAttribute("aria-pressed", String(button.dataset.name === state.picture?.example));

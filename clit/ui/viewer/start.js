@@ -28,6 +28,7 @@ function readOnlyHook() {
     picture: () => state.picture && { id: state.picture.id, height: state.picture.height, width: state.picture.width },
     // Between a change and the next frame the panes still show, and are marked with, what was there before.
     passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, drawing ? "drawing" : pane.element.dataset.pass])),
+    drawnAhead: () => !state.drawingAhead && !nextAhead(),
     scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
     picked: () => state.picked && pickedPixel(),
     look: (model) => structuredClone(state.looks.get(model) ?? null),

@@ -82,7 +82,7 @@ function goal() {
   return { pass: "overview", scale: smaller, size: smallerSize, window: visibleWindow(smallerSize) };
 }
 
-// The same part at a third of the scale: quick, true to the model at that scale, and marked as a preview.
+// The same part at a quarter of the scale: quick, true to the model at that scale, and marked as a preview.
 function preview(target) {
   const scale = Math.max(1, Math.round((100 * target.scale) / COARSE_FACTOR) / 100);
   const size = outputSize(scale);
@@ -91,6 +91,25 @@ function preview(target) {
 
 const reaches = (frame, target) =>
   frame.pass !== "preview" && sameSize(frame.size, target.size) && contains(frame.window, target.window);
+
+// Whether a frame shows all that the target does, at no less than a preview's scale.
+function previews({ pass, wanted, size, window }, target) {
+  if (pass === "preview" && wanted === state.wanted) return true; // made to be, whatever rounding made of it
+  const y = target.size.height / size.height;
+  const x = target.size.width / size.width;
+  const [top, left] = [window.top * y, window.left * x];
+  const enlarged = { top, left, height: window.height * y + 1e-6, width: window.width * x + 1e-6 };
+  return y <= COARSE_FACTOR && x <= COARSE_FACTOR && contains(enlarged, target.window);
+}
+
+// Of the frames at hand, the finest that previews the target.
+const previewOf = (pane, target) => framesOf(pane).findLast((frame) => previews(frame, target));
+
+// What a pane can be drawn from, from the roughest to the finest.
+function framesOf(pane) {
+  const ahead = isPainted(pane) ? undefined : state.ahead.get(pane.model);
+  return (ahead ? [ahead, ...pane.frames] : [...pane.frames]).sort((a, b) => a.size.height - b.size.height);
+}
 
 // The output pixel that contains a position, in LR pixels, at the present scale.
 function pixelOf({ y, x }) {
@@ -136,9 +155,10 @@ function drawPane(pane) {
   if (finished) return drawLayer(context, finished, state.view.magnification < 1 || finished.pass === "overview");
   // Until then: whatever is at hand, stretched, from the roughest to the finest.
   drawLayer(context, small, true);
-  const rank = (frame) => (sameSize(frame.size, target.size) ? 2 : frame.wanted === state.wanted ? 1 : 0);
-  for (const frame of [...pane.frames].sort((a, b) => rank(a) - rank(b))) {
-    drawLayer(context, frame, rank(frame) < 2 || state.view.magnification < 1);
+  const same = (frame) => sameSize(frame.size, target.size);
+  const frames = framesOf(pane);
+  for (const frame of [...frames.filter((each) => !same(each)), ...frames.filter(same)]) {
+    drawLayer(context, frame, !same(frame) || state.view.magnification < 1);
   }
 }
 
@@ -198,14 +218,15 @@ function paneStatus(pane, model) {
       `drawn at ${times(frame.scale)} · ${took(frame)}`,
       "The whole output would be too large for this pane. " + detail(frame),
     ];
-  const rough = pane.frames.at(-1);
-  if (rough?.pass === "preview" && rough.wanted === state.wanted)
+  const rough = previewOf(pane, target);
+  if (rough)
     return [
       "preview",
-      `preview · ${took(rough)}`,
-      `Rendered at ${times(rough.scale)} and enlarged; the exact pass follows`,
+      `preview · ${times(rough.scale)}`,
+      `Rendered at ${times(rough.scale)} and stretched; the exact pass follows`,
     ];
-  return ["stretched", rough ? "stretched" : "waiting", "The last picture, stretched; the next pass follows"];
+  const some = pane.frames.length > 0;
+  return ["stretched", some ? "stretched" : "waiting", "The last picture, stretched; the next pass follows"];
 }
 
 // Picked pixel, attention windows and the hovered neighbour, over the pictures.

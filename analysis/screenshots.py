@@ -2,7 +2,8 @@
 
     python analysis/screenshots.py OUT [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
-Writes OUT/{light,dark,inspector,narrow,truth}.png from the first bundled example with the checkpoints at hand.
+Writes OUT/page-{light,dark,inspector,narrow,truth}.png from the first bundled example with the checkpoints at hand, the
+guided start shown on the first alone. README.md shows those of assets/.
 """
 
 from __future__ import annotations
@@ -108,22 +109,21 @@ def main() -> None:
     flags.out.mkdir(parents=True, exist_ok=True)
     with served(flags.checkpoints) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
-        for name, width, dark, scale in (
+        for name, width, dark, prepare in (
             ("light", 1400, False, None),
-            ("dark", 1400, True, None),
-            ("inspector", 1400, False, "12"),
-            ("narrow", 390, False, "6"),
+            ("dark", 1400, True, lambda page: pick(page, "6", 0.55, 0.45)),
+            ("inspector", 1400, False, lambda page: pick(page, "12", 0.55, 0.45)),
+            ("narrow", 390, False, lambda page: pick(page, "6", 0.55, 0.45)),
+            ("truth", 1400, False, compare),
         ):
             page = opened(browser, url, width, dark)
-            if scale:
-                pick(page, scale, 0.55, 0.45)
-            page.screenshot(path=flags.out / f"{name}.png", full_page=True)
-            print(flags.out / f"{name}.png")
+            if prepare:
+                page.click(".guide-end")
+                prepare(page)
+            path = flags.out / f"page-{name}.png"
+            page.screenshot(path=path, full_page=True)
+            print(path)
             page.close()
-        page = opened(browser, url, 1400, False)
-        compare(page)
-        page.screenshot(path=flags.out / "truth.png", full_page=True)
-        print(flags.out / "truth.png")
         browser.close()
 
 

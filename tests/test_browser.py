@@ -774,6 +774,16 @@ def test_guided_start_is_followed_and_dismissed_for_good(visitor):
     assert guide.is_hidden()
     visitor.click(".guide-again")
     assert guide.is_visible()
+    step = visitor.locator(".guide .step")
+    assert step.inner_text() == "1 of 4"
+    visitor.fill(".scale-number", "7")  # done by hand, a step is done too
+    visitor.press(".scale-number", "Enter")
+    visitor.wait_for_function("document.querySelector('.guide .step').textContent === '2 of 4'")
+    visitor.locator(".panes").focus()
+    visitor.keyboard.press("ArrowRight")
+    visitor.wait_for_function("document.querySelector('.guide .step').textContent === '3 of 4'")
+    visitor.locator(".pane canvas").last.click()
+    visitor.wait_for_function("document.querySelector('.guide .step').textContent === '4 of 4'")
 
 
 def test_by_keyboard_alone(visitor):
@@ -826,8 +836,9 @@ def test_axe_finds_nothing_serious(visitor, scheme, width):
 def test_full_screen_and_back(visitor):
     visitor.click(".full-screen")
     visitor.wait_for_function("document.fullscreenElement?.classList.contains('clit-page')")
-    assert visitor.locator(".full-screen").get_attribute("aria-pressed") == "true"
-    assert visitor.locator(".masthead").is_hidden() and visitor.locator(".panes").is_visible()
+    visitor.locator(".full-screen[aria-pressed=true]").wait_for()
+    visitor.locator(".masthead").wait_for(state="hidden")
+    assert visitor.locator(".panes").is_visible()
     visitor.click(".full-screen")
     visitor.wait_for_function("!document.fullscreenElement")
-    assert visitor.locator(".masthead").is_visible()
+    visitor.locator(".masthead").wait_for()

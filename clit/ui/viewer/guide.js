@@ -1,4 +1,4 @@
-// A guided start: four steps that can be done at once, and dismissed for good
+// A guided start: four steps, each done by its button or by hand, that can be dismissed for good
 
 const GUIDE_KEY = "clit-guide";
 const GUIDE = [
@@ -7,26 +7,32 @@ const GUIDE = [
     target: ".scale",
     action: "Enlarge ×12",
     act: () => setScale(12),
+    done: (before) => state.view.scale !== before.scale,
   },
   {
     text: "Every pane shows the same place. Drag to move, use the wheel to go deeper; a dot fills when a pane is exact.",
     target: ".panes",
     action: "Magnify 2×",
     act: () => zoom({ magnification: 2 }),
+    done: (before) => ["y", "x", "magnification"].some((key) => state.view[key] !== before[key]),
   },
   {
     text: "LIIF blends four neighbours by distance. LIT and CLIT attend to forty-nine: click a pixel on an edge to see which.",
     target: ".panes",
     action: "Pick a pixel",
     act: () => pick(state.pane.height / 2, state.pane.width / 2),
+    done: (before) => state.picked && state.picked !== before.picked,
   },
   {
     text: "Each small map is one head: bright neighbours count. The arrow keys walk the pixel; Pin keeps it for comparison.",
     target: ".inspector",
     action: "Done",
     act: endGuide,
+    done: () => false,
   },
 ];
+
+let guided = null; // {at, before}: the step on show, and the view it was shown with
 
 // Some frames may not store anything: the guide then greets again.
 function remembered() {
@@ -38,6 +44,7 @@ function remembered() {
 }
 
 function endGuide() {
+  guided = null;
   $(".guide").hidden = true;
   markGuided(null);
   try {
@@ -63,6 +70,12 @@ function showGuide(at) {
     if (at + 1 < GUIDE.length) showGuide(at + 1);
   };
   markGuided(step.target);
+  guided = { at, before: { ...state.view, picked: state.picked } };
+}
+
+// Who does a step by hand is shown the next one.
+function followGuide() {
+  if (guided && GUIDE[guided.at].done(guided.before)) showGuide(guided.at + 1);
 }
 
 function buildGuide(isLink) {

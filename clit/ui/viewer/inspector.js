@@ -6,6 +6,7 @@ function pick(y, x) {
   if (at.y < 0 || at.x < 0 || at.y >= state.picture.height || at.x >= state.picture.width) return;
   state.picked = at;
   centrePick(0, 0);
+  followGuide();
 }
 
 // Move the picked position by whole output pixels, to the middle of the one it lands in.

@@ -18,6 +18,7 @@ function changeView(change) {
 
 function viewRested() {
   state.rested = true;
+  followGuide();
   pumpAll();
   lookAgain();
 }

@@ -243,12 +243,15 @@ function showEnlarged() {
 function showLarge(row, map) {
   const picture = mapPicture(row, map);
   const { digits, note } = QUANTITIES[state.quantity];
+  const mark = markPlace(row);
   map.weights.forEach((line, i) =>
     line.forEach((weight, j) => {
       if (weight === null) return;
+      const [down, across] = [mark.cy - (i + 0.5), mark.cx - (j + 0.5)];
+      const hidden = Math.abs(down) < 0.25 && Math.abs(across) < 0.45;
       const text = svg("text", {
         x: j + 0.5,
-        y: i + 0.58,
+        y: i + (hidden ? (down < 0 ? 0.84 : 0.32) : 0.58), // out from under the mark
         class: shade(row, map, weight) > 0.55 ? "number dark" : "number light",
       });
       text.textContent = weight.toFixed(digits).replace(/^0[.]/, ".");
@@ -422,11 +425,14 @@ function mapPicture(row, map) {
   return picture;
 }
 
-function positionMark({ at, area, stage }) {
+// Where the pixel itself lies on its map, in squares.
+function markPlace({ at, area, stage }) {
   const n = stage.latents.length;
-  const place = { cy: ((at.y - area.y) / area.height) * n, cx: ((at.x - area.x) / area.width) * n };
-  return ["dark", "light"].map((tone) => svg("circle", { class: `position ${tone}`, r: 0.22, ...place }));
+  return { cy: ((at.y - area.y) / area.height) * n, cx: ((at.x - area.x) / area.width) * n };
 }
+
+const positionMark = (row) =>
+  ["dark", "light"].map((tone) => svg("circle", { class: `position ${tone}`, r: 0.22, ...markPlace(row) }));
 
 // The part of the input that the maps cover, with the same outline and the same mark.
 function patchFigure(row) {

@@ -1,11 +1,11 @@
 """Steps per second of training, what share of the time data takes, and what the grouped order saves.
 
-    python analysis/throughput.py --data DIR [--presets lit-light --presets lit-base] [--steps 10]
+    python analysis/throughput.py --data DIR [--presets lit-light --presets lit-base] [--steps 10] [--update-readme]
 
 For each preset, on the device that `accelerate launch` or the machine gives: steps per second of the project's own
 training step, frozen encoder, and the share of it spent on cutting and reducing crops; then one forward and backward
 pass of the decoder alone for the same output pixels in the order that training uses and by the plain definition: a
-pixel for each latent as in training, and windows of 16 pixels per latent.
+pixel for each latent as in training, and windows of 16 pixels per latent. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from readme import README, with_block
 from torch import Tensor
 
 from clit.data import Photographs, find_images
+from clit.evaluate import markdown
 from clit.geometry import Lattice, Window
 from clit.runtime import prepare_process
 from clit.train import Run, Settings
@@ -59,9 +61,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True, help="a folder of photographs")
     parser.add_argument("--presets", action="append", help="can be repeated; lit-light and lit-base by default")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     flags = parser.parse_args()
+    if flags.update_readme:
+        with_block("throughput", "")  # before the work, not after it
     photographs = Photographs(find_images(flags.data))
-    print("preset device steps_per_s data_share pixels_per_latent grouped_s plain_s ratio")
+    lines = [["preset", "on", "steps/s", "data", "pixels per latent", "grouped", "plain", "ratio"]]
     for name in flags.presets or ("lit-light", "lit-base"):
         from accelerate import Accelerator
 
@@ -72,12 +77,16 @@ def main() -> None:
         for _ in range(flags.steps):
             run.train_step(photographs)
         taken = time.perf_counter() - began
-        head = f"{name} {run.device.type} {flags.steps / taken:.2f} {run.cpu_seconds['data'] / taken:.1%}"
+        head = [name, run.device.type, f"{flags.steps / taken:.2f}", f"{run.cpu_seconds['data'] / taken:.1%}"]
         # Of the plain definition a part of the crop will do: it takes a matrix as long as all windows together.
         one = torch.arange(0, 4 * run.settings.patch, 4)
         for density, pixels in ((1, Lattice(one[:12], one[:12])), (16, Window(16, 16, 16, 16).lattice())):
             fast, plain = (seconds(decoder_pass(run, name, pixels, fast), run.device) for fast in (True, False))
-            print(f"{head} {density} {fast:.3f} {plain:.3f} {plain / fast:.2f}", flush=True)
+            lines.append([*head, str(density), f"{fast:.3f} s", f"{plain:.3f} s", f"{plain / fast:.1f}"])
+    block = markdown(lines)
+    print(block)
+    if flags.update_readme:
+        README.write_text(with_block("throughput", block))
 
 
 if __name__ == "__main__":

@@ -281,22 +281,25 @@ def test_slots_bound_the_line():
     assert not waiting.is_alive()
 
 
-def test_previews_come_first_and_what_is_drawn_ahead_last():
+def test_previews_come_first_and_what_is_drawn_ahead_does_not_wait():
     slots, order = Slots(1, 9), []
 
     def wait(kind: str) -> None:
         with slots.take(lambda: False, kind):
             order.append(kind)
 
-    kinds = ["ahead", "exact", "preview", "exact", "preview"]
+    kinds = ["exact", "preview", "exact", "preview"]
     threads = [threading.Thread(target=wait, args=[kind]) for kind in kinds]
     with slots.take(lambda: False):
         for number, thread in enumerate(threads):
             thread.start()
             while len(slots._line) <= number:
                 time.sleep(0.001)
+        with pytest.raises(Stale):
+            wait("ahead")
     for thread in threads:
         thread.join(10)
+    wait("ahead")
     assert order == ["preview", "preview", "exact", "exact", "ahead"] and not slots.waited_for
 
 

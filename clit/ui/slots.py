@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 from clit.errors import UserError
 
-PATIENCE = {"preview": 0.0, "exact": 1.0, "ahead": 10.0}
-"""Seconds by which others that come later may go before: what a hand waits for, what an eye does, what nobody does."""
+PATIENCE = {"preview": 0.0, "exact": 1.0, "ahead": None}
+"""Seconds by which others that come later may go before: what a hand waits for, what an eye does. What is drawn ahead
+nobody waits for: it does not stand in line."""
 
 _LOOK_SECONDS = 0.05  # how often those in line see whether anybody still waits for them
 
@@ -38,12 +39,16 @@ class Slots:
     def take(self, stale: Callable[[], bool], kind: str = "exact") -> Iterator[None]:
         """Hold one slot; Stale if `stale()` comes true while in line, UserError if the line is full.
 
-        kind: one of PATIENCE. Among those in line the one that is due first comes next, so that nobody waits forever.
+        kind: one of PATIENCE. Among those in line the one that is due first comes next, so that nobody waits forever;
+        Stale at once for what does not stand in line and finds no slot.
         """
+        patience = PATIENCE[kind]
         with self._turn:
+            if patience is None and (self._line or not self._free):
+                raise Stale
             if len(self._line) >= self._waiting + self._free:
                 raise UserError("The server is busy with other visitors: wait a moment, then move the view again.")
-            place = (time.monotonic() + PATIENCE[kind], next(self._numbers))
+            place = (time.monotonic() + (patience or 0.0), next(self._numbers))
             self._line.append(place)
             try:
                 while not stale() and (not self._free or place != min(self._line)):

@@ -22,6 +22,7 @@ const SETTLE_MS = 40; // the exact pass waits until the view has rested this lon
 const AHEAD_SCALE = 2; // while the view rests the whole picture is drawn once at up to this scale, if that has no more
 const AHEAD_PIXELS = 160_000; // pixels than this: a preview of all views up to COARSE_FACTOR times as large
 const AHEAD_MS = 250; // after this long a rest
+const AHEAD_AGAIN_MS = 2000; // where the server had others to answer
 const OVERVIEW_FROM = 4.2; // a pane that would need this many times its own pixels (magnification under a half)
 const OVERVIEW_AREA = 1.5; // is rendered with this many times its own, at a smaller scale, and says so
 const PANE_HEIGHT = [0.9, 0.45, 0.66, 0.9, 1.15]; // of its width: narrow pages first, then one to four side by side

@@ -121,9 +121,9 @@ function nextAhead() {
   return shownPanes().find((pane) => !state.ahead.has(pane.model) && !isPainted(pane) && wants(modelOf(pane.model) ?? {}));
 }
 
-function waitToDrawAhead() {
+function waitToDrawAhead(milliseconds = AHEAD_MS) {
   clearTimeout(waitToDrawAhead.timer);
-  if (nextAhead()) waitToDrawAhead.timer = setTimeout(drawAhead, AHEAD_MS);
+  if (nextAhead()) waitToDrawAhead.timer = setTimeout(drawAhead, milliseconds);
 }
 
 async function drawAhead() {
@@ -140,7 +140,7 @@ async function drawAhead() {
   const { bitmap, error } = await askView(model, "ahead", { scale, size: null, window }, false);
   state.drawingAhead = false;
   if (bitmap && picture === state.picture) state.ahead.set(model, { pass: "preview", scale, bitmap, size, window });
-  if (!error) waitToDrawAhead();
+  if (!error) waitToDrawAhead(bitmap ? AHEAD_MS : AHEAD_AGAIN_MS);
 }
 
 // The newest frame and the last two finished ones: enough to stretch from while the next is on its way.

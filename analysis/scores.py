@@ -27,7 +27,7 @@ from clit.evaluate import Row, evaluate, markdown, means, reported, write_csv
 from clit.runtime import prepare_process
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light")
+MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
 
 
 def table(rows: list[Row], scales: tuple[float, ...]) -> str:

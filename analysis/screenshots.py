@@ -3,7 +3,7 @@
     python analysis/screenshots.py OUT [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
 Writes OUT/page-{light,dark,inspector,narrow,truth}.png from the first bundled example with the checkpoints at hand, the
-guided start shown on the first alone. README.md shows those of assets/.
+guided start shown in the dark alone. README.md shows those of assets/.
 """
 
 from __future__ import annotations
@@ -84,6 +84,15 @@ def pick(page: Page, scale: str, across: float, down: float) -> None:
     page.mouse.move(0, 0)
 
 
+def two_pixels(page: Page) -> None:
+    """Pick a pixel, pin it, and pick another; panes of attention show how wide it looks."""
+    pick(page, "12", 0.55, 0.45)
+    page.click(".pin-toggle")
+    pick(page, "12", 0.72, 0.3)
+    page.locator(".paint-what").select_option("entropy")
+    page.wait_for_function(RESTING, timeout=PATIENCE)
+
+
 def compare(page: Page) -> None:
     """Switch the ground truth on at x3, with the errors of two methods, and draw the curve against scale."""
     page.fill(".scale-number", "3")
@@ -110,9 +119,9 @@ def main() -> None:
     with served(flags.checkpoints) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
         for name, width, dark, prepare in (
-            ("light", 1400, False, None),
-            ("dark", 1400, True, lambda page: pick(page, "6", 0.55, 0.45)),
-            ("inspector", 1400, False, lambda page: pick(page, "12", 0.55, 0.45)),
+            ("light", 1400, False, lambda page: pick(page, "6", 0.55, 0.45)),
+            ("dark", 1400, True, None),
+            ("inspector", 1400, False, two_pixels),
             ("narrow", 390, False, lambda page: pick(page, "6", 0.55, 0.45)),
             ("truth", 1400, False, compare),
         ):

@@ -699,7 +699,7 @@ def test_panes_painted_by_attention(visitor, folder, models):
         window = tuple(frame["window"][side] for side in ("top", "left", "height", "width"))
         survey = clit.survey(models["lit-light"], folder / "photograph.jpg", scale=4, window=window)
         expected = attention_colours(survey, paint, head, 3)
-        assert np.abs(pixels / 255 - expected).max() <= 2 / 255
+        assert np.abs(pixels / 255 - expected).max() <= 4 / 255, "a colour of the map's next to it, by rounding"
     liif = clit.upscale(models["liif-light"], folder / "photograph.jpg", scale=4, window=window)
     assert np.abs(shown(visitor, "liif-light")[1] / 255 - liif).max() <= 1 / 255, "LIIF has no heads"
     visitor.select_option(".paint-what", "colours")

@@ -21,7 +21,7 @@ from clit import metrics
 from clit.ui import making
 from clit.ui.making import TILE
 from clit.ui.models import Models
-from clit.ui.pictures import attention_colours
+from clit.ui.pictures import attention_colours, entropy_span
 from clit.ui.session import Limits, Session
 from clit.ui.slots import Slots, Stale
 
@@ -428,10 +428,25 @@ def test_panes_painted_by_attention(site, visit, examples):
         for head in range(heads + 1):
             more = {"model": "clit-light", "stages": 2, "paint": paint, "head": head}
             expected = attention_colours(survey, paint, head, model.decoder.config.radius)
-            assert np.abs(decoded(site.render_view({**asked, **more})) / 255 - expected).max() <= 1 / 255
+            answer = site.render_view({**asked, **more})
+            assert np.abs(decoded(answer) / 255 - expected).max() <= 4 / 255
+            span = entropy_span(survey, head) if paint == "entropy" else None
+            assert answer["span"] == (span and pytest.approx(span, abs=1e-4))
     for wrong in ({"head": 3}, {"head": -1}, {"paint": "no"}, {"model": "liif-light"}, {"model": "bicubic"}):
         more = {"model": "clit-light", "paint": "entropy", "head": 0, **wrong}
         assert set(site.render_view({**asked, **more})) == {"error"}
+
+
+def test_entropies_are_told_apart_in_colours():
+    survey = np.zeros((1, 101, 2, 3), np.float32)
+    survey[0, :, 0, 0] = np.linspace(2, 3, 101)
+    survey[0, :, 1, 0] = 4.0
+    assert entropy_span(survey, 1) == pytest.approx((2.01, 2.99))
+    assert entropy_span(survey, 0) == pytest.approx((3.005, 3.495)), "of all heads, the mean"
+    assert entropy_span(survey, 2) == pytest.approx((3.95, 4.05)), "what is the same everywhere has one colour"
+    colours = attention_colours(survey, "entropy", 1, 3)[0]
+    assert colours[0] @ [0.3, 0.6, 0.1] < 0.2 and colours[-1] @ [0.3, 0.6, 0.1] > 0.8
+    assert np.ptp(attention_colours(survey, "entropy", 2, 3), axis=1).max() == 0
 
 
 def test_directions_have_their_colours():

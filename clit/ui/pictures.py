@@ -93,21 +93,31 @@ PAINTS = ("colours", "entropy", "direction")
 """What a pane of LIT or CLIT can be painted by: what it computes, or how wide or whereto a head looks."""
 
 
-ENTROPY_SPAN = 2.0
-"""Bits below the entropy of even weights that are told apart; less is drawn as that."""
+def entropy_span(survey: np.ndarray, head: int) -> tuple[float, float]:
+    """The least and the largest entropy of a survey, in bits, but for the outermost hundredths: what colours span.
+
+    A tenth of a bit at least, so that rounding is not made a picture of.
+    """
+    low, high = np.percentile(_of_head(survey, head)[..., 0], (1, 99))
+    more = max(0.0, 0.1 - (high - low)) / 2
+    return float(low - more), float(high + more)
+
+
+def _of_head(survey: np.ndarray, head: int) -> np.ndarray:
+    return survey.mean(2) if head == 0 else survey[:, :, head - 1]
 
 
 def attention_colours(survey: np.ndarray, paint: str, head: int, radius: int) -> np.ndarray:
     """A survey (h, w, M, 3) (see `Renderer.survey`) as colours (h, w, 3); head from 1, 0 the mean of all.
 
-    entropy: viridis up to that of even weights, over its last ENTROPY_SPAN bits, where heads differ. direction: of the
-    mean offset the angle as hue and the length as lightness and colourfulness, the window's radius the brightest, in
-    Oklab (Ottosson, 2020): as far is as bright.
+    entropy: viridis over `entropy_span`, as heads differ more than places. direction: of the mean offset the angle as
+    hue and the length as lightness and colourfulness, the window's radius the brightest, in Oklab (Ottosson, 2020): as
+    far is as bright.
     """
-    seen = survey.mean(2) if head == 0 else survey[:, :, head - 1]
+    seen = _of_head(survey, head)
     if paint == "entropy":
-        even = math.log2((2 * radius + 1) ** 2)
-        coloured = cv2.applyColorMap(to_bytes(1 - (even - seen[..., 0]) / ENTROPY_SPAN), cv2.COLORMAP_VIRIDIS)
+        low, high = entropy_span(survey, head)
+        coloured = cv2.applyColorMap(to_bytes((seen[..., 0] - low) / (high - low)), cv2.COLORMAP_VIRIDIS)
         return coloured[..., ::-1].astype(np.float32) / 255
     dy, dx = seen[..., 1] / radius, seen[..., 2] / radius
     length = np.clip(np.hypot(dy, dx), 1e-6, None)

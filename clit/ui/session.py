@@ -43,6 +43,7 @@ from clit.ui.pictures import (
     attention_colours,
     credits,
     encode,
+    entropy_span,
     error_colours,
     load_example,
     to_bytes,
@@ -306,13 +307,13 @@ class Session:
 
         {token, picture, model, scale, size, window [top, left, height, width], wanted, chain, stages} -> {image
         (lossless WebP in base64), size [H, W], window, scale, milliseconds, wanted, factors of the cascade's stages in
-        use}. size: of the whole output [H, W] where the two axes differ, else that of `scale`. The window is clipped
-        to it. `wanted` numbers the visitor's views: an older one than the newest asked of the same model is stale, and
-        not computed. kind: "preview", "exact", which comes after previews, or "ahead" for views to come, which makes
-        way for all others (it is stale then) but not for newer views. chain: how CLIT splits the scale, "published" if
-        it is not said; stages: stop CLIT after so many.
-        paint, one of PAINTS, and head: what the picture shows. Where there is a ground truth: model "truth" is that,
-        and with error true the picture is how far the model is from it (see `error_colours`).
+        use, span of the entropies painted in bits}. size: of the whole output [H, W] where the two axes differ, else
+        that of `scale`. The window is clipped to it. `wanted` numbers the visitor's views: an older one than the newest
+        asked of the same model is stale, and not computed. kind: "preview", "exact", which comes after previews, or
+        "ahead" for views to come, which makes way for all others (it is stale then) but not for newer views. chain: how
+        CLIT splits the scale, "published" if it is not said; stages: stop CLIT after so many. paint, one of PAINTS, and
+        head: what the picture shows. Where there is a ground truth: model "truth" is that, and with error true the
+        picture is how far the model is from it (see `error_colours`).
         """
         visit = self._visit(request)
         picture = self._picture(visit, request)
@@ -342,6 +343,7 @@ class Session:
         with self._slots.take(stale, kind):
             start = time.perf_counter()
             options = {"size": size, "window": window, "chain": chain, "stages": stages, "cancel": cancel}
+            span = None
             if model is None:
                 rgb = truth
             elif paint == "colours":
@@ -349,6 +351,7 @@ class Session:
             else:
                 survey = self._renderer.survey(model, picture.rgb, **options)
                 rgb = attention_colours(survey, paint, head, model.decoder.config.radius)
+                span = entropy_span(survey, head) if paint == "entropy" else None
             rgb = error_colours(rgb, truth) if error else rgb
             milliseconds = (time.perf_counter() - start) * 1000
         return {
@@ -359,6 +362,7 @@ class Session:
             "milliseconds": round(milliseconds, 1),
             "wanted": wanted,
             "factors": _factors(model, size, picture, chain),
+            "span": span,
         }
 
     @answers

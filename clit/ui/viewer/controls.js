@@ -111,7 +111,7 @@ function setChain(chain) {
 // What panes of LIT and CLIT can show: their colours, or, of a head, how wide or whereto it looks.
 const PAINTS = {
   colours: { label: "colours", note: "" },
-  entropy: { label: "entropy of attention", note: "bright: all neighbours count alike; dark: few do" },
+  entropy: { label: "entropy of attention", note: "of each pane, in bits: at 5.6 all neighbours count alike, at 0 one alone" },
   direction: { label: "direction of attention", note: "where a pixel's weight falls, seen from it; dark: all around" },
 };
 

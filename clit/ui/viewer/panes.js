@@ -94,6 +94,7 @@ async function requestPass(pane, { pass, scale, size, window }) {
       wanted: ticket.wanted,
       milliseconds: answer.milliseconds,
       factors: answer.factors,
+      span: answer.span,
       trip: performance.now() - asked,
     });
   } else if (current && answer.error && !answer.expired) {

@@ -211,7 +211,8 @@ function paneStatus(pane, model) {
   const frame = pane.frames.filter((each) => reaches(each, target)).at(-1);
   const took = (each) => `${Math.round(each.milliseconds)} ms`;
   const detail = (each) => `Computed in ${took(each)}, on screen after ${Math.round(each.trip)} ms`;
-  if (frame?.pass === "exact") return ["exact", `exact · ${took(frame)}`, detail(frame)];
+  const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : took(each));
+  if (frame?.pass === "exact") return ["exact", `exact · ${told(frame)}`, detail(frame)];
   if (frame)
     return [
       "overview",

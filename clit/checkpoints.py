@@ -59,7 +59,7 @@ def load(name: str | Path, *, untrained: bool = False) -> SRModel:
     directory = _find(str(name))
     if directory is None:
         if str(name) not in PRESETS:
-            known = ", ".join(sorted({*PRESETS, *available(), "bilinear", "bicubic"}))
+            known = ", ".join(sorted({*available(), "bilinear", "bicubic"}))
             raise UserError(f'There is no checkpoint "{name}": give a directory that holds one, or one of {known}.')
         if not untrained:
             raise UserError(

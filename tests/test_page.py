@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import tiny
 from PIL import Image
 
 import clit
-from clit import metrics
+from clit import checkpoints, metrics
 from clit.ui import making
 from clit.ui.making import TILE
 from clit.ui.models import Models
@@ -491,6 +492,14 @@ def test_zerogpu_answers_from_the_cpu(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert next(Models().get("lit-light").parameters()).device.type == "cpu"
+
+
+def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
+    shutil.copytree(checkpoints.folder() / "lit-light", tmp_path / "lit-light-x32")
+    shutil.copytree(checkpoints.folder() / "clit-light", tmp_path / "my-own")
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
+    labels = {each["name"]: each["label"] for each in Models().describe() if each["available"]}
+    assert labels == {"bilinear": "Bilinear", "bicubic": "Bicubic", "lit-light-x32": "LIT light x32", "my-own": "my-own"}
 
 
 def test_faults_are_not_told_to_visitors(site, visit, monkeypatch):

@@ -10,7 +10,7 @@ import torch
 
 import clit
 from clit import checkpoints
-from clit.config import PRESETS, CLITConfig, LIIFConfig, LTEConfig, ModelConfig
+from clit.config import ABLATIONS, PRESETS, CLITConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.errors import UserError
 
 OFFERED = ("liif-light", "lte-light", "lit-light", "clit-light")
@@ -76,7 +76,7 @@ class Models:
         except (OSError, ValueError) as error:
             reason = f"This checkpoint cannot be read: {error}"
             family, kind, stages, heads, available = name, "plain", 1, 0, False
-        label = f"{family} {name.partition('-')[2]}" if name in PRESETS else name
+        label = f"{family} {name.partition('-')[2].replace('-', ' ')}" if name in {**PRESETS, **ABLATIONS} else name
         return {
             "name": name, "label": label, "family": family, "kind": kind, "stages": stages, "heads": heads,
             "available": available, "reason": reason,

@@ -499,7 +499,12 @@ def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
     shutil.copytree(checkpoints.folder() / "clit-light", tmp_path / "my-own")
     monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
     labels = {each["name"]: each["label"] for each in Models().describe() if each["available"]}
-    assert labels == {"bilinear": "Bilinear", "bicubic": "Bicubic", "lit-light-x32": "LIT light x32", "my-own": "my-own"}
+    assert labels == {
+        "bilinear": "Bilinear",
+        "bicubic": "Bicubic",
+        "lit-light-x32": "LIT light x32",
+        "my-own": "my-own",
+    }
 
 
 def test_faults_are_not_told_to_visitors(site, visit, monkeypatch):

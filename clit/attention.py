@@ -74,8 +74,9 @@ def _left_out(stage: LocalAttention, field: StageField, weights: Tensor) -> np.n
     weighted = stage.weighted_values(field, zero, zero, weights)  # (1, 1, P, D)
     count = weighted.shape[2]
     without = weighted.expand(1, count, -1, -1) * (1 - torch.eye(count, device=weighted.device))[None, :, :, None]
+    fourier = stage.fourier(field, zero, zero).expand(1, count, -1)
     # As many equal rows, not one: products of another shape round in another way.
-    change = stage.decode(field, without) - stage.decode(field, weighted.expand(1, count, -1, -1))
+    change = stage.decode(field, without, fourier) - stage.decode(field, weighted.expand(1, count, -1, -1), fourier)
     side = 2 * stage.config.radius + 1
     return change[0].float().norm(dim=-1).cpu().numpy().reshape(side, side)
 

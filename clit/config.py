@@ -62,7 +62,8 @@ class CLITConfig:
     """LIT (`stages` = 1) and CLIT (Chen et al., CVPR 2023).
 
     width: attention width D; heads: M, a divisor of D; radius: r of the (2r+1)^2 window; hidden: widths of
-    each stage's MLP; octaves: the highest positional frequency is 2**octaves - 1.
+    each stage's MLP; octaves: the highest positional frequency is 2**octaves - 1; fourier: frequencies of the branch of
+    local Fourier features, which the paper describes and the released configurations do without (0).
     """
 
     width: int = 256
@@ -71,12 +72,14 @@ class CLITConfig:
     hidden: tuple[int, ...] = (256, 256, 256, 256)
     stages: int = 1
     octaves: float = 10.0
+    fourier: int = 0
     name: str = "clit"
 
     def __post_init__(self) -> None:
-        if min(self.width, self.heads, self.stages) < 1 or self.radius < 0 or not self.hidden:
+        if min(self.width, self.heads, self.stages) < 1 or min(self.radius, self.fourier) < 0 or not self.hidden:
             raise UserError(
-                "A CLIT decoder needs width, heads and stages of at least 1, radius 0 or more, and a hidden layer."
+                "A CLIT decoder needs width, heads and stages of at least 1, radius and fourier of 0 or more, and a "
+                "hidden layer."
             )
         if self.width % self.heads:
             raise UserError(f"The attention width {self.width} must be a multiple of the {self.heads} heads.")
@@ -156,11 +159,12 @@ ABLATIONS: dict[str, Recipe] = {
     "lit-light-x32": Recipe(PRESETS["lit-light"], factors=3),
     "lit-light-r1": Recipe(_lit_light(radius=1)),
     "lit-light-r2": Recipe(_lit_light(radius=2)),
+    "lit-light-fourier": Recipe(_lit_light(fourier=32)),
     "lit-light-no-bias": Recipe(PRESETS["lit-light"], positional_bias=False),
     "clit-light-at-once": Recipe(PRESETS["clit-light"], cumulative=False),
 }
-"""What the light presets are compared with: LIT on the cascade's scales, smaller windows, no positional bias, no
-cumulative training. They are trained like presets."""
+"""What the light presets are compared with: LIT on the cascade's scales, smaller windows, the frequency branch, no
+positional bias, no cumulative training. They are trained like presets."""
 
 
 def recipe(name: str) -> Recipe | None:

@@ -92,6 +92,7 @@ def decoders(draw):
         hidden=hidden,
         stages=draw(st.integers(1, 3)),
         octaves=draw(st.sampled_from([0.0, 4.0, 10.0])),
+        fourier=draw(st.sampled_from([0, 0, 3])),
     )
     return config, {"chain": draw(st.sampled_from(["published", "balanced"]))}
 
@@ -148,7 +149,7 @@ def test_attended_is_what_the_fast_order_used(view, decoder):
             assert torch.allclose(a.weights.sum(-1), torch.ones(()), atol=1e-5)
             assert torch.allclose(torch.softmax(a.content + a.position, -1), a.weights, atol=1e-6)
             weighted = stage.weighted_values(stage_field, row, column, a.weights)
-            made = stage.decode(stage_field, weighted) + 0.75 * made
+            made = stage.decode(stage_field, weighted, stage.fourier(stage_field, row, column)) + 0.75 * made
         made = made + field.skip.query(row, column)
     else:
         weights, predictions = attended
@@ -166,7 +167,8 @@ def test_attention_by_the_formulas(view, seed, data):
     """CLIT as the paper writes it, one pixel, head and neighbour after the other."""
     heads = data.draw(st.integers(1, 3))
     radius = data.draw(st.integers(0, 3))
-    config = CLITConfig(2 * heads, heads, radius, hidden=(5, 4), stages=2, octaves=6.0)
+    fourier = data.draw(st.sampled_from([0, 2]))
+    config = CLITConfig(2 * heads, heads, radius, hidden=(5, 4), stages=2, octaves=6.0, fourier=fourier)
     model = build(config, seed=seed)
     features = model.encode(picture(*view.lr))
     positions = pixels(view.window)[:6]
@@ -215,6 +217,12 @@ def formula(model: SRModel, features: Features, view: View, position: list[int])
         weighted = torch.stack(values) * attention.repeat_interleave(d, 1)
         cell = torch.tensor([2 / view.size[0] * grid[0], 2 / view.size[1] * grid[1]])
         x = torch.cat([weighted.flatten(), cell])
+        if config.fourier:
+            conv, (y, column) = stage.fourier_conv, nearest
+            made = F.conv2d(z, conv.weight, conv.bias, padding=1)[0, :, y, column]
+            of_cosines, of_sines, along_y, along_x = made.chunk(4)
+            phase = math.pi * (along_y * 2 * (index[0] - y) + along_x * 2 * (index[1] - column))
+            x = torch.cat([x, of_cosines * torch.cos(phase), of_sines * torch.sin(phase)])
         for layer in list(stage.mlp)[:-1:2]:
             x = F.gelu(layer(x))
         result = stage.mlp[-1](x) + 0.75 * result

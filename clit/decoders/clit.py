@@ -128,9 +128,10 @@ class CLIT(nn.Module):
         chain: str | Sequence[float] = "published",
         stages: int | None = None,
     ) -> int:
-        """Bytes that `prepare` and `render` take for a window, about: every stage's q, k, v, and those of one again."""
+        """Bytes that `prepare` and `render` take for a window, about: every stage's maps, and those of one again."""
         areas = [view.region.grown(1).area for view in self._views(lr, size, window.lattice(), chain, stages)]
-        maps = 3 * self.config.width * (sum(areas) + max(areas))
+        channels = sum(conv.out_channels for conv in self.stages[0].convs())
+        maps = channels * (sum(areas) + max(areas))
         return 4 * (maps + torch.get_num_threads() * self.stages[0].block_floats())
 
     def _views(
@@ -180,7 +181,7 @@ class CLIT(nn.Module):
         return outside_zero(z, region, features.size)
 
     def _projected(self, features: Features, stage: LocalAttention, region: Region) -> tuple[Tensor, ...]:
-        """q, k, v of the first stage over a region of the LR grid. They do not depend on the scale."""
+        """The maps of the first stage over a region of the LR grid. They do not depend on the scale."""
 
         def make() -> tuple[Tensor, ...]:
             return stage.project(self._embedded(features, region.grown(1)))
@@ -190,7 +191,7 @@ class CLIT(nn.Module):
     def _projected_resampled(
         self, features: Features, stage: LocalAttention, region: Region, grid: tuple[int, int]
     ) -> tuple[Tensor, ...]:
-        """q, k, v of a later stage over a region of its grid, from z resampled to that."""
+        """The maps of a later stage over a region of its grid, from z resampled to that."""
         rows, columns = _resamplings(features.size, grid, region, features.map.device)
         return stage.project_resampled(self._embedded(features, _counted(rows, columns)), rows, columns)
 

@@ -87,6 +87,7 @@ class StageField:
     bias_y: Tensor  # (rows, 2r+1, M); the positional bias is bias_y + bias_x
     bias_x: Tensor  # (columns, 2r+1, M)
     cell: Tensor  # (2,)
+    fourier: Tensor | None = None  # (B, h', w', 4F): amplitudes of cosines and of sines, frequencies along y and x
 
 
 @dataclass(frozen=True)
@@ -108,16 +109,21 @@ class LocalAttention(nn.Module):
         self.query_conv, self.key_conv, self.value_conv = (
             nn.Conv2d(config.width, config.width, 3, padding=1) for _ in range(3)
         )
+        self.fourier_conv = nn.Conv2d(config.width, 4 * config.fourier, 3, padding=1) if config.fourier else None
         # The MLP reads values times weights that sum to 1: as many times smaller than what its initial weights expect.
         with torch.no_grad():
             self.value_conv.weight *= 2 * config.radius + 1
             self.value_conv.bias *= 2 * config.radius + 1
-        self.mlp = MLP([self.window * config.width + 2, *config.hidden, 3], nn.GELU)
+            if self.fourier_conv is not None:  # half a wave within a latent's cell at most, to begin with
+                nn.init.uniform_(self.fourier_conv.bias[2 * config.fourier :], -0.5, 0.5)
+        self.values = self.window * config.width  # of the MLP's inputs; then two of the cell, then Fourier features
+        self.mlp = MLP([self.values + 2 + 2 * config.fourier, *config.hidden, 3], nn.GELU)
 
     def work(self, queries_per_latent: float) -> float:
         """Multiply-adds per output pixel in the cell-grouped order (METHOD: P D h1 / n + M P h1 + P D + MLP)."""
         c, p, hidden = self.config, self.window, self.config.hidden
         rest = sum(a * b for a, b in zip(hidden, hidden[1:], strict=False)) + 3 * hidden[-1]
+        rest += 2 * c.fourier * hidden[0]
         return p * c.width * hidden[0] / queries_per_latent + c.heads * p * hidden[0] + p * c.width + rest
 
     def block_floats(self) -> int:
@@ -125,15 +131,21 @@ class LocalAttention(nn.Module):
         c = self.config
         return _LATENTS * self.window * (2 * c.width + c.hidden[0]) + 3 * _FLOATS
 
+    def convs(self) -> list[nn.Conv2d]:
+        """What makes this stage's maps: q, k, v, and the Fourier branch's where there is one."""
+        convs = [self.query_conv, self.key_conv, self.value_conv, self.fourier_conv]
+        return [conv for conv in convs if conv is not None]
+
     def project(self, z: Tensor) -> tuple[Tensor, ...]:
-        """q, k, v (B, h, w, D) of a map (B, h + 2, w + 2, D)."""
-        convs = (self.query_conv, self.key_conv, self.value_conv)
+        """The maps (B, h, w, channels) that `convs` make of a map (B, h + 2, w + 2, D)."""
+        convs = self.convs()
         maps = F.conv2d(z.permute(0, 3, 1, 2), torch.cat([c.weight for c in convs]), torch.cat([c.bias for c in convs]))
-        return tuple(m.contiguous() for m in maps.permute(0, 2, 3, 1).split(self.config.width, -1))
+        channels = [c.out_channels for c in convs]
+        return tuple(m.contiguous() for m in maps.permute(0, 2, 3, 1).split(channels, -1))
 
     def project_resampled(self, z: Tensor, rows: Resampling, columns: Resampling) -> tuple[Tensor, ...]:
         """As `project`, of z (B, h, w, D) resampled to this stage's grid."""
-        return tuple(conv_resampled(c, z, rows, columns) for c in (self.query_conv, self.key_conv, self.value_conv))
+        return tuple(conv_resampled(conv, z, rows, columns) for conv in self.convs())
 
     def prepare(
         self,
@@ -145,12 +157,12 @@ class LocalAttention(nn.Module):
         size: tuple[int, int],
         bias: PositionalBias,
     ) -> StageField:
-        """The field of maps q, k, v over `region`: what lies outside the grid becomes zero, the bias a table."""
-        q, k, v = (outside_zero(m, region, grid) for m in maps)
+        """The field of `project`'s maps over `region`: what lies outside the grid becomes zero, the bias a table."""
+        q, k, v, *fourier = (outside_zero(m, region, grid) for m in maps)
         cell = torch.tensor([2 / size[0], 2 / size[1]]) * torch.tensor(grid)
         return StageField(
             q, k, v, region, grid, rows, columns, bias.along_y(rows.rel), bias.along_x(columns.rel),
-            cell.to(q.device, q.dtype),
+            cell.to(q.device, q.dtype), *fourier,
         )  # fmt: skip
 
     # The plain definition
@@ -169,15 +181,30 @@ class LocalAttention(nn.Module):
         values = self._windows(field.v, field, row, column)
         return (weights.transpose(2, 3)[..., None] * values).flatten(-2)
 
-    def decode(self, field: StageField, weighted: Tensor) -> Tensor:
-        """The MLP on [a_1 V_1, ..., a_P V_P, cell]: (B, Q, P, D) -> residual (B, Q, 3)."""
+    def fourier(self, field: StageField, row: Tensor, column: Tensor) -> Tensor:
+        """Local Fourier features (B, Q, 2F) as in LTE, of the nearest latent alone; F is 0 where there is no branch.
+
+        The paper describes such a branch inside LIT (section 3.2), the released code has none; here the MLP reads it,
+        beside the weighted values.
+        """
+        if field.fourier is None:
+            return field.q.new_zeros(len(field.q), len(row), 0)
+        y, x = field.rows.nearest[row] - field.region.top, field.columns.nearest[column] - field.region.left
+        amplitude, frequency = field.fourier[:, y, x].split(2 * self.config.fourier, -1)
+        centre = self.config.radius
+        rel = torch.stack([field.rows.rel[row, centre], field.columns.rel[column, centre]], -1).to(frequency)
+        phase = math.pi * (frequency.unflatten(-1, (2, -1)) * rel[..., None]).sum(-2)
+        return amplitude * torch.cat([phase.cos(), phase.sin()], -1)
+
+    def decode(self, field: StageField, weighted: Tensor, fourier: Tensor) -> Tensor:
+        """The MLP on [a_1 V_1, ..., a_P V_P, cell, fourier]: (B, Q, P, D), (B, Q, 2F) -> residual (B, Q, 3)."""
         flat = weighted.flatten(2)
-        return self.mlp(torch.cat([flat, field.cell.expand(*flat.shape[:2], 2)], -1))
+        return self.mlp(torch.cat([flat, field.cell.expand(*flat.shape[:2], 2), fourier], -1))
 
     def query(self, field: StageField, row: Tensor, column: Tensor) -> Tensor:
         """Residual colours (B, Q, 3)."""
         weights = self.attend(field, row, column).weights
-        return self.decode(field, self.weighted_values(field, row, column, weights))
+        return self.decode(field, self.weighted_values(field, row, column, weights), self.fourier(field, row, column))
 
     def _windows(self, map: Tensor, field: StageField, row: Tensor, column: Tensor) -> Tensor:
         y, x = self._window_index(field, field.rows.nearest[row], field.columns.nearest[column])
@@ -205,9 +232,9 @@ class LocalAttention(nn.Module):
         """
         batch, rows, columns = len(field.q), len(field.rows.nearest), len(field.columns.nearest)
         first, c = self.mlp[0], self.config
-        values = first.weight[:, :-2].reshape(-1, self.window, c.heads, c.width // c.heads)
+        values = first.weight[:, : self.values].reshape(-1, self.window, c.heads, c.width // c.heads)
         w1 = values.permute(2, 1, 3, 0).contiguous()  # (M, P, d, H1)
-        constant = first.bias + first.weight[:, -2:] @ field.cell
+        constant = first.bias + first.weight[:, self.values : self.values + 2] @ field.cell
         out = field.q.new_zeros(batch, rows, columns, 3)
 
         def place(part: tuple[Tensor, ...]) -> None:
@@ -253,7 +280,7 @@ class LocalAttention(nn.Module):
         floats, most = (_FLOATS, max(1, near)) if cached else (_LARGE_FLOATS, _LARGE_LATENTS)
         for y, i in _groups(field.rows.nearest):
             for x, j in _groups(field.columns.nearest):
-                each = i.shape[1] * j.shape[1] * (self.window + self.config.hidden[0])
+                each = i.shape[1] * j.shape[1] * (self.window + self.config.hidden[0] + 4 * self.config.fourier)
                 limit = max(1, min(floats // each, most) // len(field.q))
                 for rows, columns in blocks(len(y), len(x), limit):
                     yield y[rows], x[columns], i[rows], j[columns]
@@ -264,7 +291,7 @@ class LocalAttention(nn.Module):
         """R x S latents with a x b queries each: residuals (B, R a, S b, 3)."""
         m, batch = self.config.heads, len(field.q)
         latents, n, d = batch * len(y) * len(x), i.shape[1] * j.shape[1], self.config.width // m
-        index = self._block_index(field, y, x)
+        first, index = self.mlp[0], self._block_index(field, y, x)
         values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, d))  # (P, N, M, d)
         attend = self._block_attention(field, y, x, i, j)
         if n < _GROUPED_FROM:
@@ -275,6 +302,8 @@ class LocalAttention(nn.Module):
             for head in range(m):
                 u = torch.bmm(values[:, :, head], w1[head])  # (P, N, H1), once per latent
                 hidden.baddbmm_(attend(head), u.transpose(0, 1))
+        if field.fourier is not None:
+            hidden = hidden + self._block_fourier(field, index, i, j) @ first.weight[:, self.values + 2 :].T
         return _unblocked(self.mlp.after_first(hidden.flatten(0, 1)).unflatten(0, (latents, n)), i, j)
 
     def _block_index(self, field: StageField, y: Tensor, x: Tensor) -> Tensor:
@@ -324,7 +353,18 @@ class LocalAttention(nn.Module):
         weights: (N, n, P, M); values: (N, P, M, d). Returns (N, n, H1), without what the cell and the bias add.
         """
         weighted = weights[..., None] * values[:, None]  # (N, n, P, M, d)
-        return weighted.flatten(2) @ self.mlp[0].weight[:, :-2].T
+        return weighted.flatten(2) @ self.mlp[0].weight[:, : self.values].T
+
+    def _block_fourier(self, field: StageField, index: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """`fourier` of a block's queries, (N, n, 2F). index: (N, P), see `_block_index`."""
+        (r, a), (s, b), centre = i.shape, j.shape, self.config.radius
+        maps = F.embedding(index[:, self.window // 2], field.fourier.flatten(0, 2)).view(len(field.q), r, s, 1, 1, -1)
+        amplitude, frequency = maps.split(2 * self.config.fourier, -1)
+        along_y, along_x = frequency.chunk(2, -1)
+        rel_y = field.rows.rel[i, centre].to(maps).view(r, 1, a, 1, 1)
+        rel_x = field.columns.rel[j, centre].to(maps).view(s, 1, b, 1)
+        phase = math.pi * (along_y * rel_y + along_x * rel_x)
+        return (amplitude * torch.cat([phase.cos(), phase.sin()], -1)).view(len(index), a * b, -1)
 
 
 def _unblocked(answers: Tensor, i: Tensor, j: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ each model's card.
 from __future__ import annotations
 
 import argparse
-import re
+import csv
 import sys
 from pathlib import Path
 
@@ -28,6 +28,15 @@ from clit.runtime import prepare_process
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
+RUNS = {
+    "liif-light": (("liif alone", "liif-light"), ("third", "liif-light")),
+    "lte-light": (("second", "lte-light"), ("third", "lte-light")),
+    "lit-light": (("second", "lit-light"), ("third", "lit-light")),
+    "clit-light": (("second", "clit-light"), ("third", "clit-light")),
+    "lit-light-x32": (("second", "lit-light"), ("third", "lit-light-x32")),
+}
+"""The runs that made the weights in checkpoints/, as analysis/training.csv calls them: each began where the one before
+had ended."""
 
 
 def table(rows: list[Row], scales: tuple[float, ...]) -> str:
@@ -44,15 +53,20 @@ def table(rows: list[Row], scales: tuple[float, ...]) -> str:
     return markdown(lines)
 
 
-def training_times() -> str:
-    """What each model's card says about its training time, as a list."""
-    lines = []
-    for name in MODELS:
-        card = checkpoints.folder() / name / checkpoints.CARD
-        said = re.search(r"^\| time \| (.+) \|$", card.read_text(), re.MULTILINE) if card.is_file() else None
-        if said:
-            lines.append(f"- `{name}`: {said[1]}")
-    return "\n".join(lines)
+def training_spent() -> str:
+    """What was spent on each model that has weights, all its runs together, from analysis/training.csv, as Markdown."""
+    with (ROOT / "analysis" / "training.csv").open(newline="") as file:
+        last = {(row["run"], row["preset"]): row for row in csv.DictReader(file)}  # of each run its last row
+    lines = [["model", "runs", "steps", "minutes", "CPU minutes alone", "shared with others"]]
+    for model, runs in RUNS.items():
+        if not all(run in last for run in runs):
+            continue
+        sums = [
+            sum(float(last[run][column]) for run in runs)
+            for column in ("step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes")
+        ]
+        lines.append([model, ", ".join(run for run, _ in runs), *(f"{total:.0f}" for total in sums)])
+    return markdown(lines)
 
 
 def with_scores(card: str, name: str, rows: list[Row], scales: tuple[float, ...]) -> str:
@@ -88,8 +102,8 @@ def main() -> None:
     if flags.held_out:
         rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
     write_csv(rows, ROOT / "analysis" / f"{flags.name}.csv")
-    times = training_times() if flags.name == "scores" else ""
-    block = "\n\n".join(filter(None, [table(rows, scales), times]))
+    spent = training_spent() if flags.name == "scores" else ""
+    block = "\n\n".join(filter(None, [table(rows, scales), spent]))
     print(block)
     if flags.update_readme:
         README.write_text(with_block(flags.name, block))

@@ -24,7 +24,7 @@ from clit.evaluate import markdown
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = (
     ("lte-light", "liif-light"), ("lit-light", "liif-light"), ("lit-light", "lte-light"), ("clit-light", "lit-light"),
-    ("clit-light", "lit-light-x32"),
+    ("clit-light", "lit-light-x32"), ("clit-light, balanced", "clit-light"),
 )  # fmt: skip
 DRAWS = 10_000
 

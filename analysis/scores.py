@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from readme import README, with_block
@@ -24,6 +25,7 @@ from rich.progress import Progress
 import clit
 from clit import checkpoints
 from clit.evaluate import Row, evaluate, markdown, means, reported, write_csv
+from clit.geometry import STAGE_FACTOR
 from clit.runtime import prepare_process
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +53,16 @@ def table(rows: list[Row], scales: tuple[float, ...]) -> str:
             cells = [f"**{v:.2f}**" if v == best[scale] else f"{v:.2f}" for scale, v in scores.items()]
             lines.append([dataset, model, *cells])
     return markdown(lines)
+
+
+def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, progress: Callable) -> list[Row]:
+    """The cascade's figures with the scale in equal factors. Up to x4 there is one, as in the published split."""
+    model, name = "clit-light", "clit-light, balanced"
+    scales = sorted({row.scale for row in rows if row.scale > STAGE_FACTOR})
+    made = [row._replace(model=name) for row in rows if row.model == model and row.scale <= STAGE_FACTOR]
+    if scales:
+        made += evaluate({name: clit.load(model)}, folders, scales, chain="balanced", only=only, progress=progress)
+    return made
 
 
 def training_spent() -> str:
@@ -99,6 +111,8 @@ def main() -> None:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         rows = evaluate(models, flags.data, scales, only=only, progress=lambda done: bar.update(task, completed=done))
+        task = bar.add_task("balanced", total=1.0)
+        rows += balanced(rows, flags.data, only, lambda done: bar.update(task, completed=done))
     if flags.held_out:
         rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
     write_csv(rows, ROOT / "analysis" / f"{flags.name}.csv")

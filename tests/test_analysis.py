@@ -37,3 +37,14 @@ def test_paired_table_matches_pictures_by_name_and_marks_what_is_clear():
     line, other = paired.table(rows[::-1]).splitlines()[2:]
     assert "lit-light - liif-light" in line and "**+0.50 (+0.50 to +0.50)**" in line
     assert "clit-light - lit-light" in other and "**" not in other
+
+
+def test_what_training_took_is_told_of_all_weights():
+    import scores
+
+    from clit.checkpoints import CONFIG
+
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in scores.training_spent().splitlines()[2:]]
+    assert {line[0] for line in lines} == {path.parent.name for path in (ROOT / "checkpoints").glob(f"*/{CONFIG}")}
+    for line in lines:
+        assert line[1].endswith("third") and int(line[2]) > 5000

@@ -159,12 +159,15 @@ ABLATIONS: dict[str, Recipe] = {
     "lit-light-x32": Recipe(PRESETS["lit-light"], factors=3),
     "lit-light-r1": Recipe(_lit_light(radius=1)),
     "lit-light-r2": Recipe(_lit_light(radius=2)),
+    "lit-light-r3": Recipe(PRESETS["lit-light"]),
     "lit-light-fourier": Recipe(_lit_light(fourier=32)),
     "lit-light-no-bias": Recipe(PRESETS["lit-light"], positional_bias=False),
+    "clit-light-cumulative": Recipe(PRESETS["clit-light"]),
     "clit-light-at-once": Recipe(PRESETS["clit-light"], cumulative=False),
 }
 """What the light presets are compared with: LIT on the cascade's scales, smaller windows, the frequency branch, no
-positional bias, no cumulative training. They are trained like presets."""
+positional bias, no cumulative training. They are trained like presets. `lit-light-r3` and `clit-light-cumulative` are
+`lit-light` and `clit-light` under another name: what the ablations of one run are held against."""
 
 
 def recipe(name: str) -> Recipe | None:

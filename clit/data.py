@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from clit.degrade import resize_pil
@@ -17,6 +18,10 @@ from clit.images import as_array
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 JPEG_LIMIT = 4_000_000
 """JPEG photographs over this many pixels are halved: it takes their compression marks away."""
+COARSE = 10.0
+"""So are those whose luma is quantised in steps of this mean or more (about quality 90), and that are still this many
+pixels on their short side afterwards:"""
+SHORT_SIDE = 480
 
 
 def find_images(folders: list[Path]) -> list[Path]:
@@ -34,10 +39,14 @@ def find_images(folders: list[Path]) -> list[Path]:
 
 
 def read_photograph(path: Path) -> np.ndarray:
-    """(h, w, 3) uint8; a large JPEG is halved."""
+    """(h, w, 3) uint8; a JPEG that is large, or coarsely compressed and not small, is halved."""
     pixels = (as_array(path) * 255).round().astype(np.uint8)
-    if path.suffix.lower() in {".jpg", ".jpeg"} and pixels.shape[0] * pixels.shape[1] > JPEG_LIMIT:
-        pixels = resize_pil(pixels, (pixels.shape[0] // 2, pixels.shape[1] // 2))
+    height, width = pixels.shape[:2]
+    with Image.open(path) as file:
+        tables = getattr(file, "quantization", None)  # JPEG alone has them
+    coarse = tables and np.mean(tables[0]) >= COARSE and min(height, width) >= 2 * SHORT_SIDE
+    if tables and (coarse or height * width > JPEG_LIMIT):
+        pixels = resize_pil(pixels, (height // 2, width // 2))
     return pixels
 
 

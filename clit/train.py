@@ -517,7 +517,9 @@ def _test(run: Run, test: HeldOut, out: Path, facts: dict[str, str], say: Callab
 def _machine(run: Run) -> str:
     count = 1 if run.accelerator is None else run.accelerator.num_processes
     what = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else f"{os.cpu_count()} CPU cores"
-    return what if count == 1 else f"{count} processes, {what} each"
+    told = what if count == 1 else f"{count} processes, {what} each"
+    mixed = None if run.accelerator is None else run.accelerator.mixed_precision
+    return f"{told}, mixed precision ({mixed})" if mixed in ("bf16", "fp16") else told
 
 
 def _card(run: Run, name: str, scores: dict[int, float], facts: dict[str, str]) -> str:

@@ -15,8 +15,9 @@ from PIL import Image
 
 from clit import UserError, checkpoints
 from clit.config import ABLATIONS, PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig, Recipe
-from clit.data import Photographs, find_images
-from clit.train import STAGE_FACTORS, Run, Settings, split, stages_at, train
+from clit.data import SHORT_SIDE, Photographs, find_images, read_photograph
+from clit.geometry import Window
+from clit.train import STAGE_FACTORS, Run, Sample, Settings, split, stages_at, train
 
 ENCODER = EDSRConfig(width=8, blocks=1)
 TINY = {
@@ -52,6 +53,23 @@ def test_batches_are_crops_and_their_antialiased_reductions(folder):
         oracle = np.asarray(Image.fromarray(pixels).resize((10, 10), Image.BICUBIC))
         difference = (lr.permute(1, 2, 0) * 255).round().numpy() - oracle
         assert np.abs(difference).max() <= 1
+
+
+def test_coarsely_compressed_photographs_are_halved(tmp_path):
+    random = np.random.default_rng(0)
+
+    def side(side: int, name: str, **options) -> int:
+        soft = Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((side, side + 3))
+        soft.save(tmp_path / name, **options)
+        pixels = read_photograph(tmp_path / name)
+        assert pixels.shape[0] == pixels.shape[1] + (3 if pixels.shape[1] == side else 1)
+        return pixels.shape[1]
+
+    enough = 2 * SHORT_SIDE
+    assert side(enough, "coarse.jpg", quality=75) == SHORT_SIDE
+    assert side(enough, "fine.jpg", quality=95) == side(enough, "lossless.png") == enough
+    assert side(enough - 1, "small.jpg", quality=75) == enough - 1
+    assert side(2002, "large.jpg", quality=95) == 1001 and side(2002, "large.png") == 2002
 
 
 def test_the_patch_shrinks_where_no_photograph_is_large_enough(folder):
@@ -105,6 +123,26 @@ def test_without_positional_bias_it_stays_zero(folder, monkeypatch):
     run, photographs = Run(["tiny-no-bias"], SETTINGS), Photographs(find_images([folder]))
     run.train_step(photographs)
     assert not any(p.any() for p in run.network["tiny-no-bias"].bias.parameters())
+
+
+@pytest.mark.parametrize(("factors", "side"), [([1.0], 8), ([3.0], 24), ([2.5, 3.2], 64)])
+def test_mixed_precision_changes_gradients_little(folder, monkeypatch, factors, side):
+    """Both orders of the decoder, one pixel per latent and several."""
+    run = Run(list(TINY), SETTINGS)
+    batch = Photographs(find_images([folder])).batch(np.random.default_rng(1), 2, 8, side / 8)
+    for pixels in (run._lattice(batch, factors), Window(0, 0, side, side).lattice()):
+        sample, found = Sample(batch, factors, pixels), {}
+        for mode in ("no", "bf16"):
+            mixed = torch.autocast("cpu", torch.bfloat16, enabled=mode == "bf16")
+            monkeypatch.setattr(run, "_mixed", lambda mixed=mixed: mixed)
+            run.network.zero_grad()
+            losses = run.backward(sample, list(TINY) if len(factors) == 1 else ["tiny-clit"])
+            gradients = [p.grad.flatten() for p in run.network.parameters() if p.grad is not None]
+            found[mode] = losses, torch.cat(gradients)
+        (losses, exact), (mixed_losses, rounded) = found["no"], found["bf16"]
+        assert not torch.equal(exact, rounded)
+        assert mixed_losses == pytest.approx(losses, rel=0.02)
+        assert torch.cosine_similarity(exact, rounded, 0) > 0.9
 
 
 def test_a_run_can_start_from_earlier_weights(folder, tmp_path):

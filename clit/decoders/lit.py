@@ -301,7 +301,8 @@ class LocalAttention(nn.Module):
             hidden = constant.repeat(latents, n, 1)
             for head in range(m):
                 u = torch.bmm(values[:, :, head], w1[head])  # (P, N, H1), once per latent
-                hidden.baddbmm_(attend(head), u.transpose(0, 1))
+                # In mixed precision products are of a narrower type than softmax and parameters.
+                hidden = hidden.to(u).baddbmm_(attend(head).to(u), u.transpose(0, 1))
         if field.fourier is not None:
             hidden = hidden + self._block_fourier(field, index, i, j) @ first.weight[:, self.values + 2 :].T
         return _unblocked(self.mlp.after_first(hidden.flatten(0, 1)).unflatten(0, (latents, n)), i, j)

@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PAIRS = (
     ("lte-light", "liif-light"), ("lit-light", "liif-light"), ("lit-light", "lte-light"), ("clit-light", "lit-light"),
     ("clit-light", "lit-light-x32"), ("clit-light, balanced", "clit-light"),
+    ("lit-light-r1", "lit-light-r3"), ("lit-light-r2", "lit-light-r3"), ("lit-light-no-bias", "lit-light-r3"),
+    ("lit-light-fourier", "lit-light-r3"), ("clit-light-cumulative", "lit-light-r3"),
+    ("clit-light-at-once", "clit-light-cumulative"),
 )  # fmt: skip
 DRAWS = 10_000
 

@@ -2,12 +2,14 @@
 
     python analysis/scores.py --data Set5 --data Set14 --data BSD100 [--liif edsr-baseline-liif.pth] [--update-readme]
 
-    python analysis/scores.py --name large --data cid22 --data budgie --held-out analysis/held_out.txt \\
+    python analysis/scores.py --name large --data cid22 --data budgie --data mate --held-out analysis/held_out.txt \\
         --scales 8,12,18,24,30
 
+    python analysis/scores.py --name ablations --data Set5 --data Set14 --data BSD100 --scales 2,4,8
+
 Prints Markdown and writes every picture's figures to analysis/scores.csv (or NAME.csv). --liif adds published LIIF
-weights for comparison; --update-readme puts the table between its marks in README.md, and the first table's lines into
-each model's card.
+weights for comparison; --update-readme puts the table between its marks in README.md, and those of the pictures that
+everybody has into each model's card.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from readme import README, with_block
@@ -30,6 +32,10 @@ from clit.runtime import prepare_process
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
+ABLATED = (
+    "lit-light-r1", "lit-light-r2", "lit-light-r3", "lit-light-no-bias", "lit-light-fourier", "clit-light-cumulative",
+    "clit-light-at-once",
+)  # fmt: skip
 RUNS = {
     "liif-light": (("liif alone", "liif-light"), ("third", "liif-light")),
     "lte-light": (("second", "lte-light"), ("third", "lte-light")),
@@ -61,17 +67,21 @@ def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, prog
     scales = sorted({row.scale for row in rows if row.scale > STAGE_FACTOR})
     made = [row._replace(model=name) for row in rows if row.model == model and row.scale <= STAGE_FACTOR]
     if scales:
-        made += evaluate({name: clit.load(model)}, folders, scales, chain="balanced", only=only, progress=progress)
+        halve = only is not None
+        made += evaluate(
+            {name: clit.load(model)}, folders, scales, chain="balanced", only=only, halve=halve, progress=progress
+        )
     return made
 
 
-def training_spent() -> str:
-    """What was spent on each model that has weights, all its runs together, from analysis/training.csv, as Markdown."""
+def training_spent(models: Iterable[str] = RUNS) -> str:
+    """What was spent on each of the models, all its runs together, from analysis/training.csv, as Markdown."""
     with (ROOT / "analysis" / "training.csv").open(newline="") as file:
         last = {(row["run"], row["preset"]): row for row in csv.DictReader(file)}  # of each run its last row
     lines = [["model", "runs", "steps", "minutes", "CPU minutes alone", "shared with others"]]
-    for model, runs in RUNS.items():
-        if not all(run in last for run in runs):
+    for model in models:
+        runs = RUNS.get(model, ())
+        if not runs or not all(run in last for run in runs):
             continue
         sums = [
             sum(float(last[run][column]) for run in runs)
@@ -105,24 +115,26 @@ def main() -> None:
         with_block(flags.name, "")  # before the work, not after it
     scales = tuple(float(scale) for scale in flags.scales.split(","))
     only = None if flags.held_out is None else reported(flags.data, set(flags.held_out.read_text().splitlines()))
-    models = {name: clit.load(name) for name in MODELS}
+    models = {name: clit.load(name) for name in (ABLATED if flags.name == "ablations" else MODELS)}
     if flags.liif:
         models["LIIF, published"] = clit.import_official(flags.liif)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
-        rows = evaluate(models, flags.data, scales, only=only, progress=lambda done: bar.update(task, completed=done))
-        task = bar.add_task("balanced", total=1.0)
-        rows += balanced(rows, flags.data, only, lambda done: bar.update(task, completed=done))
+        rows = evaluate(models, flags.data, scales, only=only, halve=only is not None,
+                        progress=lambda done: bar.update(task, completed=done))  # fmt: skip
+        if "clit-light" in models:
+            task = bar.add_task("balanced", total=1.0)
+            rows += balanced(rows, flags.data, only, lambda done: bar.update(task, completed=done))
     if flags.held_out:
         rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
     write_csv(rows, ROOT / "analysis" / f"{flags.name}.csv")
-    spent = training_spent() if flags.name == "scores" else ""
+    spent = "" if flags.held_out else training_spent(models)
     block = "\n\n".join(filter(None, [table(rows, scales), spent]))
     print(block)
     if flags.update_readme:
         README.write_text(with_block(flags.name, block))
-    if flags.update_readme and flags.name == "scores":
-        for name in MODELS:
+    if flags.update_readme and not flags.held_out:
+        for name in models:
             card = checkpoints.folder() / name / checkpoints.CARD
             if card.is_file():
                 card.write_text(with_scores(card.read_text(), name, rows, scales))

@@ -196,7 +196,10 @@ def evaluate(
     chain: Chain = "published",
     held_out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Only every second picture of this list: those that chose no checkpoint."),
+        typer.Option(
+            metavar="FILE",
+            help="Only every second picture of this list: those that chose no checkpoint; read as in training.",
+        ),
     ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")] = None,
 ) -> None:
@@ -216,7 +219,9 @@ def evaluate(
     labels = short if len(set(short)) == len(models) else models
     networks = {label: _load(name) for label, name in zip(labels, models, strict=True)}
     with _progress("evaluate") as progress:
-        rows = score(networks, data, factors, rule=rule, chain=chain, only=only, progress=progress)
+        rows = score(
+            networks, data, factors, rule=rule, chain=chain, only=only, halve=only is not None, progress=progress
+        )
     if csv is not None:
         write_csv(rows, csv)
     typer.echo(table(rows))

@@ -38,9 +38,14 @@ def find_images(folders: list[Path]) -> list[Path]:
     return found
 
 
+def as_bytes(path: Path) -> np.ndarray:
+    """(h, w, 3) uint8."""
+    return np.rint(as_array(path) * 255).astype(np.uint8)
+
+
 def read_photograph(path: Path) -> np.ndarray:
-    """(h, w, 3) uint8; a JPEG that is large, or coarsely compressed and not small, is halved."""
-    pixels = (as_array(path) * 255).round().astype(np.uint8)
+    """As `as_bytes`, but a JPEG that is large, or coarsely compressed and not small, is halved."""
+    pixels = as_bytes(path)
     height, width = pixels.shape[:2]
     with Image.open(path) as file:
         tables = getattr(file, "quantization", None)  # JPEG alone has them

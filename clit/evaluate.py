@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from clit.data import as_bytes, read_photograph
 from clit.degrade import published_pair
 from clit.errors import UserError
 from clit.files import write_bytes
 from clit.geometry import check_scale
-from clit.images import as_array
 from clit.metrics import psnr, ssim
 from clit.parallel import spread
 from clit.render import Renderer
@@ -75,6 +75,7 @@ def evaluate(
     rule: str = "benchmark",
     chain: str = "published",
     only: Collection[Path] | None = None,
+    halve: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> list[Row]:
     """Score models on every picture of every folder at every scale.
@@ -82,7 +83,7 @@ def evaluate(
     models: name -> what `clit.load` or `clit.import_official` returned. folders: each is a dataset, called by the
     folder's name. The low-resolution picture is made by `degrade.published_pair`; the prediction is clipped to [0, 1]
     and not rounded. rule: a key of `metrics.RULES`, for the PSNR. chain: how CLIT splits the scale. only: pictures of
-    the folders to leave it at.
+    the folders to leave it at. halve: read files as training does, large and coarsely compressed JPEGs at half size.
     progress(done) hears a share 0..1. UserError for empty folders, unreadable pictures, wrong scales or rules.
     """
     scales = [check_scale(scale) for scale in scales]
@@ -92,7 +93,7 @@ def evaluate(
 
     def score(job: tuple[Path, Path, float]) -> list[Row]:
         folder, path, scale = job
-        truth = np.rint(as_array(path) * 255).astype(np.uint8)
+        truth = read_photograph(path) if halve else as_bytes(path)
         lr, hr = published_pair(truth, scale)
         rows = []
         for name, model in models.items():

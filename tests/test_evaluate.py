@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import clit
+from clit.data import read_photograph
 from clit.degrade import published_pair, resize_pil
 from clit.errors import UserError
 from clit.evaluate import Row, evaluate, means, reported, table, write_csv
@@ -56,6 +57,18 @@ def test_reported_pictures_chose_no_checkpoint(dataset):
     assert [row.image for row in rows] == ["b.tif"]
     with pytest.raises(UserError, match="held-out"):
         reported([dataset], {"a.png"})
+
+
+def test_held_out_photographs_may_be_read_as_in_training(tmp_path):
+    folder = tmp_path / "large"
+    folder.mkdir()
+    soft = np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)
+    Image.fromarray(soft).resize((2400, 1700)).save(folder / "a.jpg", quality=95)
+    full, half = (evaluate({"plain": clit.load("bicubic")}, [folder], [20], halve=halve) for halve in (False, True))
+    lr, hr = published_pair(read_photograph(folder / "a.jpg"), 20)
+    assert hr.shape == (840, 1200, 3)
+    expected = psnr(resize_pil(lr.astype(np.float32) / 255, hr.shape[:2]).clip(0, 1), hr, scale=20)
+    assert half[0].psnr == pytest.approx(expected, abs=1e-3) != full[0].psnr
 
 
 def test_means_table_and_csv(tmp_path):

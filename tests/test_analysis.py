@@ -39,6 +39,21 @@ def test_paired_table_matches_pictures_by_name_and_marks_what_is_clear():
     assert "clit-light - lit-light" in other and "**" not in other
 
 
+def test_gains_are_over_bicubic_on_the_same_picture(tmp_path):
+    import scale_curves
+
+    rows = [
+        {"dataset": "D", "image": f"{i}.png", "scale": scale, "model": model, "psnr": str(30 + 3 * i + gain)}
+        for i in range(5)
+        for scale, factor in (("8", 1), ("2.5", 2))
+        for model, gain in (("bicubic", 0.0), ("lit-light", 0.5 * factor))
+    ]
+    assert np.allclose(scale_curves.gains(rows, "lit-light"), [(2.5, 1.0, 1.0, 1.0), (8, 0.5, 0.5, 0.5)])
+    assert scale_curves.gains(rows, "clit-light") == []
+    scale_curves.figure(rows, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
 def test_what_training_took_is_told_of_all_weights():
     import scores
 

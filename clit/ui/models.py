@@ -31,9 +31,9 @@ class Models:
         self._lock = threading.Lock()
 
     def describe(self) -> list[dict]:
-        """Entries of the pane menus: name, label, family, kind (plain, ensemble, attention), stages, available.
+        """Entries of the pane menus: name, label, family, kind (plain, ensemble, attention), stages, available, ablation.
 
-        Where it is not available, `reason` says why.
+        Where it is not available, `reason` says why. ablation: whether it is there to be compared with a preset.
         """
         plain = [
             {
@@ -45,6 +45,7 @@ class Models:
                 "heads": 0,
                 "available": True,
                 "reason": "",
+                "ablation": False,
             }
             for name, label in PLAIN.items()
         ]
@@ -79,7 +80,7 @@ class Models:
         label = f"{family} {name.partition('-')[2].replace('-', ' ')}" if name in {**PRESETS, **ABLATIONS} else name
         return {
             "name": name, "label": label, "family": family, "kind": kind, "stages": stages, "heads": heads,
-            "available": available, "reason": reason,
+            "available": available, "reason": reason, "ablation": name in ABLATIONS,
         }  # fmt: skip
 
 

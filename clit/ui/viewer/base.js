@@ -142,7 +142,8 @@ async function begin() {
 
 // A cascade can also be seen after its earlier stages: each is a choice of its own, `of` the same model.
 function variants(model) {
-  const whole = { ...model, of: model.name, stop: null };
+  const whole = { ...model, of: model.name, stop: null, group: model.ablation ? "Ablations" : "" };
+  if (model.ablation) return [whole];
   const stops = Array.from({ length: Math.max(model.stages, 1) - 1 }, (_, index) => index + 1);
   const early = stops.map((stop) => ({
     ...whole,
@@ -155,10 +156,10 @@ function variants(model) {
 
 // What only a picture with its ground truth can show: that itself, and how far each method is from it.
 function truthModels() {
-  const truth = { name: "truth", of: "truth", label: "Ground truth", kind: "plain", available: true, stages: 1 };
+  const truth = { name: "truth", of: "truth", label: "Ground truth", kind: "plain", group: "", available: true, stages: 1 };
   const errors = [...state.models.values()]
     .filter((model) => model.available && !model.stop)
-    .map((model) => ({ ...model, name: `error:${model.name}`, label: `Error of ${model.label}`, error: true }));
+    .map((model) => ({ ...model, name: `error:${model.name}`, label: `Error of ${model.label}`, group: "Errors", error: true }));
   return [truth, ...errors];
 }
 

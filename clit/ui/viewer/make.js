@@ -7,10 +7,10 @@ const shownModels = () =>
 function fillMaking() {
   const choices = [...state.models.values()].filter((model) => model.available && !model.stop);
   const chosen = $(".make-model").value;
-  $(".make-model").replaceChildren(...choices.map((model) => make("option", { value: model.name }, model.label)));
+  $(".make-model").replaceChildren(...modelOptions(choices));
   const named = (name) => choices.find((model) => model.name === name);
   const shown = state.panes.map((pane) => named(pane.model)).findLast((model) => model && model.kind !== "plain");
-  const kept = named(chosen) ?? shown ?? choices.at(-1);
+  const kept = named(chosen) ?? shown ?? choices.findLast((model) => !model.group);
   if (kept) $(".make-model").value = kept.name;
   const kinds = Object.entries(state.kinds ?? {}).flatMap(([kind, suffixes]) =>
     suffixes.map((suffix) => make("option", { value: `${kind} ${suffix}` }, `${kind}, ${suffix.slice(1).toUpperCase()}`)),

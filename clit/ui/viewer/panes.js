@@ -187,14 +187,23 @@ function choose(pane, model) {
   keepLink();
 }
 
+// Options of a menu for some models; what is not a method of its own stands in groups, below the methods.
+function modelOptions(models) {
+  const groups = new Map([["", []]]);
+  for (const { name, available, label, reason, group } of models) {
+    const told = available ? label : `${label} (no weights yet)`;
+    const option = make("option", { value: name, disabled: !available, title: reason }, told);
+    groups.set(group, [...(groups.get(group) ?? []), option]);
+  }
+  const [methods, ...others] = groups.values();
+  const names = [...groups.keys()].slice(1);
+  return [...methods, ...others.map((options, i) => make("optgroup", { label: names[i] }, ...options))];
+}
+
 function fillMenus() {
+  const models = [...state.models.values(), ...(state.picture?.truth ? truthModels() : [])];
   for (const pane of state.panes) {
-    const options = [make("option", { value: "input" }, "Input")];
-    for (const model of [...state.models.values(), ...(state.picture?.truth ? truthModels() : [])]) {
-      const label = model.available ? model.label : `${model.label} (no weights yet)`;
-      options.push(make("option", { value: model.name, disabled: !model.available, title: model.reason }, label));
-    }
-    pane.menu.replaceChildren(...options);
+    pane.menu.replaceChildren(make("option", { value: "input" }, "Input"), ...modelOptions(models));
     if (pane.model !== "input" && !modelOf(pane.model)) pane.model = "input"; // it went with the ground truth
     pane.menu.value = pane.model;
     pane.element.dataset.model = pane.model;

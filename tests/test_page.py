@@ -498,7 +498,9 @@ def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
     shutil.copytree(checkpoints.folder() / "lit-light", tmp_path / "lit-light-x32")
     shutil.copytree(checkpoints.folder() / "clit-light", tmp_path / "my-own")
     monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
-    labels = {each["name"]: each["label"] for each in Models().describe() if each["available"]}
+    offered = [each for each in Models().describe() if each["available"]]
+    assert [each["name"] for each in offered if each["ablation"]] == ["lit-light-x32"]
+    labels = {each["name"]: each["label"] for each in offered}
     assert labels == {
         "bilinear": "Bilinear",
         "bicubic": "Bicubic",

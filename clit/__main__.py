@@ -71,8 +71,7 @@ def upscale(
     check_output(out)
     picture, wanted = _picture_and_size(source, scale, size)
     check_output(out, wanted)
-    if out.exists() and os.path.samefile(source, out):
-        raise UserError(f"The output {out} is the input itself: give another name.")
+    _check_other(out, source)
     network = _load(model)
 
     from clit import estimate, save
@@ -107,6 +106,7 @@ def compare(
     from clit.images import check_writable
 
     check_writable(out, (".png", ".svg", ".pdf"))
+    _check_other(out, source)
     crops = [parse_crop(text) for text in crop or ()]
     networks = {Path(name).name: _load(name) for name in model or _with_weights()}
     with _progress("compare") as progress:
@@ -143,6 +143,7 @@ def attend(
     from clit.images import check_writable
 
     check_writable(out, FORMS)
+    _check_other(out, source)
     position = _two_numbers(pixel, ",", "--pixel", "ROW,COLUMN")
     picture, wanted = _picture_and_size(source, scale, size)
     network = _load(model)
@@ -174,6 +175,7 @@ def film(
     from clit.images import as_array, check_writable
 
     check_writable(out, SUFFIXES)
+    _check_other(out, source)
     point = None
     if about is not None:
         y, _, x = about.partition(",")
@@ -205,9 +207,11 @@ def evaluate(
 ) -> None:
     """Score models on folders of full-resolution pictures: mean PSNR / SSIM per folder and scale."""
     from clit.images import check_writable
+    from clit.metrics import check_rule
 
     if csv is not None:
         check_writable(csv, (".csv",))
+    check_rule(rule)
     factors = [_number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")]
 
     from clit.evaluate import evaluate as score
@@ -307,6 +311,12 @@ def _load(name: str) -> Any:
     import clit
 
     return clit.import_official(name) if Path(name).suffix in (".pth", ".pt") else clit.load(name)
+
+
+def _check_other(out: Path, source: Path) -> None:
+    """UserError if a command would write over what it reads."""
+    if out.exists() and source.exists() and os.path.samefile(source, out):
+        raise UserError(f"The output {out} is the input itself: give another name.")
 
 
 def _text_of(file: Path) -> str:

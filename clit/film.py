@@ -55,7 +55,9 @@ class Film:
         check_scale(self.end)
         if not (isinstance(self.fps, int) and 1 <= self.fps <= 60):
             raise UserError(f"There are {self.fps} frames a second, but it must be a whole number from 1 to 60.")
-        if not 0 < self.seconds * self.fps <= MOST_FRAMES:
+        if not self.seconds > 0:
+            raise UserError(f"The film lasts {self.seconds:g} seconds, but must last more than 0.")
+        if self.seconds * self.fps > MOST_FRAMES:
             raise UserError(f"A film may have up to {MOST_FRAMES} frames: choose fewer seconds or frames a second.")
         height, width = self.side
         if min(height, width) < 32 or max(height + _LABEL, methods * width) > LARGEST:

@@ -104,7 +104,9 @@ def resolve_size(
     height: int, width: int, scale: float | None = None, size: tuple[int, int] | None = None
 ) -> tuple[int, int]:
     """The output size from either a scale or a size (H, W); UserError unless exactly one is given and valid."""
-    if (scale is None) == (size is None):
+    if scale is None and size is None:
+        raise UserError("Give a scale, or an output size.")
+    if scale is not None and size is not None:
         raise UserError("Give either a scale or an output size, and not both.")
     if scale is not None:
         return output_size(height, width, check_scale(scale))

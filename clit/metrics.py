@@ -45,7 +45,7 @@ def psnr(a: np.ndarray, b: np.ndarray, rule: str = "benchmark", *, scale: float)
     a, b: pictures of one shape. rule: a key of RULES. scale: the scale that was evaluated, which sets the border
     that is left out. UserError for different shapes, an unknown rule, or pictures that are all border.
     """
-    chosen = _rule(rule)
+    chosen = check_rule(rule)
     a, b = _cropped(a, b, math.ceil(scale) + chosen.extra, least=1)
     difference = _as_float(a) - _as_float(b)
     if chosen.luma:
@@ -71,7 +71,8 @@ def ssim(a: np.ndarray, b: np.ndarray, *, scale: float) -> float:
     return float(similarity.mean())
 
 
-def _rule(name: str) -> Rule:
+def check_rule(name: str) -> Rule:
+    """The rule of that name; UserError if there is none."""
     if name not in RULES:
         raise UserError(f'The metric rule is "{name}", but must be one of {", ".join(RULES)}.')
     return RULES[name]

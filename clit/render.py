@@ -239,6 +239,8 @@ class Renderer:
         return attend_pixel(model, features, (row, column), size, **request.options)
 
     def _request(self, model, image, scale, size, window, chain: str, stages: int | None) -> _Request:
+        if not isinstance(model, SRModel | Interpolation):
+            raise UserError(f"The model is {model!r}, but must be what clit.load or clit.import_official returns.")
         image = as_array(image)
         size = resolve_size(*image.shape[:2], scale, size)
         options = {} if isinstance(model, Interpolation) else _options(model, image.shape[:2], size, chain, stages)

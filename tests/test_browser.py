@@ -252,9 +252,12 @@ def test_click_shows_what_attend_computes(visitor, folder, models):
     assert visitor.locator(".pane").nth(0).locator(".overlay .window.light").count() == 3, "a window per stage"
     visitor.locator(".map-button").nth(2).hover()
     assert re.search(r"LIT.*head 1: \d[.]\d+ · input row", visitor.locator(".readout").inner_text())
-    visitor.locator(".maps").focus()
+    centre = visitor.evaluate(f"[{VIEWER}.view().y, {VIEWER}.view().x]")
     visitor.keyboard.press("ArrowRight")
     visitor.wait_for_function(f"{VIEWER}.look('lit-light')?.column === {picked['column'] + 1}", timeout=PATIENCE)
+    assert visitor.evaluate(f"[{VIEWER}.view().y, {VIEWER}.view().x]") == centre, "the pixel walks, the view stays"
+    visitor.keyboard.press("2")
+    assert visitor.locator(".pane:visible").count() == 2, "the viewer's other keys work here too"
 
 
 def test_pixel_at_the_border_has_hatched_neighbours(visitor):
@@ -289,7 +292,7 @@ def test_maps_show_weights_logits_and_influence_and_are_saved(visitor, folder, m
         digits = 1 if quantity in ("content", "position") else 3
         numbers = visitor.locator(".enlarged .number").all_text_contents()
         assert np.allclose([float(number) for number in numbers], each.flatten(), atol=0.51 * 10**-digits)
-    visitor.select_option(".look-model", "lit-light")
+    assert visitor.locator(".look-model").input_value() == "lit-light", "what is drawn large"
     visitor.select_option(".look-suffix", ".npz")
     with visitor.expect_download() as download:
         visitor.click(".look-save")
@@ -424,10 +427,11 @@ def test_ground_truth_errors_and_scores(visitor, folder, models):
     for name, rgb in every.items():
         assert abs(scores[name]["psnr"] - metrics.psnr(rgb, whole, scale=3)) < 0.01
     assert visitor.locator(".scale-slider").is_disabled(), "the small picture was made for this scale"
+    assert visitor.evaluate(f"{VIEWER}.view().magnification") == 3, "a small picture fills its pane"
     canvas = visitor.locator(".pane canvas").nth(2).bounding_box()
     visitor.mouse.move(canvas["x"] + 50, canvas["y"] + 60)
     visitor.mouse.wheel(0, -400)
-    visitor.wait_for_function(f"{VIEWER}.view().magnification === 2 && {VIEWER}.view().scale === 3")
+    visitor.wait_for_function(f"{VIEWER}.view().magnification === 4 && {VIEWER}.view().scale === 3")
     visitor.click(".curve-start")
     visitor.wait_for_selector(".curve svg", timeout=PATIENCE)
     visitor.wait_for_selector(".curve-start:not([disabled])", timeout=PATIENCE)
@@ -457,6 +461,8 @@ def test_programs_get_what_upscale_and_attend_compute(visitor, url, folder, mode
     for wrong in ({"scale": 99}, {"scale": 4, "model": "none"}, {"scale": 4, "chain": "no"}):
         with pytest.raises(AppError, match="scale is 99|no trained weights|chain must be"):
             client.predict(photograph, **wrong, api_name="/upscale")
+    with pytest.raises(AppError, match="did not arrive"):
+        client.predict(None, api_name="/upscale")
 
 
 def test_wrong_scale_gets_one_sentence(visitor):
@@ -575,6 +581,11 @@ def test_a_size_for_each_axis(visitor, folder, models):
     visitor.fill(".size-height", "71")
     visitor.press(".size-height", "Enter")
     assert visitor.locator(".field-error").inner_text() == "The height is 71, but must be 72 to 2160 pixels."
+    assert visitor.locator("[aria-invalid=true]").get_attribute("class") == "size-height"
+    for _ in range(2):  # there and back: a sentence about another picture's size does not stay
+        visitor.click(".truth-toggle")
+        visitor.locator(".field-error").wait_for(state="hidden")
+        visitor.wait_for_function(f"{VIEWER}.picture()", timeout=PATIENCE)
     visitor.fill(".scale-number", "2")
     visitor.press(".scale-number", "Enter")
     exact(visitor, 2)
@@ -839,6 +850,8 @@ def test_full_screen_and_back(visitor):
     visitor.locator(".full-screen[aria-pressed=true]").wait_for()
     visitor.locator(".masthead").wait_for(state="hidden")
     assert visitor.locator(".panes").is_visible()
+    bottom = "document.querySelector('.pane canvas').getBoundingClientRect().bottom / innerHeight"
+    visitor.wait_for_function(f"0.95 < {bottom} && {bottom} <= 1", timeout=PATIENCE)
     visitor.click(".full-screen")
     visitor.wait_for_function("!document.fullscreenElement")
     visitor.locator(".masthead").wait_for()

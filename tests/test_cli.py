@@ -275,6 +275,17 @@ def test_wrong_files(photo, tmp_path):
     refused("import-official", photo, photo)
 
 
+def test_nothing_writes_over_its_own_input(photo):
+    before = photo.read_bytes()
+    for command in (
+        ("upscale", photo, photo, "--scale", 2),
+        ("attend", photo, photo, "--scale", 2, "--pixel", "1,1"),
+        ("compare", photo, photo, "--scale", 2),
+    ):
+        assert "the input itself" in refused(*command)
+    assert photo.read_bytes() == before
+
+
 def test_a_bad_output_is_said_before_any_work(photo, tmp_path, monkeypatch):
     monkeypatch.setattr(clit, "load", lambda *_: pytest.fail("a model was loaded"), raising=False)
     refused("upscale", photo, tmp_path / "none" / "out.png", "--scale", 2)
@@ -304,6 +315,11 @@ def test_train_refuses_what_it_cannot_do(photo, tmp_path):
     refused("train", "lit-light", "--data", tmp_path / "missing", *out, "--steps", 1)
     refused("train", "lit-light", "--data", tmp_path, *out, "--steps", 1, "--encoder", "bicubic")
     refused("train", "lit-light", "--data", tmp_path, *out, "--steps", 1, "--held-out", tmp_path / "missing.txt")
+
+
+def test_a_wrong_rule_is_said_before_any_work(photo, monkeypatch):
+    monkeypatch.setattr("clit.evaluate.evaluate", lambda *args, **options: pytest.fail("it has begun"))
+    assert "foo" in refused("evaluate", "bicubic", "--data", photo.parent, "--rule", "foo")
 
 
 def test_help_needs_no_torch():

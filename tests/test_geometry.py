@@ -122,7 +122,7 @@ def test_sizes():
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({}, "either a scale or an output size"),
+        ({}, "Give a scale, or an output size"),
         ({"scale": 2, "size": (20, 40)}, "not both"),
         ({"size": (20,)}, "two whole numbers"),
         ({"size": (20.5, 40)}, "two whole numbers"),

@@ -297,7 +297,7 @@ def test_a_file_that_is_cancelled_leaves_nothing(image, tmp_path):
         ({"scale": float("nan")}, "from 1 to 64"),
         ({"scale": 1000}, "from 1 to 64"),
         ({"scale": "two"}, "from 1 to 64"),
-        ({}, "either a scale or an output size"),
+        ({}, "Give a scale, or an output size"),
         ({"scale": 2, "size": (18, 14)}, "either a scale or an output size"),
         ({"size": (5, 14)}, "height"),
         ({"size": (18.5, 14)}, "whole numbers"),
@@ -308,11 +308,12 @@ def test_a_file_that_is_cancelled_leaves_nothing(image, tmp_path):
         ({"scale": 2, "chain": "long"}, "balanced"),
         ({"scale": 2, "stages": 4}, "from 1 to 3"),
         ({"scale": 2, "step": 0}, "from 1"),
+        ({"scale": 2, "model": "lit-light"}, "what clit.load"),
     ],
 )
 def test_wrong_input_gets_one_sentence(image, wrong, said):
     with pytest.raises(clit.UserError, match=said) as error:
-        clit.upscale(tiny("clit"), image, **wrong)
+        clit.upscale(**{"model": tiny("clit"), "image": image, **wrong})
     assert "\n" not in str(error.value)
 
 

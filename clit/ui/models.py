@@ -31,9 +31,9 @@ class Models:
         self._lock = threading.Lock()
 
     def describe(self) -> list[dict]:
-        """Entries of the pane menus: name, label, family, kind (plain, ensemble, attention), stages, available, ablation.
+        """Entries of the pane menus: name, label, family, kind (plain, ensemble, attention), stages, available.
 
-        Where it is not available, `reason` says why. ablation: whether it is there to be compared with a preset.
+        Where it is not available, `reason` says why; `ablation` is whether it is there to be held against a preset.
         """
         plain = [
             {

@@ -93,8 +93,8 @@ def build(session: Session) -> gr.Blocks:
         image: gr.FileData, model: str = "lit-light", scale: float = 4.0, chain: str = "published"
     ) -> gr.FileData:
         """Enlarge a picture by a scale from 1 to 30; the answer is a PNG file."""
-        with _told():
-            path = session.upscale_file(_sent(image), model, scale, chain)
+        with _told(), _sent(image) as sent:
+            path = session.upscale_file(sent, model, scale, chain)
         return gr.FileData(path=str(path), orig_name=f"x{scale:g}-{model}.png")
 
     def attention(
@@ -107,8 +107,8 @@ def build(session: Session) -> gr.Blocks:
     ) -> dict:
         """What the output pixel (row, column) looked at: kind, pixel, size, rgb, and per stage weights, content,
         position, latents, inside, influence, grid."""
-        with _told():
-            return session.attention(_sent(image), model, scale, row, column, chain)
+        with _told(), _sent(image) as sent:
+            return session.attention(sent, model, scale, row, column, chain)
 
     with gr.Blocks(title="CLIT · any scale, pixel by pixel", fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
         viewer = gr.HTML(
@@ -143,11 +143,16 @@ def _told():
         raise gr.Error(str(error), print_exception=False) from None
 
 
-def _sent(image: gr.FileData) -> Path:
-    path = _uploaded(dict(image))
+@contextlib.contextmanager
+def _sent(image: gr.FileData | None):
+    """The path of the file that a program sent; it is gone afterwards. UserError if none arrived."""
+    path = None if image is None else _uploaded(dict(image))
     if path is None:
         raise UserError("The file did not arrive: send it with gradio_client's handle_file.")
-    return path
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def launch(session: Session, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:

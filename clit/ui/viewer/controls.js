@@ -191,7 +191,8 @@ function readSize() {
     const most = Math.floor(state.picture[side] * state.limits.scale);
     wanted[side] = /^[0-9]{1,6}$/.test(typed) ? Number(typed) : NaN;
     if (!(wanted[side] >= state.picture[side] && wanted[side] <= most)) {
-      return scaleError(`The ${side} is ${typed.slice(0, 20) || "empty"}, but must be ${state.picture[side]} to ${most} pixels.`);
+      const told = `The ${side} is ${typed.slice(0, 20) || "empty"}, but must be ${state.picture[side]} to ${most} pixels.`;
+      return scaleError(told, `.size-${side}`);
     }
   }
   scaleError("");
@@ -208,11 +209,14 @@ function setSize(size) {
   lookAgain();
 }
 
-function scaleError(sentence) {
+// One sentence about a wrong scale or size, and which field it is of; an empty one takes it back.
+function scaleError(sentence, wrong = ".scale-number") {
   const field = $(".field-error");
   field.textContent = sentence;
   field.hidden = !sentence;
-  $(".scale-number").setAttribute("aria-invalid", sentence ? "true" : "false");
+  for (const each of [".scale-number", ".size-width", ".size-height"]) {
+    $(each).setAttribute("aria-invalid", sentence && each === wrong ? "true" : "false");
+  }
 }
 
 // A scale as people type it: 2.7, 2,7, x2.7. What is no such number gets one sentence and changes nothing.
@@ -330,6 +334,7 @@ function pointerUp(event) {
   if (event.type === "pointerup" && gesture.moved < CLICK_PIXELS) {
     const { y, x } = anchorOf(event, gesture.pane);
     pick(y, x);
+    if (state.picked) $(".inspector").focus({ preventScroll: true }); // from here the arrow keys walk the pixel
   }
 }
 

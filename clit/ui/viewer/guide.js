@@ -24,7 +24,7 @@ const GUIDE = [
     done: (before) => state.picked && state.picked !== before.picked,
   },
   {
-    text: "Each small map is one head: bright neighbours count. The arrow keys walk the pixel; Pin keeps it for comparison.",
+    text: "Each small map is one head: bright neighbours count. Once you clicked, the arrow keys walk the pixel; Pin keeps it.",
     target: ".inspector",
     action: "Done",
     act: endGuide,

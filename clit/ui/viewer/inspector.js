@@ -124,7 +124,6 @@ function showInspector() {
   $(".look-model").replaceChildren(
     ...looks.map((name) => make("option", { value: name }, state.models.get(name).label)),
   );
-  if (looks.includes(state.saveLook)) $(".look-model").value = state.saveLook;
   $(".save-look").hidden = !looks.length;
   showPins();
   if (!looks.length) return;
@@ -242,6 +241,7 @@ function showEnlarged() {
 
 function showLarge(row, map) {
   const picture = mapPicture(row, map);
+  $(".look-model").value = row.model.name; // what is shown is what is saved, until another is chosen
   const { digits, note } = QUANTITIES[state.quantity];
   const mark = markPlace(row);
   map.weights.forEach((line, i) =>
@@ -505,9 +505,11 @@ function viridis(value) {
   return `rgb(${mixed.join(" ")})`;
 }
 
+// Arrows walk the pixel; the viewer's other keys work here as well, but for Enter, which presses buttons.
 function inspectorKey(event) {
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-  if (!steps || !state.picked || event.target.matches("input")) return;
+  if (!state.picked || event.target.matches("input, select")) return;
+  if (!steps) return event.key === "Enter" ? undefined : viewerKey(event);
   event.preventDefault();
   const stride = event.shiftKey ? 8 : 1;
   centrePick(steps[0] * stride, steps[1] * stride);
@@ -541,7 +543,6 @@ function buildInspector() {
     $(".lowest").textContent = QUANTITIES[state.quantity].zero ? "0" : "smallest";
     showInspector();
   });
-  $(".look-model").addEventListener("change", (event) => (state.saveLook = event.target.value));
   $(".look-save").addEventListener("click", saveLook);
   $(".unpick").addEventListener("click", unpick);
   $(".pin-toggle").addEventListener("click", pin);

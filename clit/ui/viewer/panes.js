@@ -212,13 +212,22 @@ function fillMenus() {
   showPaint();
 }
 
+// Of each pane's picture where so many rows of panes have the rest of the screen, below the controls.
+function fullHeight(rows, gap) {
+  const above = $(".panes").getBoundingClientRect().top + root.scrollTop;
+  const caption = state.panes[0].element.querySelector("figcaption").offsetHeight + 8;
+  return Math.max(160, Math.floor((innerHeight - above - gap * rows) / rows) - caption);
+}
+
 // Whole numbers of CSS pixels, so that canvas pixels and screen pixels coincide.
 function layout() {
   const columns = state.wipe === null ? Math.min(state.paneCount, root.clientWidth >= 1000 ? 4 : 2) : 1;
   const gap = root.clientWidth >= 640 ? 12 : 6;
   const width = Math.floor(($(".panes").clientWidth - gap * (columns - 1)) / columns);
-  const height = Math.min(Math.round(width * PANE_HEIGHT[root.clientWidth >= 1000 ? columns : 0]), 900);
   for (const pane of state.panes) pane.element.hidden = !shownPanes().includes(pane);
+  const height = document.fullscreenElement === root
+    ? fullHeight(Math.ceil(shownPanes().length / (state.wipe === null ? columns : shownPanes().length)), gap)
+    : Math.min(Math.round(width * PANE_HEIGHT[root.clientWidth >= 1000 ? columns : 0]), 900);
   $(".panes").dataset.wipe = state.wipe === null ? "no" : "yes";
   if (width < 1 || (width === state.pane.width && height === state.pane.height)) return;
   state.pane = { width, height };

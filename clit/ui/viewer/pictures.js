@@ -126,11 +126,14 @@ async function openPicture(question, details, example) {
   state.picture = { id, name, height, width, credit, notice, bitmap, example, truth };
   state.size = null;
   state.scores.clear();
+  scaleError("");
   fillMenus();
   showCaption(describePicture(), false);
   pictureChanged();
   changeView({ scale: truth ?? state.view.scale, magnification: 1, y: height / 2, x: width / 2 });
-  if (truth) scoreAll();
+  if (!truth) return;
+  if (outputSize(truth).height < state.pane.height && outputSize(truth).width < state.pane.width) fit();
+  scoreAll();
 }
 
 function describePicture() {

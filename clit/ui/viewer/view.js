@@ -281,7 +281,7 @@ function windowBoxes() {
       const box = latentArea(stage);
       boxes.set(`${box.y} ${box.x} ${box.height}`, {
         ...box,
-        label: look.answer.stages.length > 1 || boxes.size ? `${index + 1}` : "",
+        label: look.answer.stages.length > 1 || boxes.size ? `stage ${index + 1}` : "",
       });
     });
   }

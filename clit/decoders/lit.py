@@ -31,7 +31,6 @@ from clit.layers import (
     Resampling,
     conv_resampled,
     outside_zero,
-    sample_columns,
     sample_rows,
 )
 from clit.parallel import blocks, spread
@@ -331,7 +330,9 @@ class LocalAttention(nn.Module):
         first, last = int(tx[j_flat].min()), int(tx[j_flat].max())
         near = field.q[:, :, first - field.region.left : last + 1 - field.region.left]
         q = sample_rows(near, ty[i_flat] - field.region.top, wy[i_flat].to(near))
-        q = sample_columns(q, tx[j_flat] - first, wx[j_flat].to(near)) / math.sqrt(d)
+        # Along the columns as a product, with the logits' scale in it: one pass over all queries instead of six.
+        across = wx.new_zeros(len(j_flat), last + 1 - first).scatter_add_(1, tx[j_flat] - first, wx[j_flat])
+        q = torch.matmul(across.to(near) / math.sqrt(d), q)
         q = q.view(batch, r, a, s, b, m, d).permute(5, 0, 1, 3, 2, 4, 6).reshape(m, latents, n, d)
 
         # The bias is spread over the window first: sums over its 49 numbers are quicker than over rows of seven.

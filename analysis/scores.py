@@ -5,7 +5,7 @@
     python analysis/scores.py --name large --data cid22 --data budgie --data mate --held-out analysis/held_out.txt \\
         --scales 8,12,18,24,30
 
-    python analysis/scores.py --name ablations --data Set5 --data Set14 --data BSD100 --scales 2,4,8
+    python analysis/scores.py --name ablations --data Set5 --data Set14 --scales 2,4,8
 
 Prints Markdown and writes every picture's figures to analysis/scores.csv (or NAME.csv). --liif adds published LIIF
 weights for comparison; --update-readme puts the table between its marks in README.md, and those of the pictures that
@@ -37,11 +37,12 @@ ABLATED = (
     "clit-light-at-once",
 )  # fmt: skip
 RUNS = {
-    "liif-light": (("liif alone", "liif-light"), ("third", "liif-light")),
-    "lte-light": (("second", "lte-light"), ("third", "lte-light")),
-    "lit-light": (("second", "lit-light"), ("third", "lit-light")),
-    "clit-light": (("second", "clit-light"), ("third", "clit-light")),
-    "lit-light-x32": (("second", "lit-light"), ("third", "lit-light-x32")),
+    "liif-light": (("liif alone", "liif-light"), ("third", "liif-light"), ("fourth", "liif-light")),
+    "lte-light": (("second", "lte-light"), ("third", "lte-light"), ("fourth", "lte-light")),
+    "lit-light": (("second", "lit-light"), ("third", "lit-light"), ("fourth", "lit-light")),
+    "clit-light": (("second", "clit-light"), ("third", "clit-light"), ("fourth", "clit-light")),
+    "lit-light-x32": (("second", "lit-light"), ("third", "lit-light-x32"), ("fourth", "lit-light-x32")),
+    **{name: (("ablations", name),) for name in ABLATED},
 }
 """The runs that made the weights in checkpoints/, as analysis/training.csv calls them: each began where the one before
 had ended."""

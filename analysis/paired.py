@@ -61,16 +61,21 @@ def table(rows: list[dict[str, str]]) -> str:
     return markdown(lines)
 
 
+def read(name: str) -> list[dict[str, str]]:
+    """Every picture's figures, as analysis/scores.py wrote them under that name; UserError if it did not."""
+    path = ROOT / "analysis" / f"{name}.csv"
+    if not path.is_file():
+        raise UserError(f"There is no {path}: make it with python analysis/scores.py --name {name}.")
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scores", default="scores", help="the name that scores.py was given")
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     flags = parser.parse_args()
-    path = ROOT / "analysis" / f"{flags.scores}.csv"
-    if not path.is_file():
-        raise UserError(f"There is no {path}: make it with python analysis/scores.py.")
-    with path.open(newline="") as file:
-        block = table(list(csv.DictReader(file)))
+    block = table(read(flags.scores))
     print(block)
     if flags.update_readme:
         README.write_text(with_block(f"paired-{flags.scores}", block))

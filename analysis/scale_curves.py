@@ -12,12 +12,11 @@ x4 and x16 are where the published split of CLIT's scale takes in another stage.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
 import numpy as np
-from paired import interval
+from paired import interval, read
 
 from clit.errors import UserError
 from clit.geometry import STAGE_FACTOR
@@ -73,12 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scores", default="curves", help="the name that scores.py was given")
     flags = parser.parse_args()
-    path = ROOT / "analysis" / f"{flags.scores}.csv"
-    if not path.is_file():
-        raise UserError(f"There is no {path}: make it with python analysis/scores.py --name {flags.scores}.")
-    with path.open(newline="") as file:
-        figure(list(csv.DictReader(file)), path.with_suffix(".png"))
-    print(path.with_suffix(".png"))
+    path = ROOT / "analysis" / f"{flags.scores}.png"
+    figure(read(flags.scores), path)
+    print(path)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ from clit.layers import (
     Resampling,
     conv_resampled,
     outside_zero,
-    sample_rows,
 )
 from clit.parallel import blocks, spread
 
@@ -87,6 +86,29 @@ class StageField:
     bias_x: Tensor  # (columns, 2r+1, M)
     cell: Tensor  # (2,)
     fourier: Tensor | None = None  # (B, h', w', 4F): amplitudes of cosines and of sines, frequencies along y and x
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Latents of one axis with as many queries each, R with a of them, as blocks of `render` have them."""
+
+    count: int  # R
+    each: int  # a
+    queries: Tensor  # (R a,) indices into the lattice
+    window: Tensor  # (R, 2r+1) rows or columns of the field's maps
+    first: int  # row or column of the maps with which the samples begin
+    sample: Tensor  # (R a, those that count): bilinear interpolation of the maps at the queries
+    bias: Tensor  # (M, R, a, P)
+
+    @staticmethod
+    def prepare(axis: StageAxis, latents: Tensor, queries: Tensor, start: int, side: int, bias: Tensor) -> Strip:
+        """latents: (R,); queries: (R, a); start: where the maps begin; side: 2r+1; bias: (M, queries, P)."""
+        flat = queries.flatten()
+        window = latents[:, None] + torch.arange(-(side // 2) - start, side - side // 2 - start, device=latents.device)
+        index, weight = (taps[flat] for taps in axis.taps)
+        first, last = int(index.min()), int(index.max())
+        sample = weight.new_zeros(len(flat), last + 1 - first).scatter_add_(1, index - first, weight)
+        return Strip(*queries.shape, flat, window, first - start, sample.to(bias), bias[:, queries])
 
 
 @dataclass(frozen=True)
@@ -236,9 +258,9 @@ class LocalAttention(nn.Module):
         constant = first.bias + first.weight[:, self.values : self.values + 2] @ field.cell
         out = field.q.new_zeros(batch, rows, columns, 3)
 
-        def place(part: tuple[Tensor, ...]) -> None:
-            y, x, i, j = part
-            out[:, i.flatten()[:, None], j.flatten()] = self._render_latents(field, y, x, i, j, w1, constant)
+        def place(part: tuple[Strip, Strip]) -> None:
+            down, across = part
+            out[:, down.queries[:, None], across.queries] = self._render_latents(field, *part, w1, constant)
 
         for _ in spread(place, self._parts(field), cancel, out.device):
             pass
@@ -256,14 +278,12 @@ class LocalAttention(nn.Module):
         offset = torch.arange(-radius, radius + 1, device=out.device, dtype=out.dtype)
         offsets = torch.cartesian_prod(offset, offset)  # (P, 2)
 
-        def place(part: tuple[Tensor, ...]) -> None:
-            y, x, i, j = part
-            attend, found = self._block_attention(field, y, x, i, j), []
-            for head in range(self.config.heads):
-                weights = attend(head)  # (N, n, P)
+        def place(part: tuple[Strip, Strip]) -> None:
+            (down, across), found = part, []
+            for weights in self._block_attention(field, *part, self._block_index(field, *part)):  # (N, n, P)
                 bits = torch.special.entr(weights).sum(-1, keepdim=True) / math.log(2)
                 found.append(torch.cat([bits, weights @ offsets], -1))
-            out[:, i.flatten()[:, None], j.flatten()] = _unblocked(torch.stack(found, -2), i, j)
+            out[:, down.queries[:, None], across.queries] = _unblocked(torch.stack(found, -2), *part)
 
         for _ in spread(place, self._parts(field), cancel, out.device):
             pass
@@ -272,82 +292,75 @@ class LocalAttention(nn.Module):
         out[..., 2] -= field.columns.rel[:, radius].to(out)[None, :, None] / 2
         return out
 
-    def _parts(self, field: StageField) -> Iterator[tuple[Tensor, ...]]:
-        """Blocks of latents alike: rows y (R,), columns x (S,), their queries' rows i (R, a) and columns j (S, b)."""
+    def _parts(self, field: StageField) -> Iterator[tuple[Strip, Strip]]:
+        """Blocks of latents alike, down and across. Every strip is in many blocks, and prepared once."""
         near = min(_LATENTS, _U_FLOATS // (self.window * self.config.hidden[0]))
         cached = field.q.device.type == "cpu" and not torch.is_grad_enabled()
         floats, most = (_FLOATS, max(1, near)) if cached else (_LARGE_FLOATS, _LARGE_LATENTS)
+        side, region = 2 * self.config.radius + 1, field.region
+        # The bias is spread over the window first: sums over its 49 numbers are quicker than over rows of seven.
+        bias_y = field.bias_y.repeat_interleave(side, 1).permute(2, 0, 1).contiguous()  # (M, rows, P)
+        bias_x = field.bias_x.repeat(1, side, 1).permute(2, 0, 1).contiguous()
         for y, i in _groups(field.rows.nearest):
             for x, j in _groups(field.columns.nearest):
                 each = i.shape[1] * j.shape[1] * (self.window + self.config.hidden[0] + 4 * self.config.fourier)
                 limit = max(1, min(floats // each, most) // len(field.q))
+                strips: dict[tuple[int, int], Strip] = {}
                 for rows, columns in blocks(len(y), len(x), limit):
-                    yield y[rows], x[columns], i[rows], j[columns]
+                    down, across = (0, rows.start), (1, columns.start)
+                    if down not in strips:
+                        strips[down] = Strip.prepare(field.rows, y[rows], i[rows], region.top, side, bias_y)
+                    if across not in strips:
+                        strips[across] = Strip.prepare(field.columns, x[columns], j[columns], region.left, side, bias_x)
+                    yield strips[down], strips[across]
 
-    def _render_latents(
-        self, field: StageField, y: Tensor, x: Tensor, i: Tensor, j: Tensor, w1: Tensor, constant: Tensor
-    ) -> Tensor:
+    def _render_latents(self, field: StageField, down: Strip, across: Strip, w1: Tensor, constant: Tensor) -> Tensor:
         """R x S latents with a x b queries each: residuals (B, R a, S b, 3)."""
-        m, batch = self.config.heads, len(field.q)
-        latents, n, d = batch * len(y) * len(x), i.shape[1] * j.shape[1], self.config.width // m
-        first, index = self.mlp[0], self._block_index(field, y, x)
-        values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, d))  # (P, N, M, d)
-        attend = self._block_attention(field, y, x, i, j)
+        m, n = self.config.heads, down.each * across.each
+        first, index = self.mlp[0], self._block_index(field, down, across)
+        values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, -1))  # (P, N, M, d)
+        attention = self._block_attention(field, down, across, index)
         if n < _GROUPED_FROM:
-            weights = torch.stack([attend(head) for head in range(m)], -1)  # (N, n, P, M)
-            hidden = self._first_layer(weights, values.transpose(0, 1)) + constant
+            hidden = self._first_layer(torch.stack(list(attention), -1), values.transpose(0, 1)) + constant
         else:
-            hidden = constant.repeat(latents, n, 1)
-            for head in range(m):
-                u = torch.bmm(values[:, :, head], w1[head])  # (P, N, H1), once per latent
+            hidden = constant.repeat(len(index), n, 1)
+            for weights, v, w in zip(attention, values.unbind(2), w1.unbind(), strict=True):
+                u = torch.bmm(v, w).transpose(0, 1)  # (N, P, H1), once per latent
                 # In mixed precision products are of a narrower type than softmax and parameters.
-                hidden = hidden.to(u).baddbmm_(attend(head).to(u), u.transpose(0, 1))
+                hidden = hidden.to(u.dtype).baddbmm_(weights.to(u.dtype), u)
         if field.fourier is not None:
-            hidden = hidden + self._block_fourier(field, index, i, j) @ first.weight[:, self.values + 2 :].T
-        return _unblocked(self.mlp.after_first(hidden.flatten(0, 1)).unflatten(0, (latents, n)), i, j)
+            fourier = self._block_fourier(field, down, across, index)
+            hidden = hidden + fourier @ first.weight[:, self.values + 2 :].T
+        return _unblocked(self.mlp.after_first(hidden.flatten(0, 1)).view(len(index), n, -1), down, across)
 
-    def _block_index(self, field: StageField, y: Tensor, x: Tensor) -> Tensor:
+    def _block_index(self, field: StageField, down: Strip, across: Strip) -> Tensor:
         """(N, P): where the windows of a block's latents lie in the field's maps, as rows of one table."""
-        rows, columns = self._window_index(field, y, x)  # (R, 2r+1), (S, 2r+1)
-        height, width = field.k.shape[1:3]
-        index = (rows[:, None, :, None] * width + columns[None, :, None, :]).view(1, -1, self.window)
-        batches = torch.arange(len(field.q), device=index.device).view(-1, 1, 1)
-        return (index + batches * height * width).flatten(0, 1)
+        batch, height, width = field.k.shape[:3]
+        index = down.window[:, None, :, None] * width + across.window[:, None]  # (R, S, 2r+1, 2r+1)
+        index = index.view(-1, self.window)
+        return index if batch == 1 else torch.cat([index + b * height * width for b in range(batch)])
 
-    def _block_attention(
-        self, field: StageField, y: Tensor, x: Tensor, i: Tensor, j: Tensor
-    ) -> Callable[[int], Tensor]:
-        """Of a block's queries, the function from a head to its weights (N, n, P)."""
-        (r, a), (s, b), m, batch = i.shape, j.shape, self.config.heads, len(field.q)
-        latents, n, d = batch * r * s, a * b, self.config.width // m
+    def _block_attention(self, field: StageField, down: Strip, across: Strip, index: Tensor) -> Iterator[Tensor]:
+        """The weights (N, n, P) of a block's queries, head by head. index: `_block_index`."""
+        m, batch = self.config.heads, len(field.q)
+        latents, n, d = len(index), down.each * across.each, self.config.width // m
+
+        # Bilinear samples as products along each axis, the logits' scale in one of them. Only what the block touches.
+        (r, h), w = down.sample.shape, across.sample.shape[1]
+        q = field.q[:, down.first : down.first + h, across.first : across.first + w]
+        q = (across.sample / math.sqrt(d)) @ (down.sample @ q.flatten(2)).view(batch, r, w, -1)
+        q = (
+            q.view(batch, down.count, down.each, across.count, across.each, m, d)
+            .permute(5, 0, 1, 3, 2, 4, 6)
+            .reshape(m, latents, n, d)
+        )
+
         # Rows of one table, as an embedding: the gradient of that is the quick one.
-        index = self._block_index(field, y, x)
-        keys = F.embedding(index, field.k.flatten(0, 2)).unflatten(-1, (m, d))  # (N, P, M, d)
-
-        (ty, wy), (tx, wx) = field.rows.taps, field.columns.taps
-        i_flat, j_flat = i.flatten(), j.flatten()
-        # Only the columns this block touches are interpolated.
-        first, last = int(tx[j_flat].min()), int(tx[j_flat].max())
-        near = field.q[:, :, first - field.region.left : last + 1 - field.region.left]
-        q = sample_rows(near, ty[i_flat] - field.region.top, wy[i_flat].to(near))
-        # Along the columns as a product, with the logits' scale in it: one pass over all queries instead of six.
-        across = wx.new_zeros(len(j_flat), last + 1 - first).scatter_add_(1, tx[j_flat] - first, wx[j_flat])
-        q = torch.matmul(across.to(near) / math.sqrt(d), q)
-        q = q.view(batch, r, a, s, b, m, d).permute(5, 0, 1, 3, 2, 4, 6).reshape(m, latents, n, d)
-
-        # The bias is spread over the window first: sums over its 49 numbers are quicker than over rows of seven.
-        side = 2 * self.config.radius + 1
-        bias_y = (
-            field.bias_y[i].repeat_interleave(side, 2).permute(3, 0, 1, 2)[:, :, None, :, None]
-        )  # (M, R, 1, a, 1, P)
-        bias_x = field.bias_x[j].repeat(1, 1, side, 1).permute(3, 0, 1, 2)[:, :, None]  # (M, S, 1, b, P)
-        bias_y, bias_x = bias_y.contiguous(), bias_x.contiguous()
-
-        def attend(head: int) -> Tensor:
-            logits = torch.bmm(q[head], keys[:, :, head].transpose(1, 2)).view(batch, r, s, a, b, -1)
-            return torch.softmax(logits.add_(bias_y[head]).add_(bias_x[head]), -1).view(latents, n, -1)
-
-        return attend
+        keys = F.embedding(index, field.k.flatten(0, 2)).unflatten(-1, (m, d)).transpose(1, 3)  # (N, d, M, P)
+        bias_y, bias_x = down.bias[:, None, :, None, :, None], across.bias[:, None, None, :, None]
+        for queries, near, along_y, along_x in zip(q, keys.unbind(2), bias_y, bias_x, strict=True):
+            logits = torch.bmm(queries, near).view(batch, down.count, across.count, down.each, across.each, self.window)
+            yield torch.softmax(logits.add_(along_y).add_(along_x), -1).view(latents, n, self.window)
 
     def _first_layer(self, weights: Tensor, values: Tensor) -> Tensor:
         """The first layer in the published order, the cheaper one for few queries per latent.
@@ -357,23 +370,23 @@ class LocalAttention(nn.Module):
         weighted = weights[..., None] * values[:, None]  # (N, n, P, M, d)
         return weighted.flatten(2) @ self.mlp[0].weight[:, : self.values].T
 
-    def _block_fourier(self, field: StageField, index: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    def _block_fourier(self, field: StageField, down: Strip, across: Strip, index: Tensor) -> Tensor:
         """`fourier` of a block's queries, (N, n, 2F). index: (N, P), see `_block_index`."""
-        (r, a), (s, b), centre = i.shape, j.shape, self.config.radius
-        maps = F.embedding(index[:, self.window // 2], field.fourier.flatten(0, 2)).view(len(field.q), r, s, 1, 1, -1)
+        centre, shape = self.config.radius, (len(field.q), down.count, across.count, 1, 1, -1)
+        maps = F.embedding(index[:, self.window // 2], field.fourier.flatten(0, 2)).view(shape)
         amplitude, frequency = maps.split(2 * self.config.fourier, -1)
         along_y, along_x = frequency.chunk(2, -1)
-        rel_y = field.rows.rel[i, centre].to(maps).view(r, 1, a, 1, 1)
-        rel_x = field.columns.rel[j, centre].to(maps).view(s, 1, b, 1)
+        rel_y = field.rows.rel[down.queries, centre].to(maps).view(down.count, 1, down.each, 1, 1)
+        rel_x = field.columns.rel[across.queries, centre].to(maps).view(across.count, 1, across.each, 1)
         phase = math.pi * (along_y * rel_y + along_x * rel_x)
-        return (amplitude * torch.cat([phase.cos(), phase.sin()], -1)).view(len(index), a * b, -1)
+        return (amplitude * torch.cat([phase.cos(), phase.sin()], -1)).view(len(index), down.each * across.each, -1)
 
 
-def _unblocked(answers: Tensor, i: Tensor, j: Tensor) -> Tensor:
+def _unblocked(answers: Tensor, down: Strip, across: Strip) -> Tensor:
     """A block's answers (N, n, ...) as rows and columns of its queries (B, R a, S b, ...)."""
-    (r, a), (s, b) = i.shape, j.shape
     rest = answers.shape[2:]
-    return answers.view(-1, r, s, a, b, *rest).transpose(2, 3).reshape(-1, r * a, s * b, *rest)
+    answers = answers.view(-1, down.count, across.count, down.each, across.each, *rest).transpose(2, 3)
+    return answers.reshape(-1, len(down.queries), len(across.queries), *rest)
 
 
 def _groups(nearest: Tensor) -> list[tuple[Tensor, Tensor]]:

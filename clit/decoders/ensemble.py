@@ -21,8 +21,8 @@ from clit.parallel import blocks, spread
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
 
 
-_PIXELS = 4096  # of one block on a CPU: what one latent predicts for them stays in the cache
-_PIXELS_ELSEWHERE = 65536
+_FLOATS = 600_000  # of one hidden layer of a block on a CPU: what one latent predicts stays in the cache
+_PIXELS_ELSEWHERE = 65536  # of a block
 
 
 Maps = tuple[Tensor, ...]
@@ -152,8 +152,7 @@ class EnsembleDecoder(nn.Module):
         """Bytes that `prepare` and `render` take for a window, about."""
         region = self.reads(lr, size, window)
         maps = 3 * self.mlp[0].out_features + 3 * self.mlp[0].in_features // 4
-        block = 8 * _PIXELS * max(layer.out_features for layer in self.mlp if isinstance(layer, nn.Linear))
-        return 4 * (region.area * maps + torch.get_num_threads() * block)
+        return 4 * (region.area * maps + torch.get_num_threads() * 8 * _FLOATS)
 
     def query(self, field: EnsembleField, positions: Tensor) -> Tensor:
         """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
@@ -174,7 +173,8 @@ class EnsembleDecoder(nn.Module):
         def place(part: tuple[slice, slice]) -> None:
             out[:, part[0], part[1]] = self._render_part(field, *part)
 
-        most = _PIXELS if out.device.type == "cpu" else _PIXELS_ELSEWHERE
+        widest = max(layer.out_features for layer in self.mlp if isinstance(layer, nn.Linear))
+        most = _FLOATS // widest if out.device.type == "cpu" else _PIXELS_ELSEWHERE
         for _ in spread(place, blocks(height, width, max(1, most // len(out))), cancel, out.device):
             pass
         return out + field.skip.render() if self.skips else out
@@ -182,7 +182,7 @@ class EnsembleDecoder(nn.Module):
     def _render_part(self, field: EnsembleField, rows: slice, columns: slice) -> Tensor:
         rel_y, rel_x = field.rows.rel[:, rows], field.columns.rel[:, columns]
         weights = ensemble_weights(rel_y[:, :, None], rel_x[:, None, :])  # (2, 2, R, S)
-        blended = 0
+        blended = field.cell.new_zeros(())
         for i in (0, 1):
             y = field.rows.nearest[i, rows] - field.region.top
             for j in (0, 1):
@@ -190,7 +190,7 @@ class EnsembleDecoder(nn.Module):
                 left = int(x[0])
                 maps = tuple(m[:, :, left : int(x[-1]) + 1][:, y] for m in self._factored(field.maps))
                 hidden = self._hidden(maps, x - left, rel_y[i], rel_x[j], field.cell)
-                blended = blended + hidden * weights[i, j, :, :, None].to(hidden.dtype)
+                blended = torch.addcmul(blended, hidden, weights[i, j, :, :, None].to(hidden.dtype))
         return self.mlp[-1](blended)  # the weights sum to 1, so the bias passes through the blend
 
     def _four(self, field: EnsembleField, positions: Tensor) -> tuple[Tensor, Tensor]:

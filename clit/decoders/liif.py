@@ -29,7 +29,7 @@ class LIIF(EnsembleDecoder):
         # For the fast order: the unfolded-feature part of the first layer is a 3x3 convolution at LR resolution.
         first = self.mlp[0]
         kernel = first.weight[:, : 9 * self.channels].unflatten(1, (self.channels, 3, 3))
-        return features, F.conv2d(features, kernel, first.bias).permute(0, 2, 3, 1)
+        return features, F.conv2d(features, kernel, first.bias).permute(0, 2, 3, 1).contiguous()
 
     def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
         latents = unfold3(field.maps[0])[:, y, x]  # (B, Q, 9 C)

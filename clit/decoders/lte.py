@@ -32,12 +32,14 @@ class LTE(EnsembleDecoder):
         return 2 * 9 * self.channels * widths[0] / queries_per_latent + 4 * inner + 3 * widths[-1]
 
     def _maps(self, features: Tensor) -> tuple[Tensor, ...]:
-        amplitude, frequency = (conv_valid(c, features) for c in (self.amplitude, self.frequency))
-        return amplitude.permute(0, 2, 3, 1), frequency.permute(0, 2, 3, 1)
+        amplitude, frequency = (
+            conv_valid(c, features).permute(0, 2, 3, 1).contiguous() for c in (self.amplitude, self.frequency)
+        )
+        return amplitude, torch.cat([frequency[..., ::2], frequency[..., 1::2]], -1)  # along y, along x
 
     def _features(self, field: EnsembleField, amplitude: Tensor, frequency: Tensor, rel: Tensor) -> Tensor:
         """amplitude, frequency: (B, ..., width) at the queries; rel: (..., 2). Returns (B, ..., width)."""
-        phi = (frequency.unflatten(-1, (-1, 2)) * rel[..., None, :].to(frequency.dtype)).sum(-1)
+        phi = (frequency.unflatten(-1, (2, -1)) * rel[..., None].to(frequency.dtype)).sum(-2)
         phi = math.pi * (phi + self.phase(field.cell))
         return amplitude * torch.cat([torch.cos(phi), torch.sin(phi)], -1)
 
@@ -47,7 +49,7 @@ class LTE(EnsembleDecoder):
 
     def _hidden(self, maps: tuple[Tensor, ...], x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:
         amplitude, frequency = maps
-        along_y, along_x = (math.pi * frequency).unflatten(-1, (-1, 2)).unbind(-1)  # (B, R, latent columns, width / 2)
+        along_y, along_x = (math.pi * frequency).chunk(2, -1)  # (B, R, latent columns, width / 2)
         along_y = along_y * rel_y[:, None, None].to(along_y.dtype) + math.pi * self.phase(cell)
         phi = torch.addcmul(along_y.index_select(2, x), along_x.index_select(2, x), rel_x[:, None].to(along_x.dtype))
         features = torch.cat([torch.cos(phi), torch.sin(phi)], -1) * amplitude.index_select(2, x)

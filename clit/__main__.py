@@ -151,7 +151,7 @@ def attend(
     from clit import attend as look
 
     found = look(network, picture.opaque(), position, size=wanted, chain=chain)
-    write_bytes(out, attention_file(found, picture.opaque(), out.suffix.lower()))
+    write_bytes(out, attention_file(found, picture.opaque(), out.suffix.lower(), model))
     typer.echo(f"{out}: {found.kind}, {len(found.stages)} stage{'s' if len(found.stages) > 1 else ''}")
 
 

@@ -19,13 +19,13 @@ _CROP_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")  # Okabe and Ito: t
 _FIELDS = ("weights", "content", "position", "latents", "inside", "influence", "grid")
 
 
-def attention_file(found: Attention, image: np.ndarray, suffix: str) -> bytes:
+def attention_file(found: Attention, image: np.ndarray, suffix: str, method: str = "") -> bytes:
     """A file of one of FORMS: a figure (see `attention_figure`), or the numbers."""
     if suffix == ".npz":
         return attention_npz(found)
     if suffix == ".json":
         return attention_json(found)
-    return attention_figure(found, image, suffix.removeprefix("."))
+    return attention_figure(found, image, suffix.removeprefix("."), method)
 
 
 def attention_npz(found: Attention) -> bytes:
@@ -45,10 +45,11 @@ def attention_json(found: Attention) -> bytes:
     return json.dumps(summary | {"stages": stages}).encode()
 
 
-def attention_figure(found: Attention, image: np.ndarray, form: str = "png") -> bytes:
+def attention_figure(found: Attention, image: np.ndarray, form: str = "png", method: str = "") -> bytes:
     """A figure (png, svg, pdf): per stage the window on the LR picture, each head's weights, their mean, the influence.
 
-    image: the LR picture (h, w, 3). Neighbours outside it are hatched. UserError if matplotlib is not installed.
+    image: the LR picture (h, w, 3). Neighbours outside it are hatched. method: its name, for the title. UserError if
+    matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure  # without pyplot: no window system, no global state
@@ -56,7 +57,7 @@ def attention_figure(found: Attention, image: np.ndarray, form: str = "png") -> 
         raise UserError("Figures need matplotlib: install it, or write a .npz or .json file.") from None
 
     heads = len(found.stages[0].weights)
-    names = [f"head {m}" for m in range(heads)] if found.kind == "attention" else ["ensemble"]
+    names = [f"head {m + 1}" for m in range(heads)] if found.kind == "attention" else ["ensemble"]
     columns = 1 + heads + (2 if heads > 1 else 1)
     figure = Figure(figsize=(1.7 * columns, 2.1 * len(found.stages) + 0.5), layout="constrained")
     axes = figure.subplots(len(found.stages), columns, squeeze=False)
@@ -71,7 +72,8 @@ def attention_figure(found: Attention, image: np.ndarray, form: str = "png") -> 
             _draw_map(axis, values, stage.inside)
             axis.set_title(f"{name}\nup to {values.max():.3g}", fontsize=7)
     pixel, size = found.pixel, found.size
-    figure.suptitle(f"output pixel (row {pixel[0]}, column {pixel[1]}) of {size[0]} x {size[1]}", fontsize=9)
+    of = f"{method}: " if method else ""
+    figure.suptitle(f"{of}output pixel (row {pixel[0]}, column {pixel[1]}) of {size[0]} x {size[1]}", fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=150)
     return buffer.getvalue()

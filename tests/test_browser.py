@@ -400,7 +400,8 @@ def test_a_link_restores_the_view_exactly(visitor, browser, url):
     strange.goto(f"{url}#example=no&scale=-4&panes=x,,y&pixel=1e9,NaN&chain=2&at=")
     strange.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
     strange.wait_for_function(f"{VIEWER}.picture() && {VIEWER}.view().scale === 1", timeout=PATIENCE)
-    assert strange.locator(".notice").is_hidden()
+    strange.wait_for_selector(".notice:not([hidden])", timeout=PATIENCE)
+    assert notice(strange) == "This link asks for what is not here: no, x, y. The rest is shown."
     strange.close()
 
 
@@ -632,7 +633,7 @@ def test_what_was_drawn_ahead_previews_a_view_without_the_server(visitor, folder
     visitor.fill(".scale-number", "2.5")
     visitor.press(".scale-number", "Enter")
     visitor.wait_for_function(f"{list(MODELS)}.every(m => {VIEWER}.passes()[m] === 'preview')", timeout=PATIENCE)
-    assert visitor.locator(".pane[data-model=lit-light] .mark").inner_text() == "preview · ×2.00"
+    assert visitor.locator(".pane[data-model=lit-light] .mark").inner_text() == "rough, from ×2.00"
     for name, model in models.items():
         ahead = clit.upscale(model, folder / "photograph.jpg", scale=2)
         ahead = Image.fromarray((ahead * 255).round().astype(np.uint8))
@@ -723,11 +724,14 @@ def test_film_and_sheet_download(visitor):
     visitor.keyboard.press("2")
     visitor.locator(".pane .method").nth(0).select_option("bilinear")
     visitor.locator(".pane .method").nth(1).select_option("bicubic")
+    visitor.wait_for_function(f"Object.values({VIEWER}.passes()).every((pass) => pass === 'exact')", timeout=PATIENCE)
     for kind, name in (
         ("film .webp", "photograph-to-x4-bilinear-bicubic.webp"),
         ("sheet .png", "photograph-x4-compared.png"),
     ):
         visitor.select_option(".make-kind", kind)
+        told = visitor.locator(".make-what").inner_text()
+        assert re.search(r", about \d+ (s|min)$", told) if kind.startswith("film") else "about" not in told
         visitor.click(".make-start")
         visitor.wait_for_function(f"document.querySelector('.make-link')?.download === '{name}'", timeout=PATIENCE)
         with visitor.expect_download() as download:

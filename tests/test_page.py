@@ -560,6 +560,8 @@ def test_a_look_as_a_file(site, visit, examples, suffix):
     data = base64.b64decode(answer["file"])
     starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".json": b"{", ".npz": b"PK"}
     assert data.startswith(starts[suffix])
+    if suffix == ".svg":  # text is drawn as paths, with itself as a comment
+        assert b"clit-light: output pixel (row 7, column 9)" in data and b"head 1" in data and b"head 0" not in data
     if suffix == ".npz":
         expected = clit.attend(
             clit.load("clit-light"), examples / "one.png", pixel=(7, 9), scale=10, chain="balanced"

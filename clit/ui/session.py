@@ -179,6 +179,7 @@ class Session:
             "duplicate": _duplicate(),
             "examples": [self._example(name)[0] for name in self._example_names()],
             "kinds": {kind: list(suffixes) for kind, suffixes in making.KINDS.items()},
+            "film_frames": round(making.FILM_SECONDS * making.FILM_FPS),
             "limits": {
                 "scale": self.limits.scale,
                 "view_pixels": self.limits.view_pixels,
@@ -428,7 +429,7 @@ class Session:
         suffix = request.get("suffix")
         if suffix not in FORMS:
             raise UserError(f"The kind of file must be one of {', '.join(FORMS)}.")
-        data = attention_file(looked, picture.rgb, suffix)
+        data = attention_file(looked, picture.rgb, suffix, request["model"])
         row, column = looked.pixel
         name = f"{Path(picture.name).stem}-{self._enlarged(request)}-{request['model']}-{row}-{column}{suffix}"
         return {"file": base64.b64encode(data).decode("ascii"), "name": name}

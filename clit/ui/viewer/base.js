@@ -65,6 +65,8 @@ const state = {
   rows: [], // what the inspector shows, see lookRows
   enlarged: { row: "", map: 0 }, // which of its maps is drawn large, with numbers
   magnifier: false,
+  kinds: {}, // what can be made -> suffixes of its files
+  filmFrames: 0,
   making: { run: 0, state: "idle" }, // newest state of the file being made
 };
 
@@ -135,6 +137,7 @@ async function begin() {
   }
   state.token = offer.token;
   state.kinds = offer.kinds;
+  state.filmFrames = offer.film_frames;
   state.limits = offer.limits;
   state.models = new Map(offer.models.flatMap(variants).map((model) => [model.name, model]));
   return offer;

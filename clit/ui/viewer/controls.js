@@ -130,7 +130,8 @@ function showPaint() {
   head.value = state.head;
   head.hidden = state.paint === "colours";
   $(".paint-what").value = state.paint;
-  $(".paint-note").textContent = PAINTS[state.paint].note;
+  const together = state.paint === "entropy" && !state.head ? "; all heads: the mean of their entropies" : "";
+  $(".paint-note").textContent = PAINTS[state.paint].note + together;
   $(".paint-bar").hidden = state.paint !== "entropy";
   $(".paint-wheel").hidden = state.paint !== "direction";
 }

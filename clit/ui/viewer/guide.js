@@ -11,6 +11,7 @@ const GUIDE = [
   },
   {
     text: "Every pane shows the same place. Drag to move, use the wheel to go deeper; a dot fills when a pane is exact.",
+    touch: "Every pane shows the same place. Drag to move, pinch to go deeper; a dot fills when a pane is exact.",
     target: ".panes",
     action: "Magnify 2×",
     act: () => zoom({ magnification: 2 }),
@@ -18,6 +19,7 @@ const GUIDE = [
   },
   {
     text: "LIIF blends four neighbours by distance. LIT and CLIT attend to forty-nine: click a pixel on an edge to see which.",
+    touch: "LIIF blends four neighbours by distance. LIT and CLIT attend to forty-nine: tap a pixel on an edge to see which.",
     target: ".panes",
     action: "Pick a pixel",
     act: () => pick(state.pane.height / 2, state.pane.width / 2),
@@ -25,6 +27,7 @@ const GUIDE = [
   },
   {
     text: "Each small map is one head: bright neighbours count. Once you clicked, the arrow keys walk the pixel; Pin keeps it.",
+    touch: "Each small map is one head: bright neighbours count. Tap another pixel to compare; Pin keeps this one.",
     target: ".inspector",
     action: "Done",
     act: endGuide,
@@ -63,7 +66,7 @@ function showGuide(at) {
   const step = GUIDE[at];
   $(".guide").hidden = false;
   $(".guide .step").textContent = `${at + 1} of ${GUIDE.length}`;
-  $(".guide p").textContent = step.text;
+  $(".guide p").textContent = (matchMedia("(pointer: coarse)").matches && step.touch) || step.text;
   $(".guide-act").textContent = step.action;
   $(".guide-act").onclick = () => {
     step.act();

@@ -49,6 +49,7 @@ function pin() {
 }
 
 function unpin(index) {
+  complain(""); // that there were too many
   state.pins.splice(index, 1);
   pinsChanged();
 }
@@ -357,8 +358,9 @@ function tableRow(row, heads) {
   );
   const cells = maps.map((map) => make("td", {}, mapButton(row, map)));
   if (numbers) {
+    const what = make("span", { class: "note" }, "in numbers");
     const lines = numbers.map((line) => make("span", {}, ...line.map((weight) => make("b", {}, weight.toFixed(3)))));
-    cells.push(make("td", { colspan: Math.max(1, heads) }, make("div", { class: "four" }, ...lines)));
+    cells.push(make("td", { colspan: Math.max(1, heads) }, make("div", { class: "four" }, ...lines), what));
   }
   return make("tr", {}, label, make("td", {}, patchFigure(row)), ...cells);
 }

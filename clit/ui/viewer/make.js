@@ -12,13 +12,35 @@ function fillMaking() {
   const shown = state.panes.map((pane) => named(pane.model)).findLast((model) => model && model.kind !== "plain");
   const kept = named(chosen) ?? shown ?? choices.findLast((model) => !model.group);
   if (kept) $(".make-model").value = kept.name;
-  const kinds = Object.entries(state.kinds ?? {}).flatMap(([kind, suffixes]) =>
+  const kinds = Object.entries(state.kinds).flatMap(([kind, suffixes]) =>
     suffixes.map((suffix) => make("option", { value: `${kind} ${suffix}` }, `${kind}, ${suffix.slice(1).toUpperCase()}`)),
   );
   if (!$(".make-kind").options.length) $(".make-kind").replaceChildren(...kinds);
 }
 
 const makingKind = () => $(".make-kind").value.split(" ");
+
+// Seconds that a method's pane last took for each pixel; nothing while it shows none that is finished.
+function pace(name) {
+  const frames = shownPanes().filter((pane) => modelOf(pane.model)?.of === name).flatMap((pane) => pane.frames);
+  const last = frames.findLast((frame) => frame.pass !== "preview");
+  return last && last.milliseconds / 1000 / (last.window.height * last.window.width);
+}
+
+// How long it will take, about, going by the panes: nothing where they do not show all of the methods.
+function makingTime() {
+  const [kind] = makingKind();
+  if (kind === "sheet") return "";
+  const { height, width } = kind === "film" ? filmSide() : outputSize(shownScale());
+  const paces = (kind === "film" ? shownModels() : [$(".make-model").value]).map(pace);
+  const seconds = paces.reduce((sum, each) => sum + each, 0) * height * width * (kind === "film" ? state.filmFrames : 1);
+  return seconds ? `, about ${duration(seconds)}` : "";
+}
+
+const filmSide = () => ({
+  height: clamp(state.pane.height, 64, FILM_LARGEST),
+  width: clamp(state.pane.width, 64, FILM_LARGEST),
+});
 
 // One line that says what the button will make.
 function makingText() {
@@ -38,7 +60,7 @@ function showMaking() {
   const { making } = state;
   const running = making.state === "running";
   const [kind] = makingKind();
-  $(".make-what").textContent = state.picture ? makingText() : "";
+  $(".make-what").textContent = state.picture ? makingText() + makingTime() : "";
   $(".make-with").hidden = kind !== "picture";
   $(".make").dataset.state = making.state;
   $(".make-start").disabled = running || !state.picture || (kind !== "picture" && !shownModels().length);
@@ -82,17 +104,17 @@ function makingDetails(kind) {
   const scale = shownScale();
   const size = outputSize(scale);
   const { y, x } = state.picked ?? state.view;
-  const side = [state.pane.height, state.pane.width].map((each) => clamp(each, 64, FILM_LARGEST));
+  const { height, width } = filmSide();
   const each = {
     picture: () => ({ models: [$(".make-model").value] }),
-    film: () => ({ models: shownModels(), about: [y, x], side }),
+    film: () => ({ models: shownModels(), about: [y, x], side: [height, width] }),
     sheet: () => ({ models: shownModels(), crops: sheetCrops(size) }),
   };
   return { ...sizeAsked(scale, size), ...each[kind]() };
 }
 
 function buildMaking() {
-  $(".make-kind").addEventListener("change", showMaking);
+  for (const menu of [".make-kind", ".make-model"]) $(menu).addEventListener("change", showMaking);
   $(".make-start").addEventListener("click", () => {
     const run = state.making.run + 1;
     const [kind, suffix] = makingKind();

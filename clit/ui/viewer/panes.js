@@ -97,6 +97,7 @@ async function requestPass(pane, { pass, scale, size, window }) {
       span: answer.span,
       trip: performance.now() - asked,
     });
+    showMaking(); // how long that will take is told from this
   } else if (current && answer.error && !answer.expired) {
     pane.failed = ticket.wanted;
     complain(answer.error);

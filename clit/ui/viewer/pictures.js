@@ -49,13 +49,15 @@ function readLink() {
   const [scale] = numbers("scale");
   const [magnification] = numbers("magnify");
   const known = new Set(["input", ...state.models.keys(), ...truthModels().map((model) => model.name)]);
-  const panes = (asked.get("panes") ?? "").split(",").filter((name) => known.has(name));
+  const named = (asked.get("panes") ?? "").split(",").filter((name) => name);
+  const panes = named.filter((name) => known.has(name));
   return {
     example: asked.get("example"),
     scale: scale && clamp(scale, 1, state.limits.scale),
     magnification: magnification && clamp(magnification, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1)),
     at: numbers("at"),
     panes: panes.slice(0, FIRST_PANES.length),
+    unknown: named.filter((name) => !known.has(name)),
     chain: ["published", "balanced"].includes(asked.get("chain")) ? asked.get("chain") : "published",
     pixel: numbers("pixel"),
     pins: numbers("pins"),

@@ -67,6 +67,8 @@ async function start() {
   if (!first) return showCaption("Upload a picture to begin.", false);
   await openExample(first);
   if (!state.picture || !asked) return;
+  const missing = [...(link.example && link.example !== first ? [link.example] : []), ...link.unknown];
+  if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);
   if (link.truth >= 1 && link.truth <= state.limits.scale) {
     await openPicture("open_truth", { scale: link.truth }, first);
     link.panes.forEach((model, index) => modelOf(model) && choose(state.panes[index], model));

@@ -216,14 +216,14 @@ function paneStatus(pane, model) {
   if (frame)
     return [
       "overview",
-      `drawn at ${times(frame.scale)} · ${took(frame)}`,
-      "The whole output would be too large for this pane. " + detail(frame),
+      `overview, from ${times(frame.scale)} · ${took(frame)}`,
+      `The whole output has far more pixels than this pane: rendered at ${times(frame.scale)} instead. ` + detail(frame),
     ];
   const rough = previewOf(pane, target);
   if (rough)
     return [
       "preview",
-      `preview · ${times(rough.scale)}`,
+      `rough, from ${times(rough.scale)}`,
       `Rendered at ${times(rough.scale)} and stretched; the exact pass follows`,
     ];
   const some = pane.frames.length > 0;

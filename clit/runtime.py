@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # mallopt's names for them, <malloc.h>
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt's names for them, <malloc.h>
 
 
 def prepare_process() -> None:
@@ -23,4 +23,3 @@ def prepare_process() -> None:
         if mallopt is not None:
             mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the largest it takes
             mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-            mallopt(_M_TOP_PAD, 64 << 20)  # other threads' heaps, 64 MB at most, are kept on account of this one

@@ -358,7 +358,7 @@ function tableRow(row, heads) {
   );
   const cells = maps.map((map) => make("td", {}, mapButton(row, map)));
   if (numbers) {
-    const what = make("span", { class: "note" }, "in numbers");
+    const what = make("span", { class: "note" }, "the same four, in numbers");
     const lines = numbers.map((line) => make("span", {}, ...line.map((weight) => make("b", {}, weight.toFixed(3)))));
     cells.push(make("td", { colspan: Math.max(1, heads) }, make("div", { class: "four" }, ...lines), what));
   }

@@ -80,7 +80,7 @@ def upscale(
     seconds = estimate(network, picture.rgb, **options).seconds
     with _progress(f"upscale, about {seconds:.0f} s" if seconds >= 1 else "upscale") as progress:
         save(network, picture, out, progress=progress, **options)
-    typer.echo(f"{out}: {wanted[0]} x {wanted[1]}")
+    typer.echo(f"{out}: {wanted[0]} x {wanted[1]} pixels (height x width)")
 
 
 @app.command()
@@ -115,9 +115,9 @@ def compare(
     for panel in found.panels:
         if panel.psnr is not None:
             typer.echo(f"{panel.name}: {panel.psnr:.2f} dB, {panel.ssim:.4f}")
-    typer.echo(
-        f"{out}: {len(found.crops)} crop{'s' if len(found.crops) > 1 else ''} of {found.size[0]} x {found.size[1]}"
-    )
+    height, width = found.size
+    crops_told = f"{len(found.crops)} crop{'s' if len(found.crops) > 1 else ''}"
+    typer.echo(f"{out}: {crops_told} of {height} x {width} pixels (height x width)")
 
 
 def _with_weights() -> list[str]:
@@ -184,7 +184,7 @@ def film(
     networks = {Path(name).name: _load(name) for name in model or ["lit-light"]}
     with _progress("film") as progress:
         height, width = save_film(networks, as_array(source), out, wanted, chain=chain, progress=progress)
-    typer.echo(f"{out}: {len(wanted.scales)} frames of {height} x {width}")
+    typer.echo(f"{out}: {len(wanted.scales)} frames of {height} x {width} pixels (height x width), labels included")
 
 
 @app.command()

@@ -341,7 +341,7 @@ def test_film(photo, tmp_path):
         "film", photo, out, "--model", "bicubic", "--model", "bilinear", "--about", "3,4.5", "--end", "4",
         "--side", "40x50", "--seconds", "0.5", "--fps", "10",
     )  # fmt: skip
-    assert "5 frames of 62 x 100" in told.stdout
+    assert "5 frames of 62 x 100 pixels (height x width)" in told.stdout
     with Image.open(out) as film:
         assert film.size == (100, 62)
     refused("film", photo, tmp_path / "zoom.avi")

@@ -111,8 +111,8 @@ function setChain(chain) {
 // What panes of LIT and CLIT can show: their colours, or, of a head, how wide or whereto it looks.
 const PAINTS = {
   colours: { label: "colours", note: "" },
-  entropy: { label: "entropy of attention", note: "of each pane, in bits: at 5.6 all neighbours count alike, at 0 one alone" },
-  direction: { label: "direction of attention", note: "where a pixel's weight falls, seen from it; dark: all around" },
+  entropy: { label: "entropy of attention", note: "In bits, over the range that its pane tells: at 5.6 all neighbours count alike, at 0 one alone" },
+  direction: { label: "direction of attention", note: "Where a pixel's weight falls, seen from it; dark: all around" },
 };
 
 // The choice of what attention panes show, with its colours explained; nothing while no pane attends.

@@ -120,7 +120,7 @@ function showInspector() {
     return showPins();
   }
   const { row, column, size } = pickedPixel();
-  $(".picked").textContent = `Row ${row}, column ${column} of ${size.height} × ${size.width} at ${times(shownScale())}`;
+  $(".picked").textContent = `Row ${row} of ${size.height}, column ${column} of ${size.width}, at ${times(shownScale())}`;
   const looks = inspected().filter((name) => state.looks.has(name));
   $(".look-model").replaceChildren(
     ...looks.map((name) => make("option", { value: name }, state.models.get(name).label)),

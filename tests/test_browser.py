@@ -412,10 +412,12 @@ def test_ground_truth_errors_and_scores(visitor, folder, models):
     visitor.click(".truth-toggle")
     visitor.wait_for_function(f"{VIEWER}.picture()?.width === 32 && {VIEWER}.scores().length === 4", timeout=PATIENCE)
     exact(visitor, 3)
+    assert visitor.locator(".error-told").is_hidden() and visitor.locator(".few-told").is_hidden()
     visitor.locator(".pane .method").nth(0).select_option("truth")
     visitor.locator(".pane .method").nth(1).select_option("error:clit-light")
     ready = " && ".join(f"{VIEWER}.passes()['{name}'] === 'exact'" for name in ("truth", "error:clit-light"))
     visitor.wait_for_function(ready, timeout=PATIENCE)
+    assert visitor.locator(".error-told").is_visible()
     frame, pixels = shown(visitor, "truth")
     window = frame["window"]
     whole = np.asarray(Image.open(folder / "photograph.jpg"))
@@ -443,6 +445,10 @@ def test_ground_truth_errors_and_scores(visitor, folder, models):
     visitor.wait_for_function(f"{VIEWER}.picture()?.width === 96", timeout=PATIENCE)
     assert visitor.locator(".scores").is_hidden()
     assert visitor.locator(".pane .method").nth(0).input_value() == "input"
+    visitor.fill(".scale-number", "6")
+    visitor.press(".scale-number", "Enter")
+    visitor.click(".truth-toggle")
+    visitor.wait_for_selector(".few-told", timeout=PATIENCE)  # 16 x 12 pixels
 
 
 def test_programs_get_what_upscale_and_attend_compute(visitor, url, folder, models):

@@ -27,6 +27,7 @@ const OVERVIEW_FROM = 4.2; // a pane that would need this many times its own pix
 const OVERVIEW_AREA = 1.5; // is rendered with this many times its own, at a smaller scale, and says so
 const PANE_HEIGHT = [0.9, 0.45, 0.66, 0.9, 1.15]; // of its width: narrow pages first, then one to four side by side
 const CURVE_SCALES = [2, 3, 4, 6, 8, 12, 16, 24, 30];
+const FEW_PIXELS = 24; // a side of a small picture below this is worth a word
 const CURVE_LEAST = 8; // a small picture keeps at least so many pixels a side
 const CURVE_COLOURS = ["#8a929c", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00"]; // Okabe and Ito
 const LINK_MS = 300; // the address bar follows the view at this pace: browsers refuse to be told more often

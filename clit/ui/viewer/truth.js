@@ -55,6 +55,8 @@ function showScores() {
   for (const control of [".scale-slider", ".scale-number"]) $(control).disabled = Boolean(truth);
   $(".scores").hidden = !truth;
   if (!truth) return;
+  $(".error-told").hidden = !shownPanes().some((pane) => modelOf(pane.model)?.error);
+  $(".few-told").hidden = Math.min(picture.height, picture.width) >= FEW_PIXELS;
   const rows = measured().map((name) => [state.models.get(name), state.scores.get(name)?.get(truth)]);
   const base = state.scores.get("bicubic")?.get(truth);
   const best = Math.max(...rows.map(([, score]) => score?.psnr ?? -Infinity));

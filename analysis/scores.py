@@ -2,7 +2,7 @@
 
     python analysis/scores.py --data Set5 --data Set14 --data BSD100 [--liif edsr-baseline-liif.pth] [--update-readme]
 
-    python analysis/scores.py --name large --data cid22 --data budgie --data mate --held-out analysis/held_out.txt \\
+    python analysis/scores.py --name large --data budgie --data mate --held-out analysis/held_out.txt \\
         --scales 8,12,18,24,30
 
     python analysis/scores.py --name ablations --data Set5 --data Set14 --scales 2,4,8
@@ -36,12 +36,13 @@ ABLATED = (
     "lit-light-r1", "lit-light-r2", "lit-light-r3", "lit-light-no-bias", "lit-light-fourier", "clit-light-cumulative",
     "clit-light-at-once",
 )  # fmt: skip
+BEGAN = {"liif-light": ("liif alone", "liif-light"), "lit-light-x32": ("second", "lit-light")}
+TOGETHER = ("third", "fourth", "fifth")
 RUNS = {
-    "liif-light": (("liif alone", "liif-light"), ("third", "liif-light"), ("fourth", "liif-light")),
-    "lte-light": (("second", "lte-light"), ("third", "lte-light"), ("fourth", "lte-light")),
-    "lit-light": (("second", "lit-light"), ("third", "lit-light"), ("fourth", "lit-light")),
-    "clit-light": (("second", "clit-light"), ("third", "clit-light"), ("fourth", "clit-light")),
-    "lit-light-x32": (("second", "lit-light"), ("third", "lit-light-x32"), ("fourth", "lit-light-x32")),
+    **{
+        name: (BEGAN.get(name, ("second", name)), *((run, name) for run in TOGETHER))
+        for name in ("liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
+    },
     **{name: (("ablations", name),) for name in ABLATED},
 }
 """The runs that made the weights in checkpoints/, as analysis/training.csv calls them: each began where the one before

@@ -62,4 +62,4 @@ def test_what_training_took_is_told_of_all_weights():
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in scores.training_spent().splitlines()[2:]]
     assert {line[0] for line in lines} == {path.parent.name for path in (ROOT / "checkpoints").glob(f"*/{CONFIG}")}
     for line in lines:
-        assert line[1].endswith(("fourth", "ablations")) and int(line[2]) > 1000
+        assert line[1].endswith(("fifth", "ablations")) and int(line[2]) > 1000

@@ -26,7 +26,7 @@ from clit.evaluate import markdown
 from clit.runtime import prepare_process
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDTH = 1408  # of the window: three panes of 444 x 400
+WIDTH = 1354  # of the window: three panes of 422 x 380, as many pixels as 400 x 400
 SCALES = (1.5, 2.0, 2.7, 4.0, 8.0, 16.0, 30.0)
 NEAR, FAR = (2.7, 2.0, 1.5), (30.0, 16.0, 8.0)  # where the view rests before it goes beyond x4, or up to that
 COLUMNS = ("scale", "stretch_ms", "coarse_ms", "exact_ms", "coarse_ms_at_100", "exact_ms_at_100", "rate_gmac", "pixels")

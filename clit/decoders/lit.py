@@ -179,7 +179,8 @@ class LocalAttention(nn.Module):
         bias: PositionalBias,
     ) -> StageField:
         """The field of `project`'s maps over `region`: what lies outside the grid becomes zero, the bias a table."""
-        q, k, v, *fourier = (outside_zero(m, region, grid) for m in maps)
+        # Blocks read the maps as tables of rows: a part of a larger map would be copied for each of them.
+        q, k, v, *fourier = (outside_zero(m, region, grid).contiguous() for m in maps)
         cell = torch.tensor([2 / size[0], 2 / size[1]]) * torch.tensor(grid)
         return StageField(
             q, k, v, region, grid, rows, columns, bias.along_y(rows.rel), bias.along_x(columns.rel),

@@ -2,21 +2,29 @@
 
     python analysis/latency.py [--update-readme] [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
-Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached, the whole picture drawn ahead.
+Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached, what is drawn ahead drawn. First
+of the example that the page opens with, then of that picture enlarged, which fills the panes at small scales too.
 Before each movement the view rests at three scales far from where it goes, so that no exact frame that the browser
 keeps previews it. A drag is a few slider events, one per frame; time counts from the last. Each time is also told
 scaled to a product rate of 100 GMAC/s, by that of a (4096 x 256)(256 x 256) product right before and after. Then first
-visits, with an empty browser cache: to the first paint, and to all panes exact. Writes analysis/latency.csv, a row per
-movement.
+visits, with an empty browser cache: to the first paint, and to all panes exact. Writes analysis/latency.csv (or
+NAME.csv), a row per movement.
+
+    MKL_ENABLE_INSTRUCTIONS=AVX2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \\
+        python analysis/latency.py --name latency-avx2
+
+does so without the widest vector instructions, as processors without them would.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
 import statistics
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from readme import README, with_block
 from screenshots import FLAGS, PATIENCE, RESTING, VIEWER, opened, served
@@ -24,12 +32,19 @@ from speed import product_rate
 
 from clit.evaluate import markdown
 from clit.runtime import prepare_process
+from clit.ui.pictures import credits
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 1354  # of the window: three panes of 422 x 380, as many pixels as 400 x 400
 SCALES = (1.5, 2.0, 2.7, 4.0, 8.0, 16.0, 30.0)
 NEAR, FAR = (2.7, 2.0, 1.5), (30.0, 16.0, 8.0)  # where the view rests before it goes beyond x4, or up to that
-COLUMNS = ("scale", "stretch_ms", "coarse_ms", "exact_ms", "coarse_ms_at_100", "exact_ms_at_100", "rate_gmac", "pixels")
+LARGE = 320  # side of the enlarged picture
+COLUMNS = (
+    "picture", "scale", "stretch_ms", "coarse_ms", "exact_ms", "coarse_ms_at_100", "exact_ms_at_100", "rate_gmac",
+    "pixels",
+)  # fmt: skip
+
+Movement = dict[str, float | str]  # of every one of COLUMNS
 
 # Moves the slider to `target` in five events, a frame each, then waits frame by frame for what the panes show.
 DRAG = """async ([target, step]) => {
@@ -56,7 +71,7 @@ DRAG = """async ([target, step]) => {
 }"""
 
 
-def movements(page: Page, repeats: int) -> list[dict[str, float]]:
+def movements(page: Page, repeats: int) -> list[Movement]:
     """A row for every movement: to each scale in turn, again and again, never twice to the very same."""
     rows = []
     for repeat in range(repeats + 1):
@@ -70,6 +85,9 @@ def movements(page: Page, repeats: int) -> list[dict[str, float]]:
             page.wait_for_function(RESTING, timeout=PATIENCE)
             rows.append(
                 {
+                    "picture": page.evaluate(
+                        f"(({{ width, height }}) => `${{width}} × ${{height}}`)({VIEWER}.picture())"
+                    ),
                     "scale": scale,
                     "stretch_ms": found["stretch"],
                     "coarse_ms": found["coarse"],
@@ -97,15 +115,26 @@ def first_visits(browser: Browser, url: str, repeats: int) -> dict[str, float]:
     return {what: statistics.median(seconds) for what, seconds in found.items()}
 
 
-def table(rows: list[dict[str, float]], visits: dict[str, float]) -> str:
-    """Medians per scale, as Markdown, and those of first visits."""
-    lines = [["scale", "next frame", "coarse", "exact", "coarse at 100 GMAC/s", "exact at 100 GMAC/s"]]
-    for scale in SCALES:
-        group = [row for row in rows if row["scale"] == scale]
-        medians = [statistics.median(row[column] for row in group) for column in COLUMNS[1:6]]
-        lines.append([f"x{scale:g}", f"{medians[0]:.0f} ms", *(f"{m / 1000:.2f} s" for m in medians[1:])])
+def enlarge(page: Page) -> None:
+    """Open the first example, enlarged to LARGE x LARGE, as a picture of the visitor's own."""
+    examples = ROOT / "assets" / "examples"
+    with Image.open(examples / next(iter(credits(examples)))) as first:
+        large = first.convert("RGB").resize((LARGE, LARGE), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    large.save(file, "PNG")
+    page.set_input_files(".upload-input", {"name": "large.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    page.wait_for_function(f"{VIEWER}.picture().width === {LARGE}", timeout=PATIENCE)
+
+
+def table(rows: list[Movement], visits: dict[str, float]) -> str:
+    """Medians per picture and scale, as Markdown, and those of first visits."""
+    lines = [["picture", "scale", "next frame", "coarse", "exact", "coarse at 100 GMAC/s", "exact at 100 GMAC/s"]]
+    for picture, scale in dict.fromkeys((row["picture"], row["scale"]) for row in rows):
+        group = [row for row in rows if (row["picture"], row["scale"]) == (picture, scale)]
+        medians = [statistics.median(row[column] for row in group) for column in COLUMNS[2:7]]
+        lines.append([picture, f"x{scale:g}", f"{medians[0]:.0f} ms", *(f"{m / 1000:.2f} s" for m in medians[1:])])
     rate = statistics.median(row["rate_gmac"] for row in rows)
-    count = len(rows) // len(SCALES)
+    count = len(group)
     told = f"Medians of {count} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
     told += f"product rate {rate:.0f} GMAC/s. On a first visit, first paint after {visits['paint']:.1f} s, the example "
     told += f"exact in all panes after {visits['exact']:.1f} s."
@@ -117,10 +146,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="movements to each scale")
     parser.add_argument("--checkpoints", help="as app.py's")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--name", default="latency", help="of the table in README.md, and of the file in analysis/")
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     flags = parser.parse_args()
     if flags.update_readme:
-        with_block("latency", "")  # before the work, not after it
+        with_block(flags.name, "")  # before the work, not after it
     with served(flags.checkpoints) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
         page = opened(browser, url, WIDTH, dark=False)
@@ -130,16 +160,21 @@ def main() -> None:
         page.keyboard.press("3")
         page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
         rows = movements(page, flags.repeats)
+        enlarge(page)
+        page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
+        rows += movements(page, flags.repeats)
         page.close()
         block = table(rows, first_visits(browser, url, flags.repeats))
         browser.close()
     print(block)
-    with (ROOT / "analysis" / "latency.csv").open("w", newline="") as file:
+    with (ROOT / "analysis" / f"{flags.name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows({key: f"{value:.4g}" for key, value in row.items()} for row in rows)
+        writer.writerows(
+            {key: value if key == "picture" else f"{value:.4g}" for key, value in row.items()} for row in rows
+        )
     if flags.update_readme:
-        README.write_text(with_block("latency", block))
+        README.write_text(with_block(flags.name, block))
 
 
 if __name__ == "__main__":

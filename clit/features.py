@@ -32,7 +32,7 @@ PIECE = 256
 
 _IMAGES = 8  # images kept as tensors, and digests of read-only arrays
 
-MAPS = 96 << 20
+MAPS = 256 << 20
 """Bytes of what decoders made of features that are kept beside them, for the next view of the same part."""
 
 Cell = tuple[str, str, int, int]  # encoder, image, row, column

@@ -1,12 +1,12 @@
-"""How much each method gains over bicubic, against the scale.
+"""How much each method gains over bicubic, and over LIT, against the scale.
 
     python analysis/scores.py --name curves --data cid22 --held-out analysis/held_out.txt \\
         --scales 1.5,2,2.5,3,3.5,4,4.2,5,6,8,10,12,15,16,16.5,20,24,30
     python analysis/scale_curves.py [--scores curves]
 
 Reads every picture's figures as analysis/scores.py wrote them under that name, and draws the mean difference to
-bicubic on the same picture, in dB of luma PSNR, with its 95 % interval over pictures: analysis/NAME.png. The marks at
-x4 and x16 are where the published split of CLIT's scale takes in another stage.
+bicubic, and to lit-light, on the same picture, in dB of luma PSNR, with its 95 % interval over pictures:
+analysis/NAME.png. The marks at x4 and x16 are where the published split of CLIT's scale takes in another stage.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ STYLES = {
 """Colours of Okabe and Ito, told apart by all eyes; a method's variants share its own."""
 
 
-def gains(rows: list[dict[str, str]], model: str) -> list[tuple[float, float, float, float]]:
-    """Per scale: the scale, the mean gain of `model` over bicubic in dB, and the interval's ends."""
+def gains(rows: list[dict[str, str]], model: str, over: str = "bicubic") -> list[tuple[float, float, float, float]]:
+    """Per scale: the scale, the mean gain of `model` over another in dB, and the interval's ends."""
     found = {(r["model"], float(r["scale"]), (r["dataset"], r["image"])): float(r["psnr"]) for r in rows}
     scales = sorted({scale for name, scale, _ in found if name == model})
     points = []
     for scale in scales:
         pictures = [picture for name, at, picture in found if (name, at) == (model, scale)]
-        differences = [found[model, scale, p] - found["bicubic", scale, p] for p in pictures]
+        differences = [found[model, scale, p] - found[over, scale, p] for p in pictures]
         points.append((scale, *interval(np.array(differences))))
     return points
 
@@ -48,23 +48,23 @@ def gains(rows: list[dict[str, str]], model: str) -> list[tuple[float, float, fl
 def figure(rows: list[dict[str, str]], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(9, 4.2), constrained_layout=True)
-    axes = drawn.subplots()
-    for model, (colour, line) in STYLES.items():
-        if points := gains(rows, model):
-            scales, means, lows, highs = zip(*points, strict=True)
-            axes.plot(scales, means, line, color=colour, marker="o", markersize=3, label=model)
-            axes.fill_between(scales, lows, highs, color=colour, alpha=0.07, linewidth=0)
-    for seam in (STAGE_FACTOR, STAGE_FACTOR**2):
-        axes.axvline(seam, color="0.7", linewidth=0.8, zorder=0)
-    axes.axhline(0, color="0.4", linewidth=0.8)
-    axes.set_xscale("log")
-    ticks = [1.5, 2, 3, 4, 6, 8, 12, 16, 24, 30]
-    axes.set_xticks(ticks, [f"x{tick:g}" for tick in ticks])
-    axes.minorticks_off()
-    axes.set(xlabel="scale", ylabel="over bicubic, dB")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    drawn = Figure(figsize=(11, 4.2), constrained_layout=True)
+    for axes, over in zip(drawn.subplots(1, 2), ("bicubic", "lit-light"), strict=True):
+        for model, (colour, line) in STYLES.items():
+            if model != over and (points := gains(rows, model, over)):
+                scales, means, lows, highs = zip(*points, strict=True)
+                axes.plot(scales, means, line, color=colour, marker="o", markersize=3, label=model)
+                axes.fill_between(scales, lows, highs, color=colour, alpha=0.07, linewidth=0)
+        for seam in (STAGE_FACTOR, STAGE_FACTOR**2):
+            axes.axvline(seam, color="0.7", linewidth=0.8, zorder=0)
+        axes.axhline(0, color="0.4", linewidth=0.8)
+        axes.set_xscale("log")
+        ticks = [1.5, 2, 3, 4, 6, 8, 12, 16, 24, 30]
+        axes.set_xticks(ticks, [f"x{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set(xlabel="scale", ylabel=f"over {over}, dB")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
     drawn.savefig(path, dpi=150)
 
 

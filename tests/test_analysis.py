@@ -50,6 +50,7 @@ def test_gains_are_over_bicubic_on_the_same_picture(tmp_path):
     ]
     assert np.allclose(scale_curves.gains(rows, "lit-light"), [(2.5, 1.0, 1.0, 1.0), (8, 0.5, 0.5, 0.5)])
     assert scale_curves.gains(rows, "clit-light") == []
+    assert np.allclose(scale_curves.gains(rows, "bicubic", "lit-light")[0], (2.5, -1.0, -1.0, -1.0))
     scale_curves.figure(rows, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
@@ -63,3 +64,19 @@ def test_what_training_took_is_told_of_all_weights():
     assert {line[0] for line in lines} == {path.parent.name for path in (ROOT / "checkpoints").glob(f"*/{CONFIG}")}
     for line in lines:
         assert line[1].endswith(("fifth", "ablations")) and int(line[2]) > 1000
+
+
+def test_the_course_of_training_goes_on_from_run_to_run(tmp_path):
+    import training_curves
+
+    def row(run: str, preset: str, step: int, psnr: float) -> dict[str, str]:
+        return {"run": run, "preset": preset, "step": str(step), "psnr_x2": str(psnr), "psnr_x4": str(psnr - 5)}
+
+    runs = ("liif alone", "second", "third", "fourth", "fifth")
+    names = ("liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
+    rows = [row(run, name, step, step / 100) for run in runs for name in names for step in (500, 800)]
+    found = training_curves.course(rows, "lit-light", "psnr_x2")
+    assert [steps for steps, _, _ in found] == [500, 800, 1300, 1600, 2100, 2400, 2900, 3200]
+    assert [end for _, _, end in found] == [False, True] * 4
+    training_curves.figure(rows, tmp_path / "training.png")
+    assert (tmp_path / "training.png").stat().st_size > 1000

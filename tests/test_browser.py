@@ -405,6 +405,29 @@ def test_a_link_restores_the_view_exactly(visitor, browser, url):
     strange.close()
 
 
+def test_ground_truth_keeps_the_place_and_the_pixel(visitor):
+    visitor.fill(".scale-number", "3")
+    visitor.press(".scale-number", "Enter")
+    visitor.click(".magnify-in")
+    exact(visitor, 3)
+    visitor.locator(".pane canvas").nth(2).click(position={"x": 60, "y": 90})
+    row, column = (visitor.evaluate(f"{VIEWER}.picked().{axis}") for axis in ("row", "column"))
+    view = visitor.evaluate(f"{VIEWER}.view()")
+    assert view["magnification"] == 2
+    visitor.click(".truth-toggle")
+    visitor.wait_for_function(f"{VIEWER}.picture()?.width === 32 && {VIEWER}.picked()", timeout=PATIENCE)
+    picked = visitor.evaluate(f"{VIEWER}.picked()")
+    assert (picked["row"], picked["column"]) == (row // 3, column // 3)
+    visitor.wait_for_function(f"{VIEWER}.look('lit-light')", timeout=PATIENCE)
+    assert visitor.get_attribute(".inspector", "data-open") == "yes"
+    visitor.click(".truth-toggle")
+    visitor.wait_for_function(f"{VIEWER}.picture()?.width === 96 && {VIEWER}.picked()", timeout=PATIENCE)
+    assert abs(visitor.evaluate(f"{VIEWER}.picked().row") - row) <= 1
+    assert visitor.evaluate(f"{VIEWER}.view().magnification") == 2
+    after = visitor.evaluate(f"{VIEWER}.view()")
+    assert abs(after["y"] - view["y"]) < 1 and abs(after["x"] - view["x"]) < 1
+
+
 def test_ground_truth_errors_and_scores(visitor, folder, models):
     visitor.fill(".scale-number", "3")
     visitor.press(".scale-number", "Enter")

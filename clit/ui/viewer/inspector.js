@@ -146,7 +146,15 @@ function showInspector() {
     ),
   );
   if (focused >= 0) (root.querySelectorAll(".map-button")[focused] ?? $(".inspector")).focus(); // walking goes on
+  hintMore();
   showEnlarged();
+}
+
+// What is wider than the screen fades at the right, as long as there is more.
+function hintMore() {
+  for (const each of root.querySelectorAll(".maps, .pins-scroll")) {
+    each.dataset.more = each.scrollWidth - each.clientWidth - each.scrollLeft > 4 ? "yes" : "no";
+  }
 }
 
 // The pinned pixels: a column each beside the picked one, a row per method and stage, all of the map drawn large.
@@ -549,6 +557,8 @@ function buildInspector() {
   $(".unpick").addEventListener("click", unpick);
   $(".pin-toggle").addEventListener("click", pin);
   $(".inspector").addEventListener("keydown", inspectorKey);
+  $(".inspector").addEventListener("scroll", hintMore, true); // of the tables inside: that does not bubble
+  new ResizeObserver(hintMore).observe($(".inspector"));
 }
 
 // The picked pixel's maps as a file: the server draws the same figure that the command line does.

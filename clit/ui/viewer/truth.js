@@ -1,9 +1,22 @@
 // Ground truth: the picture made smaller, and every method measured against what it was
 
+// The place stays where it is, the picked pixel too; what the whole picture was magnified by comes back with it.
 async function toggleTruth() {
   if (!state.picture || state.opening) return;
-  const { truth, example } = state.picture;
-  await openPicture("open_truth", { scale: truth ? null : shownScale() }, example);
+  const { picture, picked, view } = state;
+  const before = { ...view };
+  await openPicture("open_truth", { scale: picture.truth ? null : shownScale() }, picture.example);
+  if (state.picture === picture) return; // there is a sentence that says why
+  const times = picture.truth ?? 1 / state.picture.truth;
+  if (picture.truth) changeView({ magnification: state.wholeMagnification ?? 1 });
+  else state.wholeMagnification = before.magnification;
+  const size = outputSize(shownScale());
+  for (const [axis, side] of [["y", "height"], ["x", "width"]]) {
+    if (size[side] * view.magnification > state.pane[side]) changeView({ [axis]: before[axis] * times });
+  }
+  if (!picked) return;
+  state.picked = { y: picked.y * times, x: picked.x * times };
+  centrePick(0, 0);
 }
 
 // Methods to measure: those of the panes, and bicubic, from which gains are counted.

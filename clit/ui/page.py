@@ -39,8 +39,8 @@ FILES_WAITING = 16
 """Files in line behind the one being made."""
 
 QUEUE_SECONDS = 0.05
-"""How often gradio's queue looks for work, as it does on Windows. By itself it looks a thousand times a second and takes
-Python's lock from the threads that render each time: a tenth of theirs.
+"""How often gradio's queue looks for work, as it does on Windows. By itself it looks a thousand times a second and each
+time takes Python's lock from the threads that render: a tenth of their time.
 """
 
 SYSTEM = ["ui-sans-serif", "system-ui", "sans-serif"]

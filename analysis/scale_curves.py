@@ -64,7 +64,8 @@ def figure(rows: list[dict[str, str]], path: Path) -> None:
         axes.minorticks_off()
         axes.set(xlabel="scale", ylabel=f"over {over}, dB")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
     drawn.savefig(path, dpi=150)
 
 

@@ -61,7 +61,10 @@ def served(checkpoints: str | None) -> Iterator[str]:
 def opened(browser: Browser, url: str, width: int, dark: bool) -> Page:
     """The page with every pane at rest."""
     scheme = "dark" if dark else "light"
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    phone = width < 640
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=phone, is_mobile=phone
+    )
     page.goto(url)
     page.wait_for_selector(".clit-page[data-ready=yes]", timeout=PATIENCE)
     if not page.locator(".example").count():

@@ -133,7 +133,10 @@ def main() -> None:
                 page.click(".guide-end")
                 prepare(page)
             path = flags.out / f"page-{name}.png"
-            page.screenshot(path=path, full_page=True)
+            # A window of the page's height: while Playwright takes a "full page" there is no touch, but words for keys.
+            page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+            page.wait_for_function(RESTING, timeout=PATIENCE)
+            page.screenshot(path=path)
             print(path)
             page.close()
         browser.close()

@@ -76,21 +76,33 @@ def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, prog
     return made
 
 
-def training_spent(models: Iterable[str] = RUNS) -> str:
-    """What was spent on each of the models, all its runs together, from analysis/training.csv, as Markdown."""
+def spent(name: str) -> list[str]:
+    """Of a model its runs; steps, minutes, CPU minutes alone and shared of them all. Nothing if some are missing."""
     with (ROOT / "analysis" / "training.csv").open(newline="") as file:
         last = {(row["run"], row["preset"]): row for row in csv.DictReader(file)}  # of each run its last row
+    runs = RUNS.get(name, ())
+    if not runs or not all(run in last for run in runs):
+        return []
+    columns = ("step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes")
+    sums = (sum(float(last[run][column]) for run in runs) for column in columns)
+    return [", ".join(run for run, _ in runs), *(f"{total:.0f}" for total in sums)]
+
+
+def training_spent(models: Iterable[str] = RUNS) -> str:
+    """What was spent on each of the models, all its runs together, as Markdown."""
     lines = [["model", "runs", "steps", "minutes", "CPU minutes alone", "shared with others"]]
-    for model in models:
-        runs = RUNS.get(model, ())
-        if not runs or not all(run in last for run in runs):
-            continue
-        sums = [
-            sum(float(last[run][column]) for run in runs)
-            for column in ("step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes")
-        ]
-        lines.append([model, ", ".join(run for run, _ in runs), *(f"{total:.0f}" for total in sums)])
-    return markdown(lines)
+    return markdown([*lines, *([name, *found] for name in models if (found := spent(name)))])
+
+
+def with_all_runs(card: str, name: str) -> str:
+    """A model card with what all its runs took, in the line below the last run's time."""
+    if not (found := spent(name)):
+        return card
+    runs, steps, minutes, alone, shared = found
+    told = f"| all its runs ({runs}) | {steps} steps, {minutes} minutes; {alone} CPU minutes alone, {shared} shared |"
+    lines = [line for line in card.splitlines() if not line.startswith("| all its runs")]
+    at = next(i for i, line in enumerate(lines) if line.startswith("| time |"))
+    return "\n".join([*lines[: at + 1], told, *lines[at + 1 :]]) + "\n"
 
 
 def with_scores(card: str, name: str, rows: list[Row], scales: tuple[float, ...]) -> str:
@@ -139,7 +151,7 @@ def main() -> None:
         for name in models:
             card = checkpoints.folder() / name / checkpoints.CARD
             if card.is_file():
-                card.write_text(with_scores(card.read_text(), name, rows, scales))
+                card.write_text(with_all_runs(with_scores(card.read_text(), name, rows, scales), name))
 
 
 if __name__ == "__main__":

@@ -80,3 +80,11 @@ def test_the_course_of_training_goes_on_from_run_to_run(tmp_path):
     assert [end for _, _, end in found] == [False, True] * 4
     training_curves.figure(rows, tmp_path / "training.png")
     assert (tmp_path / "training.png").stat().st_size > 1000
+
+
+def test_cards_tell_what_all_runs_took():
+    import scores
+
+    for name in scores.RUNS:
+        card = (ROOT / "checkpoints" / name / "README.md").read_text()
+        assert card == scores.with_all_runs(card, name) and "| all its runs" in card

@@ -29,6 +29,14 @@ def test_a_checkpoint_comes_back_equal(saved):
     assert sorted(p.name for p in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
 
 
+def test_a_checkpoint_from_before_a_setting_was_there_still_loads(saved):
+    before = clit.load(saved)
+    settings = json.loads((saved / "config.json").read_text())
+    del settings["decoder"]["fourier"]
+    (saved / "config.json").write_text(json.dumps(settings))
+    assert clit.load(saved).config == before.config
+
+
 def test_float16_files_come_back_as_float32(tmp_path):
     checkpoints.save(SRModel(CONFIG), tmp_path / "half", dtype=torch.float16)
     assert load_file(tmp_path / "half" / "model.safetensors")["decoder.embed.weight"].dtype == torch.float16

@@ -354,12 +354,13 @@ def _number(text: str, option: str, form: str) -> float:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[..., None]]:
-    """A bar on standard error. Yields what to call with the share done, 0..1, and perhaps a line to log."""
+    """A bar on standard error, for a person. Yields what to call with the share done, 0..1, and maybe a line to log."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
 
         def report(done: float, line: str | None = None) -> None:

@@ -59,8 +59,9 @@ function showControls() {
   slider.setAttribute("aria-valuetext", `times ${scale.toFixed(2)}`);
   slider.style.setProperty("--filled", `${(100 * slider.value) / SLIDER_STEPS}%`);
   const number = $(".scale-number");
-  if (document.activeElement !== number || number.getAttribute("aria-invalid") !== "true")
-    number.value = scale.toFixed(2);
+  const wrong = number.getAttribute("aria-invalid") === "true";
+  if (wrong && document.activeElement !== number) scaleError(""); // the view has moved on without it
+  if (!wrong || document.activeElement !== number) number.value = scale.toFixed(2);
   const { magnification } = state.view;
   const fraction = MAGNIFICATIONS.includes(magnification) && magnification < 1 && magnification !== 2 / 3;
   $(".magnify-value").textContent =

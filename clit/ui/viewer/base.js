@@ -51,6 +51,7 @@ const state = {
   wipe: null, // or where the second pane begins to lie over the first, 0..1 of the width
   wanted: 0, // number of the newest view; an answer to an older one never replaces a newer one
   changedAt: 0,
+  whole: null, // with a ground truth: how the whole picture was seen before
   rested: false, // the view has not changed for SETTLE_MS
   pane: { width: 0, height: 0 },
   panes: [],

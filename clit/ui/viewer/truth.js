@@ -1,22 +1,26 @@
 // Ground truth: the picture made smaller, and every method measured against what it was
 
-// The place stays where it is, the picked pixel too; what the whole picture was magnified by comes back with it.
+// The place stays where it is, the picked pixel too; going back without having moved, all is as it was.
 async function toggleTruth() {
   if (!state.picture || state.opening) return;
-  const { picture, picked, view } = state;
+  const { picture, picked, view, whole } = state;
   const before = { ...view };
   await openPicture("open_truth", { scale: picture.truth ? null : shownScale() }, picture.example);
   if (state.picture === picture) return; // there is a sentence that says why
   const times = picture.truth ?? 1 / state.picture.truth;
-  if (picture.truth) changeView({ magnification: state.wholeMagnification ?? 1 });
-  else state.wholeMagnification = before.magnification;
+  const back = picture.truth && whole;
+  if (back) changeView({ magnification: whole.view.magnification });
+  const stayed = back && before.y === whole.at.y && before.x === whole.at.x;
   const size = outputSize(shownScale());
   for (const [axis, side] of [["y", "height"], ["x", "width"]]) {
-    if (size[side] * view.magnification > state.pane[side]) changeView({ [axis]: before[axis] * times });
+    if (stayed) changeView({ [axis]: whole.view[axis] });
+    else if (size[side] * view.magnification > state.pane[side]) changeView({ [axis]: before[axis] * times });
   }
+  state.whole = picture.truth ? null : { view: before, at: { ...view }, picked };
   if (!picked) return;
-  state.picked = { y: picked.y * times, x: picked.x * times };
+  state.picked = back && picked === whole.pickedAt ? whole.picked : { y: picked.y * times, x: picked.x * times };
   centrePick(0, 0);
+  if (state.whole) state.whole.pickedAt = state.picked;
 }
 
 // Methods to measure: those of the panes, and bicubic, from which gains are counted.

@@ -7,7 +7,7 @@ import argparse
 import os
 
 from clit.errors import UserError
-from clit.runtime import prepare_process
+from clit.system.process import prepare_process
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ from readme import README, with_block
 from screenshots import FLAGS, PATIENCE, RESTING, VIEWER, opened, served
 from speed import product_rate
 
-from clit.evaluate import markdown
-from clit.runtime import prepare_process
+from clit.system.process import prepare_process
+from clit.training.evaluate import markdown
 from clit.ui.pictures import credits
 
 ROOT = Path(__file__).resolve().parent.parent

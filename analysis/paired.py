@@ -19,7 +19,7 @@ import numpy as np
 from readme import README, with_block
 
 from clit.errors import UserError
-from clit.evaluate import markdown
+from clit.training.evaluate import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = (

@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 import clit
-from clit import checkpoints
-from clit.evaluate import Row, evaluate, markdown, means, reported, write_csv
 from clit.geometry import STAGE_FACTOR
-from clit.runtime import prepare_process
+from clit.networks import checkpoints
+from clit.system.process import prepare_process
+from clit.training.evaluate import Row, evaluate, markdown, means, reported, write_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")

@@ -20,8 +20,8 @@ from speed import product_rate
 
 from clit.config import CLITConfig, DecoderConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.geometry import Window
-from clit.model import SRModel
-from clit.runtime import prepare_process
+from clit.networks.model import SRModel
+from clit.system.process import prepare_process
 
 SHAPES: dict[str, DecoderConfig] = {
     "liif 4x72": LIIFConfig(hidden=(72,) * 4),

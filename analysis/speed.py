@@ -33,12 +33,12 @@ import torch
 from readme import README, with_block
 
 from clit.config import PRESETS
-from clit.decoders.clit import CLIT
-from clit.evaluate import markdown
 from clit.geometry import Window, output_size
-from clit.model import SRModel
-from clit.render import Renderer
-from clit.runtime import prepare_process
+from clit.networks.decoders.clit import CLIT
+from clit.networks.model import SRModel
+from clit.rendering.renderer import Renderer
+from clit.system.process import prepare_process
+from clit.training.evaluate import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = [f"{method}-{family}" for family in ("light", "base") for method in ("liif", "lte", "lit", "clit")]

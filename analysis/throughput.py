@@ -19,11 +19,11 @@ import torch
 from readme import README, with_block
 from torch import Tensor
 
-from clit.data import Photographs, find_images
-from clit.evaluate import markdown
 from clit.geometry import Lattice, Window
-from clit.runtime import prepare_process
-from clit.train import Run, Settings
+from clit.system.process import prepare_process
+from clit.training.evaluate import markdown
+from clit.training.photographs import Photographs, find_images
+from clit.training.run import Run, Settings
 
 
 def seconds(function: Callable[[], object], device: torch.device, repeats: int = 3) -> float:

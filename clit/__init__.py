@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from clit.config import PRESETS
     from clit.errors import Cancelled, UserError
     from clit.geometry import Window
-    from clit.official import import_official
-    from clit.render import Renderer
+    from clit.networks.official import import_official
+    from clit.rendering.renderer import Renderer
 
 __version__ = "0.1.0"
 
@@ -32,8 +32,8 @@ _HOMES = {
     "Cancelled": "clit.errors",
     "UserError": "clit.errors",
     "Window": "clit.geometry",
-    "import_official": "clit.official",
-    "Renderer": "clit.render",
+    "import_official": "clit.networks.official",
+    "Renderer": "clit.rendering.renderer",
 }
 __all__ = [
     "PRESETS",

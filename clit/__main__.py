@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from clit.errors import UserError
-from clit.runtime import prepare_process
+from clit.system.process import prepare_process
 
 
 class _Commands(TyperGroup):
@@ -66,7 +66,7 @@ def upscale(
     stages: Annotated[int | None, typer.Option(help="Stop CLIT after this many stages.")] = None,
 ) -> None:
     """Enlarge a picture. Transparency and 16 bit are kept where the output's format can hold them."""
-    from clit.images import check_output
+    from clit.pictures.files import check_output
 
     check_output(out)
     picture, wanted = _picture_and_size(source, scale, size)
@@ -99,11 +99,11 @@ def compare(
     chain: Chain = "published",
 ) -> None:
     """Draw a comparison sheet: the same crops by several methods, with PSNR and SSIM where the truth is known."""
-    from clit.compare import compare as crops_of
-    from clit.compare import parse_crop
-    from clit.figures import comparison_figure
-    from clit.files import write_bytes
-    from clit.images import check_writable
+    from clit.exports.compare import compare as crops_of
+    from clit.exports.compare import parse_crop
+    from clit.exports.figures import comparison_figure
+    from clit.pictures.files import check_writable
+    from clit.system.atomic import write_bytes
 
     check_writable(out, (".png", ".svg", ".pdf"))
     _check_other(out, source)
@@ -122,7 +122,7 @@ def compare(
 
 def _with_weights() -> list[str]:
     """Bicubic and the light presets whose weights are here."""
-    from clit.checkpoints import available
+    from clit.networks.checkpoints import available
 
     return ["bicubic", *(name for name in available() if name.endswith("-light"))]
 
@@ -138,9 +138,9 @@ def attend(
     chain: Chain = "published",
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage."""
-    from clit.figures import FORMS, attention_file
-    from clit.files import write_bytes
-    from clit.images import check_writable
+    from clit.exports.figures import FORMS, attention_file
+    from clit.pictures.files import check_writable
+    from clit.system.atomic import write_bytes
 
     check_writable(out, FORMS)
     _check_other(out, source)
@@ -171,8 +171,8 @@ def film(
     chain: Chain = "published",
 ) -> None:
     """Make a zoom film about a point: every frame is rendered at its own scale."""
-    from clit.film import SUFFIXES, Film, save_film
-    from clit.images import as_array, check_writable
+    from clit.exports.film import SUFFIXES, Film, save_film
+    from clit.pictures.files import as_array, check_writable
 
     check_writable(out, SUFFIXES)
     _check_other(out, source)
@@ -206,16 +206,16 @@ def evaluate(
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")] = None,
 ) -> None:
     """Score models on folders of full-resolution pictures: mean PSNR / SSIM per folder and scale."""
-    from clit.images import check_writable
-    from clit.metrics import check_rule
+    from clit.pictures.files import check_writable
+    from clit.pictures.metrics import check_rule
 
     if csv is not None:
         check_writable(csv, (".csv",))
     check_rule(rule)
     factors = [_number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")]
 
-    from clit.evaluate import evaluate as score
-    from clit.evaluate import reported, table, write_csv
+    from clit.training.evaluate import evaluate as score
+    from clit.training.evaluate import reported, table, write_csv
 
     only = None if held_out is None else reported(data, set(_text_of(held_out).splitlines()))
 
@@ -237,8 +237,8 @@ def import_official(
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The checkpoint directory to write.")],
 ) -> None:
     """Turn published weights into a checkpoint directory, which loads without unpickling."""
-    from clit import checkpoints
     from clit import import_official as read
+    from clit.networks import checkpoints
 
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file: give a directory to write the checkpoint into.")
@@ -282,8 +282,8 @@ def train(
     names = None if held_out is None else set(_text_of(held_out).splitlines())
     ending = "" if credits is None else _text_of(credits)
 
-    from clit.train import Settings
-    from clit.train import train as run
+    from clit.training.run import Settings
+    from clit.training.run import train as run
 
     source = None if encoder is None else _load(encoder)
     if source is not None and not hasattr(source, "encoder"):
@@ -331,7 +331,7 @@ def _text_of(file: Path) -> str:
 def _picture_and_size(source: Path, scale: float | None, size: str | None):
     """The picture, and the output size (H, W) that --scale or --size asks for."""
     from clit.geometry import resolve_size
-    from clit.images import read_image
+    from clit.pictures.files import read_image
 
     wanted = None if size is None else _two_numbers(size, "x", "--size", "HxW")
     picture = read_image(source)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from clit import checkpoints
-from clit.attention import Attention
-from clit.baselines import INTERPOLATIONS, Interpolation
-from clit.model import SRModel
-from clit.render import Estimate, Renderer
+from clit.networks import checkpoints
+from clit.networks.model import SRModel
+from clit.rendering.attention import Attention
+from clit.rendering.interpolation import INTERPOLATIONS, Interpolation
+from clit.rendering.renderer import Estimate, Renderer
 
 
 def load(name: str | Path, *, untrained: bool = False) -> SRModel | Interpolation:

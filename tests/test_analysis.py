@@ -58,7 +58,7 @@ def test_gains_are_over_bicubic_on_the_same_picture(tmp_path):
 def test_what_training_took_is_told_of_all_weights():
     import scores
 
-    from clit.checkpoints import CONFIG
+    from clit.networks.checkpoints import CONFIG
 
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in scores.training_spent().splitlines()[2:]]
     assert {line[0] for line in lines} == {path.parent.name for path in (ROOT / "checkpoints").glob(f"*/{CONFIG}")}

@@ -39,7 +39,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import clit
-from clit import metrics
+from clit.pictures import metrics
 from clit.ui.pictures import attention_colours
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import clit
-from clit import checkpoints
 from clit.config import PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig, SwinIRConfig
-from clit.files import write_bytes
-from clit.model import SRModel
+from clit.networks import checkpoints
+from clit.networks.model import SRModel
+from clit.system.atomic import write_bytes
 
 CONFIG = ModelConfig(EDSRConfig(width=8, blocks=1), CLITConfig(width=8, heads=2, radius=1, hidden=(8,)))
 

@@ -13,13 +13,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import clit
-from clit import checkpoints, metrics
 from clit.__main__ import app
-from clit.compare import compare
 from clit.config import CLITConfig, EDSRConfig, LIIFConfig, ModelConfig
-from clit.degrade import published_pair
-from clit.images import as_array, read_image, write_image
-from clit.model import SRModel
+from clit.exports.compare import compare
+from clit.networks import checkpoints
+from clit.networks.model import SRModel
+from clit.pictures import metrics
+from clit.pictures.files import as_array, read_image, write_image
+from clit.pictures.resize import published_pair
 
 SMALL = EDSRConfig(width=8, blocks=1)
 DECODERS = {
@@ -318,7 +319,7 @@ def test_train_refuses_what_it_cannot_do(photo, tmp_path):
 
 
 def test_a_wrong_rule_is_said_before_any_work(photo, monkeypatch):
-    monkeypatch.setattr("clit.evaluate.evaluate", lambda *args, **options: pytest.fail("it has begun"))
+    monkeypatch.setattr("clit.training.evaluate.evaluate", lambda *args, **options: pytest.fail("it has begun"))
     assert "foo" in refused("evaluate", "bicubic", "--data", photo.parent, "--rule", "foo")
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
-from clit.decoders.ensemble import Features
 from clit.geometry import Window, pixel_centres, scale_chain, stage_grids
-from clit.layers import Resampling, conv_resampled
-from clit.model import SRModel
+from clit.networks.decoders.ensemble import Features
+from clit.networks.layers import Resampling, conv_resampled
+from clit.networks.model import SRModel
 
 ENCODER = EDSRConfig(width=8, blocks=1)
 TOLERANCE = 1e-5

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clit.degrade import axis_taps, axis_weights, published_pair, resize_matlab, resize_pil
 from clit.errors import UserError
+from clit.pictures.resize import axis_taps, axis_weights, published_pair, resize_matlab, resize_pil
 
 SIZES = [  # (h, w) -> (H, W)
     ((64, 48), (32, 24)),

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from clit.config import EDSRConfig, LIIFConfig, ModelConfig, RDNConfig, SwinIRConfig
-from clit.encoders import ENCODERS
-from clit.encoders.swinir import WindowAttention, from_windows, regions, to_windows
-from clit.model import SRModel
+from clit.networks.encoders import ENCODERS
+from clit.networks.encoders.swinir import WindowAttention, from_windows, regions, to_windows
+from clit.networks.model import SRModel
 
 TINY = [
     EDSRConfig(width=6, blocks=2),

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 import clit
-from clit.data import read_photograph
-from clit.degrade import published_pair, resize_pil
 from clit.errors import UserError
-from clit.evaluate import Row, evaluate, means, reported, table, write_csv
-from clit.images import write_image
-from clit.metrics import psnr, ssim
+from clit.pictures.files import write_image
+from clit.pictures.metrics import psnr, ssim
+from clit.pictures.resize import published_pair, resize_pil
+from clit.training.evaluate import Row, evaluate, means, reported, table, write_csv
+from clit.training.photographs import read_photograph
 
 
 @pytest.fixture

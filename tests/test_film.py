@@ -7,7 +7,7 @@ import tiny
 from PIL import Image
 
 import clit
-from clit.film import GROUND, Film, frames, save_film
+from clit.exports.film import GROUND, Film, frames, save_film
 
 STRIP = 22  # rows above each frame that name method and scale
 

@@ -14,10 +14,10 @@ from golden_files import Golden
 from torch import Tensor, nn
 
 from clit import geometry
-from clit.decoders.ensemble import Features
 from clit.geometry import Window
-from clit.model import SRModel
-from clit.official import import_official
+from clit.networks.decoders.ensemble import Features
+from clit.networks.model import SRModel
+from clit.networks.official import import_official
 
 # LTE's synthetic frequencies reach 30 and amplify the encoder's float32 rounding, which depends on the order
 # in which a machine's matrix product sums: the golden output itself is 6e-5 from exact arithmetic. In the

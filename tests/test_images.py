@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from clit.errors import UserError
-from clit.files import write_bytes
-from clit.images import as_array, check_output, read_image, write_image
+from clit.pictures.files import as_array, check_output, read_image, write_image
+from clit.system.atomic import write_bytes
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)

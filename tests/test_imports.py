@@ -12,37 +12,35 @@ import clit
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "clit"
 
-# Lower layers know nothing of higher ones; modules of one layer may know each other.
-LAYERS = [
-    ["errors", "runtime", "memory"],
-    ["files", "parallel"],
-    ["bands"],
-    ["geometry", "config", "images", "degrade", "metrics"],
-    ["layers", "baselines"],
-    ["encoders", "decoders"],
-    ["model"],
-    ["checkpoints", "official", "attention"],
-    ["features"],
-    ["render", "data"],
-    ["api", "train", "evaluate", "compare", "film"],
-    ["figures"],
-    ["__main__"],
-    ["ui"],
+# A folder (or a module beside them) knows only those before it; inside one, modules may know each other.
+ORDER = [
+    "errors",
+    "config",
+    "geometry",
+    "system",
+    "pictures",
+    "networks",
+    "rendering",
+    "api",
+    "exports",
+    "training",
+    "__main__",
+    "ui",
 ]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+LEVEL = {name: level for level, name in enumerate(ORDER)}
 # What anything may import besides the standard library, and who alone may import the rest.
 COMMON = {"torch", "numpy", "PIL"}
 ALLOWED = {
     "gradio": {"ui"},
     "starlette": {"ui"},
-    "matplotlib": {"figures"},
-    "accelerate": {"train"},
+    "matplotlib": {"exports"},
+    "accelerate": {"training"},
     "typer": {"__main__"},
     "rich": {"__main__"},
-    "safetensors": {"checkpoints"},
-    "huggingface_hub": {"checkpoints"},
-    "tifffile": {"bands"},
-    "cv2": {"images", "figures", "film", "ui"},
+    "safetensors": {"networks"},
+    "huggingface_hub": {"networks"},
+    "tifffile": {"pictures"},
+    "cv2": {"pictures", "exports", "ui"},
 }
 
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

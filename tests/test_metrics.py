@@ -8,7 +8,7 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from clit.errors import UserError
-from clit.metrics import luma, psnr, ssim
+from clit.pictures.metrics import luma, psnr, ssim
 
 
 @pytest.fixture

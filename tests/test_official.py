@@ -13,8 +13,8 @@ import torch
 
 from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig, RDNConfig, SwinIRConfig
 from clit.errors import UserError
-from clit.model import SRModel
-from clit.official import import_official
+from clit.networks.model import SRModel
+from clit.networks.official import import_official
 
 ENCODER = {"name": "edsr-baseline", "args": {"no_upsampling": True, "n_feats": 4, "n_resblocks": 1}}
 LIIF = {
@@ -318,7 +318,7 @@ def test_wrong_shapes_are_named(tmp_path):
 
 @pytest.mark.parametrize("encoder", [EDSRConfig(), RDNConfig(), SwinIRConfig()], ids=lambda c: c.name)
 def test_published_names_are_one_to_one(encoder):
-    from clit.official import _published_name
+    from clit.networks.official import _published_name
 
     for decoder in (LIIFConfig(), LTEConfig(), CLITConfig(stages=2)):
         config = ModelConfig(encoder, decoder)

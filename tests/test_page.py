@@ -18,7 +18,8 @@ import tiny
 from PIL import Image
 
 import clit
-from clit import checkpoints, metrics
+from clit.networks import checkpoints
+from clit.pictures import metrics
 from clit.ui import making
 from clit.ui.making import TILE
 from clit.ui.models import Models

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clit.errors import Cancelled
-from clit.parallel import blocks, even, spread
+from clit.system.threads import blocks, even, spread
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clit
-from clit import features
-from clit import render as rendering
 from clit.config import (
     PRESETS,
     CLITConfig,
@@ -21,11 +19,13 @@ from clit.config import (
     RDNConfig,
     SwinIRConfig,
 )
-from clit.decoders.lit import LocalAttention
-from clit.degrade import resize_pil
-from clit.images import read_image
-from clit.layers import Region
-from clit.model import SRModel
+from clit.networks.decoders.lit import LocalAttention
+from clit.networks.layers import Region
+from clit.networks.model import SRModel
+from clit.pictures.files import read_image
+from clit.pictures.resize import resize_pil
+from clit.rendering import features
+from clit.rendering import renderer as rendering
 
 DECODERS = {
     "liif": LIIFConfig(hidden=(8, 8)),
@@ -152,7 +152,7 @@ def test_the_feature_cache_is_bounded(image, encoded):
 
 @pytest.mark.parametrize("encoder", [EDSRConfig(width=8, blocks=2), RDNConfig(8, 2, 2, 8)])
 def test_only_what_a_view_needs_is_encoded_and_equals_the_whole(encoder, encoded, monkeypatch):
-    monkeypatch.setattr("clit.features.PIECE", 48)
+    monkeypatch.setattr("clit.rendering.features.PIECE", 48)
     torch.manual_seed(0)
     model = SRModel(ModelConfig(encoder, DECODERS["clit"])).eval()
     photograph = np.random.default_rng(1).random((150, 200, 3), dtype=np.float32)
@@ -203,7 +203,7 @@ def test_windows_through_the_renderer_equal_the_plain_definition(encoder, decode
     )
     image = np.random.default_rng(h).random((h, w, 3), dtype=np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clit.features.PIECE", 16)
+        patch.setattr("clit.rendering.features.PIECE", 16)
         patch.setattr(rendering, "TILE", 16)
         window = (top, left, height, width)
         seen = clit.Renderer().render(model, image, size=size, window=window, clip=False)
@@ -239,7 +239,7 @@ def test_a_coarse_view_has_exact_pixels(image):
 
 
 def test_what_cannot_fit_is_refused_before_it_starts(image, encoded, monkeypatch):
-    monkeypatch.setattr("clit.memory.available", lambda: 600 << 20)
+    monkeypatch.setattr("clit.system.memory.available", lambda: 600 << 20)
     renderer, photograph = clit.Renderer(), np.zeros((400, 400, 3), np.float32)
     with pytest.raises(
         clit.UserError, match=r"needs about .* of memory, more than the 480 MB .* a scale up to"

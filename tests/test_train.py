@@ -13,11 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from clit import UserError, checkpoints
+from clit import UserError
 from clit.config import ABLATIONS, PRESETS, CLITConfig, EDSRConfig, LIIFConfig, ModelConfig, Recipe
-from clit.data import SHORT_SIDE, Photographs, find_images, read_photograph
 from clit.geometry import Window
-from clit.train import STAGE_FACTORS, Run, Sample, Settings, split, stages_at, train
+from clit.networks import checkpoints
+from clit.training.photographs import SHORT_SIDE, Photographs, find_images, read_photograph
+from clit.training.run import STAGE_FACTORS, Run, Sample, Settings, split, stages_at, train
 
 ENCODER = EDSRConfig(width=8, blocks=1)
 TINY = {
@@ -217,7 +218,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from clit.config import PRESETS
-from clit.train import train
+from clit.training.run import train
 from test_train import SETTINGS, TINY, replace
 PRESETS.update(TINY)
 train(list(TINY), [Path({folder!r})], Path({out!r}), replace(SETTINGS, steps=40, test_every=4))
@@ -260,8 +261,8 @@ sys.path.insert(0, {tests!r})
 import torch
 from accelerate import Accelerator
 from clit.config import PRESETS
-from clit.data import Batch, Photographs, find_images
-from clit.train import Run, Sample
+from clit.training.photographs import Batch, Photographs, find_images
+from clit.training.run import Run, Sample
 from test_train import SETTINGS, TINY
 PRESETS.update(TINY)
 accelerator = Accelerator(cpu=True)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from clit import checkpoints
 from clit.config import CLITConfig, EDSRConfig, LIIFConfig, ModelConfig
-from clit.model import SRModel
+from clit.networks import checkpoints
+from clit.networks.model import SRModel
 
 _ENCODER = EDSRConfig(width=12, blocks=1)
 _NARROW = {"width": 16, "heads": 2, "hidden": (16,)}

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clit.compare import compare_pair
 from clit.errors import Cancelled
-from clit.figures import comparison_figure
-from clit.film import Film, save_film
+from clit.exports.compare import compare_pair
+from clit.exports.figures import comparison_figure
+from clit.exports.film import Film, save_film
 from clit.geometry import Window
 
 TILE = 512

@@ -9,9 +9,9 @@ import threading
 import torch
 
 import clit
-from clit import checkpoints
 from clit.config import ABLATIONS, PRESETS, CLITConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.errors import UserError
+from clit.networks import checkpoints
 
 OFFERED = ("liif-light", "lte-light", "lit-light", "clit-light")
 """Presets that the panes always list, trained or not."""

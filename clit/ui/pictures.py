@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from clit import degrade, images
 from clit.errors import UserError
 from clit.geometry import output_size
+from clit.pictures import files as images
+from clit.pictures import resize as degrade
 
 ERROR_TOP = 0.2
 """The error, of colours in [0, 1], that is drawn brightest, in all panes alike."""

@@ -29,12 +29,14 @@ import numpy as np
 from PIL import Image
 
 import clit
-from clit import degrade, images, metrics
-from clit.attention import Attention
-from clit.decoders.clit import CLIT
 from clit.errors import Cancelled, UserError
-from clit.figures import FORMS, attention_file, attention_json
+from clit.exports.figures import FORMS, attention_file, attention_json
 from clit.geometry import Window, output_size, scale_chain
+from clit.networks.decoders.clit import CLIT
+from clit.pictures import files as images
+from clit.pictures import metrics
+from clit.pictures import resize as degrade
+from clit.rendering.attention import Attention
 from clit.ui import making
 from clit.ui.models import Models
 from clit.ui.pictures import (

@@ -16,8 +16,8 @@ from safetensors.torch import save as to_bytes
 
 from clit.config import PRESETS, ModelConfig
 from clit.errors import UserError
-from clit.files import write_bytes
-from clit.model import SRModel
+from clit.networks.model import SRModel
+from clit.system.atomic import write_bytes
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
@@ -28,7 +28,7 @@ def folder() -> Path:
     if named:
         return Path(named)
     here = Path("checkpoints")
-    return here if here.is_dir() else Path(__file__).resolve().parent.parent / "checkpoints"
+    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 def available() -> list[str]:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from clit.files import replacing
+from clit.system.atomic import replacing
 
 _TILE = 256  # side of a TIFF's tiles
 _COLOUR = {3: 2, 4: 6}  # channels -> PNG's colour type

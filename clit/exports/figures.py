@@ -7,9 +7,9 @@ import json
 
 import numpy as np
 
-from clit.attention import Attention, StageAttention
-from clit.compare import Comparison
 from clit.errors import UserError
+from clit.exports.compare import Comparison
+from clit.rendering.attention import Attention, StageAttention
 
 FORMS = (".png", ".svg", ".pdf", ".npz", ".json")
 """Suffixes of the files that `attention_file` makes."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clit.degrade import axis_taps
 from clit.geometry import Lattice, linear_taps, pixel_centres, to_pixels
+from clit.pictures.resize import axis_taps
 
 Taps = tuple[Tensor, Tensor]
 """Index (n, K) and weight (n, K) of the pixels that make each pixel of an axis."""

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.geometry import Lattice, Window, linear_taps, nearest_latent, pixel_centres, to_pixels
-from clit.layers import MLP, Region, crop, sample_columns, sample_rows
-from clit.parallel import blocks, spread
+from clit.networks.layers import MLP, Region, crop, sample_columns, sample_rows
+from clit.system.threads import blocks, spread
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
 

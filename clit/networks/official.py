@@ -26,7 +26,7 @@ from clit.config import (
     SwinIRConfig,
 )
 from clit.errors import UserError
-from clit.model import SRModel
+from clit.networks.model import SRModel
 
 _LARGEST = 1024  # bounds every number of a configuration, so that a hostile file cannot ask for all memory
 _SHOWN = 4  # keys named in one message

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.config import ModelConfig
-from clit.decoders import DECODERS
-from clit.decoders.ensemble import Features
-from clit.encoders import ENCODERS
 from clit.geometry import Lattice, Window
-from clit.layers import Region
+from clit.networks.decoders import DECODERS
+from clit.networks.decoders.ensemble import Features
+from clit.networks.encoders import ENCODERS
+from clit.networks.layers import Region
 
 
 class SRModel(nn.Module):

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clit.decoders.ensemble import Features, Maps
 from clit.errors import Cancelled
-from clit.layers import Region
-from clit.model import SRModel
-from clit.parallel import blocks
+from clit.networks.decoders.ensemble import Features, Maps
+from clit.networks.layers import Region
+from clit.networks.model import SRModel
+from clit.system.threads import blocks
 
 CELL = 16
 """Side of a cell in LR pixels: what is kept or encoded anew."""

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from clit.bands import write_bands
 from clit.errors import UserError
-from clit.files import write_bytes
+from clit.pictures.bands import write_bands
+from clit.system.atomic import write_bytes
 
 MAX_PIXELS = 64_000_000
 """Largest picture read_image decodes unless told otherwise."""

@@ -20,16 +20,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clit import checkpoints
 from clit.config import ABLATIONS, PRESETS, recipe
-from clit.data import Batch, Photographs, find_images, read_photograph
-from clit.decoders.clit import CARRY, CLIT
-from clit.degrade import resize_pil
 from clit.errors import UserError
-from clit.files import write_bytes
 from clit.geometry import Lattice, nearest_latent, pixel_centres, stage_grids, to_pixels
-from clit.metrics import psnr
-from clit.model import SRModel
+from clit.networks import checkpoints
+from clit.networks.decoders.clit import CARRY, CLIT
+from clit.networks.model import SRModel
+from clit.pictures.metrics import psnr
+from clit.pictures.resize import resize_pil
+from clit.system.atomic import write_bytes
+from clit.training.photographs import Batch, Photographs, find_images, read_photograph
 
 
 @dataclass(frozen=True)

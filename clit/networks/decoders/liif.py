@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clit.config import LIIFConfig
-from clit.decoders.ensemble import EnsembleDecoder, EnsembleField, unfold3
-from clit.layers import MLP, relu
+from clit.networks.decoders.ensemble import EnsembleDecoder, EnsembleField, unfold3
+from clit.networks.layers import MLP, relu
 
 
 class LIIF(EnsembleDecoder):

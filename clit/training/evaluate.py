@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from clit.data import as_bytes, read_photograph
-from clit.degrade import published_pair
 from clit.errors import UserError
-from clit.files import write_bytes
 from clit.geometry import check_scale
-from clit.metrics import psnr, ssim
-from clit.parallel import spread
-from clit.render import Renderer
+from clit.pictures.metrics import psnr, ssim
+from clit.pictures.resize import published_pair
+from clit.rendering.renderer import Renderer
+from clit.system.atomic import write_bytes
+from clit.system.threads import spread
+from clit.training.photographs import as_bytes, read_photograph
 
 
 class Row(NamedTuple):

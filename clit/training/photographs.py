@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from clit.degrade import resize_pil
 from clit.errors import UserError
-from clit.images import as_array
+from clit.pictures.files import as_array
+from clit.pictures.resize import resize_pil
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 JPEG_LIMIT = 4_000_000

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clit.decoders.clit import CARRY, CLIT
-from clit.decoders.ensemble import EnsembleDecoder, Features
-from clit.decoders.lit import LocalAttention, StageField
 from clit.geometry import Window, pixel_centres, to_pixels
-from clit.model import SRModel
+from clit.networks.decoders.clit import CARRY, CLIT
+from clit.networks.decoders.ensemble import EnsembleDecoder, Features
+from clit.networks.decoders.lit import LocalAttention, StageField
+from clit.networks.model import SRModel
 
 
 @dataclass(frozen=True)

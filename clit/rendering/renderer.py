@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clit import memory
-from clit.attention import Attention
-from clit.attention import attend as attend_pixel
-from clit.baselines import Interpolation
-from clit.decoders.clit import CLIT
-from clit.decoders.ensemble import Features
-from clit.degrade import resize_pil
 from clit.errors import Cancelled, UserError
-from clit.features import MAPS, FeatureCache
 from clit.geometry import Lattice, Window, resolve_size, scale_chain
-from clit.images import STREAMED, WRITTEN, as_array, check_output, read_image, write_image, write_image_bands
-from clit.layers import Region
-from clit.model import SRModel
+from clit.networks.decoders.clit import CLIT
+from clit.networks.decoders.ensemble import Features
+from clit.networks.layers import Region
+from clit.networks.model import SRModel
+from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, read_image, write_image, write_image_bands
+from clit.pictures.resize import resize_pil
+from clit.rendering.attention import Attention
+from clit.rendering.attention import attend as attend_pixel
+from clit.rendering.features import MAPS, FeatureCache
+from clit.rendering.interpolation import Interpolation
+from clit.system import memory
 
 TILE = 512
 """Largest side of a tile in output pixels; a decoder that would need more than WORKING for one gets smaller ones."""

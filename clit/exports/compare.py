@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from clit.degrade import published_pair
 from clit.errors import UserError
 from clit.geometry import Window, check_scale, output_size
-from clit.images import as_array
-from clit.metrics import psnr, ssim
-from clit.render import Renderer
+from clit.pictures.files import as_array
+from clit.pictures.metrics import psnr, ssim
+from clit.pictures.resize import published_pair
+from clit.rendering.renderer import Renderer
 
 CROP = 128
 """Side of the crop that is shown if none is asked for, in output pixels."""

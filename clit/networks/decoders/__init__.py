@@ -7,8 +7,8 @@ rgb = decoder.render(field)                       # the whole window, in the fas
 """
 
 from clit.config import CLITConfig, LIIFConfig, LTEConfig
-from clit.decoders.clit import CLIT
-from clit.decoders.liif import LIIF
-from clit.decoders.lte import LTE
+from clit.networks.decoders.clit import CLIT
+from clit.networks.decoders.liif import LIIF
+from clit.networks.decoders.lte import LTE
 
 DECODERS = {LIIFConfig.name: LIIF, LTEConfig.name: LTE, CLITConfig.name: CLIT}

@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from clit.errors import UserError
-from clit.files import write_bytes
 from clit.geometry import Window, check_scale, output_size
-from clit.images import as_array, check_writable
-from clit.render import Renderer
+from clit.pictures.files import as_array, check_writable
+from clit.rendering.renderer import Renderer
+from clit.system.atomic import write_bytes
 
 SUFFIXES = (".mp4", ".webp", ".gif")
 """Kinds of film. MP4 holds VP9, which browsers and most players know; WebP and GIF move in any page."""

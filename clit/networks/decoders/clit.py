@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from clit.config import CLITConfig
-from clit.decoders.ensemble import Features, Skip
-from clit.decoders.lit import Attended, LocalAttention, StageAxis, StageField, stage_region
 from clit.geometry import Lattice, Window, scale_chain, stage_grids
-from clit.layers import PositionalBias, Region, Resampling, conv_valid, outside_zero
+from clit.networks.decoders.ensemble import Features, Skip
+from clit.networks.decoders.lit import Attended, LocalAttention, StageAxis, StageField, stage_region
+from clit.networks.layers import PositionalBias, Region, Resampling, conv_valid, outside_zero
 
 CARRY = 0.75
 """How much of the previous stage's prediction a stage keeps."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from clit.config import LTEConfig
-from clit.decoders.ensemble import EnsembleDecoder, EnsembleField
-from clit.layers import MLP, conv_valid, relu
+from clit.networks.decoders.ensemble import EnsembleDecoder, EnsembleField
+from clit.networks.layers import MLP, conv_valid, relu
 
 
 class LTE(EnsembleDecoder):

@@ -24,7 +24,7 @@ from clit.geometry import (
     relative_coordinates,
     to_pixels,
 )
-from clit.layers import (
+from clit.networks.layers import (
     MLP,
     PositionalBias,
     Region,
@@ -32,7 +32,7 @@ from clit.layers import (
     conv_resampled,
     outside_zero,
 )
-from clit.parallel import blocks, spread
+from clit.system.threads import blocks, spread
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of latents, N latents, n queries per latent,
 # P = (2r+1)^2 window, M heads, D width, d = D / M, H1 first hidden width.

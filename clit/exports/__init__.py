@@ -1,0 +1,1 @@
+"""What is made of renderings: comparison sheets, figures, films."""

@@ -1,0 +1,1 @@
+"""The networks: encoders, decoders, and the files that hold their weights."""

@@ -1,0 +1,1 @@
+"""The machine: its cores and memory, and files that are written whole."""

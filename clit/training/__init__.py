@@ -1,0 +1,1 @@
+"""Training models, and scoring them on folders of pictures."""

@@ -279,20 +279,20 @@ def train(
     credits: Annotated[Path | None, typer.Option(metavar="FILE", help="Text that ends each checkpoint's card.")] = None,
 ) -> None:
     """Train presets on photographs."""
-    names = None if held_out is None else set(_text_of(held_out).splitlines())
+    names = set() if held_out is None else set(_text_of(held_out).splitlines())
     ending = "" if credits is None else _text_of(credits)
 
-    from clit.training.run import Settings
-    from clit.training.run import train as run
+    from clit.training.loop import train as train_presets
+    from clit.training.settings import Settings
 
     source = None if encoder is None else _load(encoder)
-    if source is not None and not hasattr(source, "encoder"):
+    if source is not None and source.kind == "plain":
         raise UserError(f"{encoder} has no encoder to start from: choose a network.")
     settings = Settings(
         minutes, steps, batch, patch, latents, rate, encoder_rate, accumulate=accumulate, freeze_encoder=freeze_encoder
     )
     with _progress("train") as progress:
-        run(
+        train_presets(
             presets,
             data,
             out,

@@ -47,6 +47,7 @@ class HeldOut:
         found: dict[int, list[float]] = {scale: [] for scale in self.scales}
         for scale, lr, hr in self.pairs:
             features = model.encode(torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255)
-            rgb = model.render(model.prepare(features, hr.shape[:2]))[0].clamp(0, 1).numpy()
+            view = model.view(lr.shape[:2], hr.shape[:2])
+            rgb = model.render(model.prepare(features, view))[0].clamp(0, 1).numpy()
             found[scale].append(psnr(rgb, hr.astype(np.float32) / 255, rule="benchmark", scale=scale))
         return {scale: float(np.mean(values)) for scale, values in found.items() if values}

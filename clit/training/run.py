@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from clit.config import recipe
+from clit.geometry import View
 from clit.networks import checkpoints
-from clit.networks.decoders.clit import CLIT
+from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
 from clit.training.curriculum import choose_stage_count, start_stage
 from clit.training.photographs import Photographs
@@ -48,7 +49,8 @@ class Run:
         """
         torch.manual_seed(settings.seed)  # all processes start from the same weights
         start = start or {}
-        self.presets, self.settings, self.accelerator = presets, settings, accelerator
+        self.presets, self.settings = presets, settings
+        self.accelerator, self.device = accelerator, accelerator.device
         self.recipes = {name: recipe(name) for name in presets}
         self.models = {name: SRModel(self.recipes[name].config) for name in presets}
         self.encoder = self.models[presets[0]].encoder
@@ -57,7 +59,7 @@ class Run:
         self._load_weights(encoder, start)
         self._freeze()
         self.network = nn.ModuleDict({"encoder": self.encoder, **{n: m.decoder for n, m in self.models.items()}})
-        self.network.to(accelerator.device)
+        self.network.to(self.device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = self._make_optimizer()
         self.random = np.random.default_rng([settings.seed, accelerator.process_index])
@@ -95,7 +97,7 @@ class Run:
 
     def count_stages(self, name: str) -> int:
         """Number of stages of a preset's decoder."""
-        return getattr(self.recipes[name].config.decoder, "stages", 1)
+        return self.models[name].stage_count
 
     def count_factors(self, name: str) -> int:
         """Number of stage factors multiplied to draw a training scale, once the curriculum is complete."""
@@ -149,7 +151,7 @@ class Run:
 
     def draw(self, photographs: Photographs, count: int, stages: int | None = None) -> Sample:
         """Draw a sample from this run's random state; see `draw_sample`."""
-        return draw_sample(photographs, self.random, self.settings, count, stages, self.accelerator.device)
+        return draw_sample(photographs, self.random, self.settings, count, stages, self.device)
 
     def backward(self, sample: Sample, names: list[str]) -> dict[str, float]:
         """Add the gradients of some presets' losses on a sample; return the losses."""
@@ -172,12 +174,12 @@ class Run:
                 encoded.map.backward(shared_map.grad)
         return losses
 
-    def _render(self, name: str, features, sample: Sample) -> Tensor:
-        """Render the sample's pixels by a preset's model: (B, R, S, 3)."""
+    def _render(self, name: str, features: Features, sample: Sample) -> Tensor:
+        """Render the sample's pixels by a preset's model: (B, R, S, 3) RGB in [0, 1]."""
         model, size = self.models[name], tuple(sample.batch.hr.shape[-2:])
-        options = {"chain": sample.factors} if isinstance(model.decoder, CLIT) else {}
+        view = View(features.size, size, sample.pixels, tuple((factor, factor) for factor in sample.factors))
         with self.accelerator.autocast():
-            return model.render(model.prepare(features, size, sample.pixels, **options)).float()
+            return model.render(model.prepare(features, view)).float()
 
     def _start_stages(self, name: str, stages: int) -> None:
         """Start those of the first `stages` stages that have not been trained yet, in the model and in its average."""

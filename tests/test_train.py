@@ -213,10 +213,8 @@ main()
     ],
 )
 def test_only_training_needs_accelerate(arguments, code, said, tmp_path):
-    code_to_run = WITHOUT_ACCELERATE.format(arguments=arguments)
+    script = WITHOUT_ACCELERATE.format(arguments=arguments)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", code_to_run], capture_output=True, text=True, cwd=tmp_path, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == code and said in done.stdout + done.stderr
     assert code == 0 or len(done.stderr.splitlines()) == 1 and not (tmp_path / "run").exists()

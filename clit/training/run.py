@@ -66,8 +66,8 @@ class Run:
         self.step, self.seconds = 0, 0.0
         at_once = {name for name in presets if name in start or not self.recipes[name].cumulative}
         # How many stages have been trained so far, and how many the curriculum begins with.
-        self.started_stages = {name: self.count_stages(name) if name in at_once else 1 for name in presets}
-        self.first_stages = {name: self.count_factors(name) if name in at_once else 1 for name in presets}
+        self.started_stages = {n: self.models[n].stage_count if n in at_once else 1 for n in presets}
+        self.first_stages = {n: self.count_factors(n) if n in at_once else 1 for n in presets}
         self.cpu_seconds = {name: 0.0 for name in [*presets, "shared", "data"]}
         self.recent: dict[str, list[float]] = {name: [] for name in presets}  # losses since the last test
 
@@ -95,13 +95,9 @@ class Run:
         groups = [{"params": [p for p in net.parameters() if p.requires_grad], "peak": peak} for net, peak in peaks]
         return torch.optim.Adam([group for group in groups if group["params"]], lr=s.rate, betas=(0.9, 0.99))
 
-    def count_stages(self, name: str) -> int:
-        """Number of stages of a preset's decoder."""
-        return self.models[name].stage_count
-
     def count_factors(self, name: str) -> int:
         """Number of stage factors multiplied to draw a training scale, once the curriculum is complete."""
-        return self.recipes[name].factors or self.count_stages(name)
+        return self.recipes[name].factors or self.models[name].stage_count
 
     @property
     def progress(self) -> float:
@@ -146,7 +142,7 @@ class Run:
         groups: dict[tuple[int, int], list[str]] = {}
         for name in self.presets:
             count = choose_stage_count(self.count_factors(name), self.progress, self.step, self.first_stages[name])
-            groups.setdefault((count, min(count, self.count_stages(name))), []).append(name)
+            groups.setdefault((count, min(count, self.models[name].stage_count)), []).append(name)
         return sorted(groups.items())
 
     def draw(self, photographs: Photographs, count: int, stages: int | None = None) -> Sample:

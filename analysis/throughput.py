@@ -22,8 +22,10 @@ from torch import Tensor
 from clit.geometry import Lattice, Window
 from clit.system.process import prepare_process
 from clit.training.evaluate import markdown
-from clit.training.photographs import Photographs, find_images
-from clit.training.run import Run, Settings
+from clit.training.photographs import Photographs, find_photographs
+from clit.training.processes import start_accelerator
+from clit.training.run import Run
+from clit.training.settings import Settings
 
 
 def seconds(function: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
@@ -66,12 +68,10 @@ def main() -> None:
     flags = parser.parse_args()
     if flags.update_readme:
         with_block("throughput", "")  # before the work, not after it
-    photographs = Photographs(find_images(flags.data))
+    photographs = Photographs(find_photographs(flags.data))
     lines = [["preset", "on", "steps/s", "data", "pixels per latent", "grouped", "plain", "ratio"]]
     for name in flags.presets or ("lit-light", "lit-base"):
-        from accelerate import Accelerator
-
-        run = Run([name], Settings(steps=10**6, freeze_encoder=True), accelerator=Accelerator())
+        run = Run([name], Settings(steps=10**6, freeze_encoder=True), start_accelerator())
         run.train_step(photographs)
         run.cpu_seconds["data"] = 0.0
         began = time.perf_counter()

@@ -56,6 +56,7 @@ def test_batches_are_crops_and_their_antialiased_reductions(folder):
         assert np.abs(difference).max() <= 1
 
 
+@pytest.mark.slow
 def test_coarsely_compressed_photographs_are_halved(tmp_path):
     random = np.random.default_rng(0)
 
@@ -146,6 +147,7 @@ def test_mixed_precision_changes_gradients_little(folder, monkeypatch, factors, 
         assert torch.cosine_similarity(exact, rounded, 0) > 0.9
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_earlier_weights(folder, tmp_path):
     first = train(list(TINY), [folder], tmp_path / "first", SETTINGS)
     run = Run(list(TINY), SETTINGS, start={name: checkpoints.load(first / name) for name in TINY})
@@ -178,6 +180,7 @@ def test_the_encoder_may_learn_at_a_rate_of_its_own(folder, tmp_path):
         train(list(TINY), [folder], tmp_path / "other", replace(settings, encoder_rate=0.1))
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_writes_loadable_checkpoints(folder, tmp_path):
     settings = Settings(steps=60, batch=4, patch=8, latents=8, rate=3e-3, warmup=5, test_every=30)
     out = train(list(TINY), [folder], tmp_path / "run", settings, held_out={"0.png", "2.png"})
@@ -225,6 +228,7 @@ train(list(TINY), [Path({folder!r})], Path({out!r}), replace(SETTINGS, steps=40,
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_loses_nothing_but_the_last_steps(folder, tmp_path):
     """In the middle of a step or of a save: every file is whole, and the run goes on as if never stopped."""
     settings = replace(SETTINGS, steps=40, test_every=4)
@@ -280,6 +284,7 @@ accelerator.wait_for_everyone()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_gradients_of_one(folder, tmp_path):
     (tmp_path / "gradients.py").write_text(
         GRADIENTS.format(tests=str(Path(__file__).parent), folder=str(folder), out=str(tmp_path))

@@ -10,11 +10,6 @@ from clit.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
-
-
 def test_paired_intervals_hold_the_mean_as_often_as_they_say():
     import paired
 

@@ -1,14 +1,16 @@
 """How soon the page answers a hand: from the end of a slider movement to stretched, coarse and exact panes.
 
-    python analysis/latency.py [--update-readme] [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
+    python analysis/latency.py [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
 Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached, what is drawn ahead drawn. First
 of the example that the page opens with, then of that picture enlarged, which fills the panes at small scales too.
 Before each movement the view rests at three scales far from where it goes, so that no exact frame that the browser
-keeps previews it. A drag is a few slider events, one per frame; time counts from the last. Each time is also told
+keeps previews it. A drag is a few slider events, one per frame; time counts from the last. Each time is also given
 scaled to a product rate of 100 GMAC/s, by that of a (4096 x 256)(256 x 256) product right before and after. Then first
-visits, with an empty browser cache: to the first paint, and to all panes exact. Writes analysis/latency.csv (or
-NAME.csv), a row per movement.
+visits, with an empty browser cache: to the first paint, and to all panes exact.
+
+Writes analysis/latency.csv (or NAME.csv), a row per movement, and the medians of first visits to NAME's line of
+analysis/visits.csv. Prints Markdown; `python analysis/tables.py` puts it into docs/speed.md.
 
     MKL_ENABLE_INSTRUCTIONS=AVX2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \\
         python analysis/latency.py --name latency-avx2
@@ -26,7 +28,6 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
-from readme import README, with_block
 from screenshots import FLAGS, PATIENCE, RESTING, VIEWER, opened, served
 from speed import product_rate
 
@@ -43,6 +44,8 @@ COLUMNS = (
     "picture", "scale", "stretch_ms", "coarse_ms", "exact_ms", "coarse_ms_at_100", "exact_ms_at_100", "rate_gmac",
     "pixels",
 )  # fmt: skip
+
+VISITS = ROOT / "analysis" / "visits.csv"
 
 Movement = dict[str, float | str]  # of every one of COLUMNS
 
@@ -126,8 +129,33 @@ def enlarge(page: Page) -> None:
     page.wait_for_function(f"{VIEWER}.picture().width === {LARGE}", timeout=PATIENCE)
 
 
-def table(rows: list[Movement], visits: dict[str, float]) -> str:
-    """Medians per picture and scale, as Markdown, and those of first visits."""
+def write(name: str, rows: list[Movement], visits: dict[str, float]) -> None:
+    """Write analysis/NAME.csv, and the line `name` of analysis/visits.csv."""
+    with (ROOT / "analysis" / f"{name}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        whole = "picture", "pixels"
+        writer.writerows({key: v if key in whole else f"{v:.4g}" for key, v in row.items()} for row in rows)
+    kept = [row for row in _read_csv(VISITS) if row["name"] != name]
+    new = {"name": name, **{what: f"{seconds:.4g}" for what, seconds in visits.items()}}
+    with VISITS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, new, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted([*kept, new], key=lambda row: row["name"]))
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(name: str) -> str:
+    """What `write` wrote, as Markdown: medians per picture and scale, and those of first visits."""
+    rows = [
+        {column: value if column == "picture" else float(value) for column, value in row.items()}
+        for row in _read_csv(ROOT / "analysis" / f"{name}.csv")
+    ]
+    visits = next(row for row in _read_csv(VISITS) if row["name"] == name)
     lines = [["picture", "scale", "next frame", "coarse", "exact", "coarse at 100 GMAC/s", "exact at 100 GMAC/s"]]
     for picture, scale in dict.fromkeys((row["picture"], row["scale"]) for row in rows):
         group = [row for row in rows if (row["picture"], row["scale"]) == (picture, scale)]
@@ -135,10 +163,10 @@ def table(rows: list[Movement], visits: dict[str, float]) -> str:
         lines.append([picture, f"x{scale:g}", f"{medians[0]:.0f} ms", *(f"{m / 1000:.2f} s" for m in medians[1:])])
     rate = statistics.median(row["rate_gmac"] for row in rows)
     count = len(group)
-    told = f"Medians of {count} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
-    told += f"product rate {rate:.0f} GMAC/s. On a first visit, first paint after {visits['paint']:.1f} s, the example "
-    told += f"exact in all panes after {visits['exact']:.1f} s."
-    return f"{markdown(lines)}\n\n{told}"
+    note = f"Medians of {count} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
+    note += f"product rate {rate:.0f} GMAC/s. On a first visit, first paint after {float(visits['paint']):.1f} s, the "
+    note += f"example exact in all panes after {float(visits['exact']):.1f} s."
+    return f"{markdown(lines)}\n\n{note}"
 
 
 def main() -> None:
@@ -146,11 +174,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="movements to each scale")
     parser.add_argument("--checkpoints", help="as app.py's")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
-    parser.add_argument("--name", default="latency", help="of the table in README.md, and of the file in analysis/")
-    parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--name", default="latency", help="of the file in analysis/")
     flags = parser.parse_args()
-    if flags.update_readme:
-        with_block(flags.name, "")  # before the work, not after it
     with served(flags.checkpoints) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
         page = opened(browser, url, WIDTH, dark=False)
@@ -164,17 +189,9 @@ def main() -> None:
         page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
         rows += movements(page, flags.repeats)
         page.close()
-        block = table(rows, first_visits(browser, url, flags.repeats))
+        write(flags.name, rows, first_visits(browser, url, flags.repeats))
         browser.close()
-    print(block)
-    with (ROOT / "analysis" / f"{flags.name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(
-            {key: value if key == "picture" else f"{value:.4g}" for key, value in row.items()} for row in rows
-        )
-    if flags.update_readme:
-        README.write_text(with_block(flags.name, block))
+    print(table(flags.name))
 
 
 if __name__ == "__main__":

@@ -474,6 +474,7 @@ def test_film_of_two_methods(site, visit, suffix, monkeypatch):
         assert refused["state"] == "error"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", [False, True])
 def test_comparison_sheet(site, visit, truth):
     if truth:
@@ -520,6 +521,7 @@ def test_faults_are_not_told_to_visitors(site, visit, monkeypatch):
     assert set(answer) == {"error"} and "secret" not in answer["error"]
 
 
+@pytest.mark.slow
 def test_only_uploaded_files_are_read(monkeypatch, tmp_path):
     from clit.ui.page import _uploaded
 
@@ -542,6 +544,7 @@ def test_only_uploaded_files_are_read(monkeypatch, tmp_path):
         assert _uploaded(request) is None
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_told_in_one_sentence(checkpoints_folder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

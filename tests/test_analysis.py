@@ -3,14 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
 
 
 def test_paired_intervals_hold_the_mean_as_often_as_they_say():

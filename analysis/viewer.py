@@ -84,63 +84,96 @@ class Canvas:
     rgba: np.ndarray  # (h, w, 4) uint8
 
 
+def _element(selector: str) -> property:
+    return property(lambda viewer: viewer.frame.locator(selector))
+
+
 class Viewer:
     """The page in a frame of the browser: its elements as locators, and what a visitor does, sees or waits for."""
+
+    # Pictures, scale and size
+    heading = _element("h1")
+    masthead = _element(".masthead")
+    examples = _element(".example")
+    upload_field = _element(".upload-input")
+    notice = _element(".notice")
+    notice_text = _element(".notice p")
+    notice_close = _element(".notice-close")
+    scale_slider = _element(".scale-slider")
+    scale_number = _element(".scale-number")
+    size_summary = _element(".exact-size summary")
+    size_width = _element(".size-width")
+    size_height = _element(".size-height")
+    axis_scales = _element(".per-axis")
+    field_error = _element(".field-error")
+    wrong_field = _element("[aria-invalid=true]")
+
+    # Panes
+    pane_group = _element(".panes")
+    panes = _element(".pane")
+    shown_panes = _element(".pane:visible")
+    canvases = _element(".pane canvas")
+    methods = _element(".pane .method")
+    shown_methods = _element(".pane:visible .method")
+    magnify_in = _element(".magnify-in")
+    fit = _element(".fit")
+    full_screen = _element(".full-screen")
+    wipe_toggle = _element(".wipe-toggle")
+    wipe_handle = _element(".wipe-handle")
+    paint = _element(".paint-what")
+    paint_head = _element(".paint-head")
+    cascade = _element(".cascade")
+    chain = _element(".chain")
+    factors = _element(".factors")
+
+    # Ground truth
+    truth_toggle = _element(".truth-toggle")
+    scores_section = _element(".scores")
+    error_note = _element(".error-told")
+    few_note = _element(".few-told")
+    best_score = _element(".score-table .best")
+    curve_start = _element(".curve-start")
+    curves = _element(".curve svg")
+
+    # Inspector
+    inspector = _element(".inspector")
+    maps = _element(".maps")
+    map_rows = _element(".maps tbody tr")
+    map_buttons = _element(".maps .map-button")
+    every_map_button = _element(".map-button")
+    map_captions = _element(".maps .map-button + .largest")
+    quantity = _element(".quantity")
+    enlarged_numbers = _element(".enlarged .number")
+    readout = _element(".readout")
+    look_method = _element(".look-model")
+    look_suffix = _element(".look-suffix")
+    look_save = _element(".look-save")
+    pin_toggle = _element(".pin-toggle")
+    pin_rows = _element(".pins tbody tr")
+    pin_columns = _element(".pins thead th")
+    pin_maps = _element(".pins .map-button")
+    pin_go = _element(".pins .pin-go")
+    pin_away = _element(".pins .pin-away")
+
+    # Files, the guided start, programs
+    make_kind = _element(".make-kind")
+    make_method = _element(".make-model")
+    make_text = _element(".make-what")
+    make_start = _element(".make-start")
+    make_link = _element(".make-link:not([hidden])")
+    guide = _element(".guide")
+    guide_step = _element(".guide .step")
+    guided = _element(".guided")
+    guided_inspector = _element(".guided.inspector")
+    guide_act = _element(".guide-act")
+    guide_end = _element(".guide-end")
+    guide_again = _element(".guide-again")
+    snippet = _element(".snippet")
 
     def __init__(self, frame: Frame, patience: float = 60_000) -> None:
         """Drive the page in `frame`; whatever does not come within `patience` milliseconds is an error."""
         self.frame, self.page, self.patience = frame, frame.page, patience
         self.page.set_default_timeout(patience)
-        find = frame.locator
-        # Pictures, scale and size
-        self.heading, self.masthead = find("h1"), find(".masthead")
-        self.examples, self.upload_field = find(".example"), find(".upload-input")
-        self.notice, self.notice_text, self.notice_close = find(".notice"), find(".notice p"), find(".notice-close")
-        self.scale_slider, self.scale_number = find(".scale-slider"), find(".scale-number")
-        self.size_summary, self.size_width, self.size_height = (
-            find(".exact-size summary"), find(".size-width"), find(".size-height"),
-        )  # fmt: skip
-        self.axis_scales, self.field_error, self.wrong_field = (
-            find(".per-axis"), find(".field-error"), find("[aria-invalid=true]"),
-        )  # fmt: skip
-        # Panes
-        self.pane_group, self.panes, self.shown_panes = find(".panes"), find(".pane"), find(".pane:visible")
-        self.canvases, self.methods, self.shown_methods = (
-            find(".pane canvas"), find(".pane .method"), find(".pane:visible .method"),
-        )  # fmt: skip
-        self.magnify_in, self.fit, self.full_screen = find(".magnify-in"), find(".fit"), find(".full-screen")
-        self.wipe_toggle, self.wipe_handle = find(".wipe-toggle"), find(".wipe-handle")
-        self.paint, self.paint_head = find(".paint-what"), find(".paint-head")
-        self.cascade, self.chain, self.factors = find(".cascade"), find(".chain"), find(".factors")
-        # Ground truth
-        self.truth_toggle, self.scores_section = find(".truth-toggle"), find(".scores")
-        self.error_note, self.few_note = find(".error-told"), find(".few-told")
-        self.best_score, self.curve_start, self.curves = (
-            find(".score-table .best"), find(".curve-start"), find(".curve svg"),
-        )  # fmt: skip
-        # Inspector
-        self.inspector, self.maps, self.map_rows = find(".inspector"), find(".maps"), find(".maps tbody tr")
-        self.map_buttons, self.every_map_button = find(".maps .map-button"), find(".map-button")
-        self.map_captions = find(".maps .map-button + .largest")
-        self.quantity, self.enlarged_numbers, self.readout = (
-            find(".quantity"), find(".enlarged .number"), find(".readout"),
-        )  # fmt: skip
-        self.look_method, self.look_suffix, self.look_save = (
-            find(".look-model"), find(".look-suffix"), find(".look-save"),
-        )  # fmt: skip
-        self.pin_toggle, self.pin_rows, self.pin_columns = (
-            find(".pin-toggle"), find(".pins tbody tr"), find(".pins thead th"),
-        )  # fmt: skip
-        self.pin_maps, self.pin_go, self.pin_away = (
-            find(".pins .map-button"), find(".pins .pin-go"), find(".pins .pin-away"),
-        )  # fmt: skip
-        # Files, the guided start, programs
-        self.make_kind, self.make_method, self.make_text = find(".make-kind"), find(".make-model"), find(".make-what")
-        self.make_start, self.make_link = find(".make-start"), find(".make-link:not([hidden])")
-        self.guide, self.guide_step = find(".guide"), find(".guide .step")
-        self.guided, self.guided_inspector = find(".guided"), find(".guided.inspector")
-        self.guide_act, self.guide_end, self.guide_again = find(".guide-act"), find(".guide-end"), find(".guide-again")
-        self.snippet = find(".snippet")
 
     # What a visitor does
 

@@ -27,9 +27,11 @@ import statistics
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
-from screenshots import FLAGS, PATIENCE, RESTING, VIEWER, opened, served
+from playwright.sync_api import Browser
+from screenshots import open_page
+from serving import serve_page
 from speed import product_rate
+from viewer import CHROMIUM, Viewer, launch_chromium
 
 from clit.system.process import prepare_process
 from clit.training.evaluate import markdown
@@ -50,9 +52,7 @@ VISITS = ROOT / "analysis" / "visits.csv"
 Movement = dict[str, float | str]  # of every one of COLUMNS
 
 # Moves the slider to `target` in five events, a frame each, then waits frame by frame for what the panes show.
-DRAG = """async ([target, step]) => {
-  const viewer = document.querySelector('.clit-page').__viewer;
-  const slider = document.querySelector('.scale-slider');
+DRAG = """async ([viewer, slider, target, step]) => {
   const frame = () => new Promise(requestAnimationFrame);
   const goal = Math.min(400, Math.round(400 * Math.log(target) / Math.log(30)) - step);
   for (const back of [-40, -25, -12, -5, 0]) {
@@ -74,23 +74,27 @@ DRAG = """async ([target, step]) => {
 }"""
 
 
-def movements(page: Page, repeats: int) -> list[Movement]:
+def drag(viewer: Viewer, target: float, step: int) -> dict[str, float]:
+    """Move the slider to a scale, or so many steps below it; return when the panes showed what, in milliseconds."""
+    return viewer.frame.evaluate(DRAG, [viewer.hook(), viewer.scale_slider.element_handle(), target, step])
+
+
+def movements(viewer: Viewer, repeats: int) -> list[Movement]:
     """A row for every movement: to each scale in turn, again and again, never twice to the very same."""
     rows = []
     for repeat in range(repeats + 1):
         for scale in SCALES:
             for elsewhere in NEAR if scale > 4 else FAR:
-                page.evaluate(DRAG, [elsewhere, repeat % 4])
-                page.wait_for_function(RESTING, timeout=PATIENCE)
+                drag(viewer, elsewhere, repeat % 4)
+                viewer.wait_until_exact()
             before = product_rate()
-            found = page.evaluate(DRAG, [scale, repeat % 4])
+            found = drag(viewer, scale, repeat % 4)
             rate = (before + product_rate()) / 2
-            page.wait_for_function(RESTING, timeout=PATIENCE)
+            viewer.wait_until_exact()
+            picture = viewer.picture()
             rows.append(
                 {
-                    "picture": page.evaluate(
-                        f"(({{ width, height }}) => `${{width}} × ${{height}}`)({VIEWER}.picture())"
-                    ),
+                    "picture": f"{picture['width']} × {picture['height']}",
                     "scale": scale,
                     "stretch_ms": found["stretch"],
                     "coarse_ms": found["coarse"],
@@ -108,7 +112,7 @@ def first_visits(browser: Browser, url: str, repeats: int) -> dict[str, float]:
     """Medians, in seconds, of visits with an empty cache: first paint of any content, and all panes exact."""
     found: dict[str, list[float]] = {"paint": [], "exact": []}
     for _ in range(repeats):
-        page = opened(browser, url, WIDTH, dark=False)  # a context, and so a cache, of its own
+        page = open_page(browser, url, WIDTH, dark=False).page  # a context, and so a cache, of its own
         now, paint = page.evaluate(
             "[performance.now(), performance.getEntriesByName('first-contentful-paint')[0].startTime]"
         )
@@ -118,15 +122,21 @@ def first_visits(browser: Browser, url: str, repeats: int) -> dict[str, float]:
     return {what: statistics.median(seconds) for what, seconds in found.items()}
 
 
-def enlarge(page: Page) -> None:
+def wait_until_idle(viewer: Viewer) -> None:
+    """Wait until all panes are exact and what is drawn ahead is drawn."""
+    viewer.wait_until_exact()
+    viewer.wait_until_drawn_ahead()
+
+
+def open_enlarged(viewer: Viewer) -> None:
     """Open the first example, enlarged to LARGE x LARGE, as a picture of the visitor's own."""
     examples = ROOT / "assets" / "examples"
     with Image.open(examples / next(iter(credits(examples)))) as first:
         large = first.convert("RGB").resize((LARGE, LARGE), Image.Resampling.BICUBIC)
     file = io.BytesIO()
     large.save(file, "PNG")
-    page.set_input_files(".upload-input", {"name": "large.png", "mimeType": "image/png", "buffer": file.getvalue()})
-    page.wait_for_function(f"{VIEWER}.picture().width === {LARGE}", timeout=PATIENCE)
+    viewer.upload({"name": "large.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    viewer.wait_for_picture(LARGE)
 
 
 def write(name: str, rows: list[Movement], visits: dict[str, float]) -> None:
@@ -173,24 +183,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="movements to each scale")
     parser.add_argument("--checkpoints", help="as app.py's")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--chromium", default=CHROMIUM)
     parser.add_argument("--name", default="latency", help="of the file in analysis/")
     flags = parser.parse_args()
-    with served(flags.checkpoints) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
-        page = opened(browser, url, WIDTH, dark=False)
+    with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
+        viewer = open_page(browser, url, WIDTH, dark=False)
         for pane, model in enumerate(("liif-light", "lit-light", "clit-light")):
-            page.locator(".pane .method").nth(pane).select_option(model)
-        page.locator(".panes").focus()
-        page.keyboard.press("3")
-        page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
-        rows = movements(page, flags.repeats)
-        enlarge(page)
-        page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
-        rows += movements(page, flags.repeats)
-        page.close()
+            viewer.choose(pane, model)
+        viewer.press("3")
+        wait_until_idle(viewer)
+        rows = movements(viewer, flags.repeats)
+        open_enlarged(viewer)
+        wait_until_idle(viewer)
+        rows += movements(viewer, flags.repeats)
+        viewer.page.close()
         write(flags.name, rows, first_visits(browser, url, flags.repeats))
-        browser.close()
     print(table(flags.name))
 
 

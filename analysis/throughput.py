@@ -83,15 +83,8 @@ def main() -> None:
     parser.add_argument("--presets", action="append", help="can be repeated; lit-light and lit-base by default")
     parser.add_argument("--steps", type=int, default=10)
     flags = parser.parse_args()
-<<<<<<< HEAD
-    if flags.update_readme:
-        with_block("throughput", "")  # before the work, not after it
     photographs = Photographs(find_photographs(flags.data))
-    lines = [["preset", "on", "steps/s", "data", "pixels per latent", "grouped", "plain", "ratio"]]
-=======
-    photographs = Photographs(find_images(flags.data))
     rows = []
->>>>>>> docs
     for name in flags.presets or ("lit-light", "lit-base"):
         run = Run([name], Settings(steps=10**6, freeze_encoder=True), start_accelerator())
         run.train_step(photographs)

@@ -185,6 +185,11 @@ def write_image_bands(
     write_bytes(path, buffer.getvalue())
 
 
+def to_bytes(rgb: np.ndarray) -> np.ndarray:
+    """Round colours in [0, 1] to 8 bit: (h, w, 3) float -> uint8."""
+    return _quantise(rgb, np.uint8)
+
+
 def _quantise(x: np.ndarray, kind: type) -> np.ndarray:
     return np.rint(x * np.iinfo(kind).max).astype(kind)
 

@@ -70,7 +70,7 @@ def make_picture(job: Job) -> tuple[int, int]:
     [model] = job.models.values()
     enlargement, progress = job.request.enlargement, job.progress
     return job.renderer.save(
-        model, job.picture.rgb, job.path, size=enlargement.size, chain=enlargement.chain,
+        model, job.picture.in_8_bit, job.path, size=enlargement.size, chain=enlargement.chain,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from clit.errors import UserError
 from clit.geometry import output_size
+from clit.pictures import files
 from clit.pictures.files import to_bytes
 from clit.pictures.resize import resize_pil
 
@@ -46,6 +47,11 @@ class Picture:
     def nbytes(self) -> int:
         """Bytes of memory that its pixels take."""
         return self.rgb.nbytes if self.whole is None else self.rgb.nbytes + self.whole.rgb.nbytes
+
+    @property
+    def in_8_bit(self) -> files.Picture:
+        """The same for `Renderer.save`, which shall write 8 bit."""
+        return files.Picture(self.rgb)
 
     @functools.cached_property
     def answer(self) -> dict:

@@ -21,7 +21,7 @@ def upscale_file(site: Site, path: Path, model: str, scale: float, chain: str) -
     enlargement.check_area(picture, site.limits)
     out = site.new_path(".png")
     renderer = site.renderer.in_turn(lambda: site.slots.take(lambda: False))
-    renderer.save(network, picture.rgb, out, size=enlargement.size, chain=enlargement.chain)
+    renderer.save(network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain)
     site.keep_for_program(out)
     return out
 

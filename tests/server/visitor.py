@@ -8,14 +8,14 @@ import io
 import numpy as np
 from PIL import Image
 
-from clit.ui.questions import answer, begin, open_example
+from clit.ui.questions import ask, begin, open_example
 from clit.ui.site import Site
 
 
 def arrive(site: Site, example: str = "one.png") -> dict:
     """A visit with an example open: the entries every question needs."""
-    token = answer(begin, site, {})["token"]
-    picture = answer(open_example, site, {"token": token, "name": example})
+    token = ask(begin, site, {})["token"]
+    picture = ask(open_example, site, {"token": token, "name": example})
     return {"token": token, "picture": picture["id"]}
 
 

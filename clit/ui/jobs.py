@@ -115,7 +115,7 @@ KINDS = {
 
 
 def make_file(site: Site, sent: Any) -> Iterator[dict]:
-    """{token, picture, run, kind, suffix, as the kind's request} -> states, each with the same `run`.
+    """Make a file: {token, picture, run, kind, suffix, as the kind's request} -> states, each with the same `run`.
 
     First {"state": "running", "done" in 0..1, "seconds_left" or None} now and then; at last {"state": "done", "file"
     (the path it can be fetched under), "name", "bytes", "size"}, {"state": "stopped"} or {"state": "error", "error"}.

@@ -100,7 +100,7 @@ def build(site: Site) -> gr.Blocks:
 
 def _add_viewer(site: Site) -> None:
     def make(event: gr.EventData):
-        yield from make_file(site, _read_event(event))
+        yield from make_file(site, read_event(event))
 
     viewer = gr.HTML(
         html_template=(VIEWER / "viewer.html").read_text(),
@@ -122,8 +122,8 @@ def _server_function(site: Site, question: Question) -> Callable[[Any], dict]:
     return function
 
 
-def _read_event(event: gr.EventData) -> dict:
-    """What the viewer sent with an event; gradio hands out one attribute per entry."""
+def read_event(event: gr.EventData) -> dict:
+    """Return what the viewer sent with an event, of which gradio hands out one attribute per entry."""
     try:
         return {name: getattr(event, name) for name in MAKE_ENTRIES if hasattr(event, name)}
     except TypeError:  # the browser sent no dict

@@ -52,7 +52,7 @@ def ask(question: Question, site: Site, sent: Any) -> dict:
 
 
 def begin(site: Site, sent: Any) -> dict:
-    """A new visit -> its secret token, and what the page offers."""
+    """Begin a visit: {} -> its secret token, and what the page offers."""
     limits = site.limits
     return {
         "token": site.begin().token,
@@ -71,14 +71,17 @@ def begin(site: Site, sent: Any) -> dict:
 
 
 def open_example(site: Site, sent: Any) -> dict:
-    """{token, name} -> the picture: see `Picture.answer`."""
+    """Open one of the examples: {token, name} -> the picture, see `Picture.answer`."""
     session = site.session(read_token(sent))
     request = ExampleRequest.read(sent, site.examples.names())
     return site.show(session, site.examples.open(request.name), uploaded=False)
 
 
 def open_upload(site: Site, sent: Any) -> dict:
-    """{token, name, path of the received file} -> the picture, as `open_example`. The file is read and deleted."""
+    """Open what the visitor brought: {token, name, path of the received file} -> the picture, as `open_example`.
+
+    The file is read and deleted.
+    """
     upload = Upload.read(sent, site.uploads)
     try:
         session = site.session(read_token(sent))
@@ -88,19 +91,22 @@ def open_upload(site: Site, sent: Any) -> dict:
 
 
 def open_truth(site: Site, sent: Any) -> dict:
-    """{token, picture, as TruthRequest} -> the picture made smaller, or the whole one again, as `open_example`."""
-    session, picture = _visit(site, sent)
+    """Switch ground truth on or off: {token, picture, scale or None} -> the picture, as `open_example`.
+
+    On: the open picture made smaller by `scale`. Off: the whole picture again.
+    """
+    session, picture = _find_visitor(site, sent)
     whole, scale = picture.whole or picture, TruthRequest.read(sent, site.limits).scale
     return site.show(session, whole if scale is None else make_smaller(whole, scale), session.uploaded)
 
 
 def render_view(site: Site, sent: Any) -> dict:
-    """{token, picture, as ViewRequest} -> a part of the enlarged picture.
+    """Render a part of the enlarged picture: {token, picture, as ViewRequest} ->
 
     {image (lossless WebP in base64), size [H, W] of the whole output, window [top, left, height, width], scale,
     milliseconds, wanted, factors of all stages of a cascade, span of the entropies painted in bits}.
     """
-    session, picture = _visit(site, sent)
+    session, picture = _find_visitor(site, sent)
     request = ViewRequest.read(sent, picture, site.limits)
     model = None if request.model == TRUTH else site.models.get(request.model)
     request.check_head(0 if model is None else model.heads)
@@ -160,12 +166,12 @@ def _stage_factors(model: SRModel | None, picture: Picture, enlargement: Enlarge
 
 
 def score(site: Site, sent: Any) -> dict:
-    """{token, picture, as ScoreRequest} -> how near a method comes to the ground truth, over the whole picture.
+    """Compare a method with the ground truth, over the whole picture: {token, picture, as ScoreRequest} ->
 
-    {scale, psnr and ssim of luma with a border of ceil(scale) left out, psnr_rgb}; equal pictures have no psnr. Another
-    scale than the open picture's makes the small picture anew for that.
+    {scale, psnr and ssim of luma with a border of ceil(scale) left out, psnr_rgb}; equal pictures have no psnr. For
+    another scale than the open picture's the small picture is made anew.
     """
-    session, picture = _visit(site, sent)
+    session, picture = _find_visitor(site, sent)
     if picture.whole is None:
         raise UserError("There is no ground truth: switch it on first.")
     request = ScoreRequest.read(sent, site.limits)
@@ -187,11 +193,11 @@ def score(site: Site, sent: Any) -> dict:
 
 
 def inspect(site: Site, sent: Any) -> dict:
-    """{token, picture, as PixelRequest} -> what one output pixel looked at.
+    """Look up what one output pixel looked at: {token, picture, as PixelRequest} ->
 
     {kind, size [H, W], pixel, rgb in 0..255, stages: the fields of `StageAttention`}.
     """
-    session, picture = _visit(site, sent)
+    session, picture = _find_visitor(site, sent)
     found = _attend(site, session, picture, PixelRequest.read(sent, picture, site.limits))
     return {
         "kind": found.kind,
@@ -203,8 +209,8 @@ def inspect(site: Site, sent: Any) -> dict:
 
 
 def look_file(site: Site, sent: Any) -> dict:
-    """{token, picture, as PixelFileRequest} -> what `inspect` tells as a file: {file (base64), name}."""
-    session, picture = _visit(site, sent)
+    """Write what `inspect` answers as a file: {token, picture, as PixelFileRequest} -> {file (base64), name}."""
+    session, picture = _find_visitor(site, sent)
     request = PixelFileRequest.read(sent, picture, site.limits)
     found = _attend(site, session, picture, request.pixel)
     data = attention_file(found, picture.rgb, request.suffix, request.pixel.model)
@@ -212,8 +218,8 @@ def look_file(site: Site, sent: Any) -> dict:
 
 
 def stop_making(site: Site, sent: Any) -> dict:
-    """{token} -> {}: stop the file being made, if there is one."""
-    site.session(read_token(sent)).stop_making.set()
+    """Stop the file being made, if there is one: {token} -> {}."""
+    site.session(read_token(sent)).stop.set()
     return {}
 
 
@@ -223,7 +229,7 @@ QUESTIONS: tuple[Question, ...] = (
 """All questions; the viewer's script asks them by the functions' names."""
 
 
-def _visit(site: Site, sent: Any) -> tuple[Session, Picture]:
+def _find_visitor(site: Site, sent: Any) -> tuple[Session, Picture]:
     """The session of whoever asks, and its open picture."""
     session = site.session(read_token(sent))
     return session, session.open_picture(read_picture(sent))

@@ -58,7 +58,7 @@ class Enlargement:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> Enlargement:
-        """{scale, size (or None), chain ("published" if missing)} -> how `picture` is enlarged."""
+        """Read {scale, size (or None), chain ("published" if missing)}, for a picture."""
         scale, chain, asked = read_scale(sent, limits), read_chain(sent), sent.get("size")
         if asked is None:
             return cls(scale, output_size(*picture.size, scale), chain, f"x{scale:g}")
@@ -72,7 +72,7 @@ class Enlargement:
         return cls(scale, (height, width), chain, f"{width}x{height}")
 
     def check_area(self, picture: Picture, limits: Limits) -> None:
-        """UserError if the whole output is more than this server gives."""
+        """Raise a UserError if the whole output is more than this server gives."""
         height, width = self.size
         if height * width > limits.full_pixels:
             largest = math.floor(10 * math.sqrt(limits.full_pixels / math.prod(picture.size))) / 10
@@ -91,7 +91,7 @@ class ProgramRequest:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> ProgramRequest:
-        """{model, scale, chain}."""
+        """Read {model, scale, chain}."""
         return cls(enlargement=Enlargement.read(sent, picture, limits), model=read_name(sent, "model"))
 
 
@@ -103,7 +103,7 @@ class ExampleRequest:
 
     @classmethod
     def read(cls, sent: dict, offered: Sequence[str]) -> ExampleRequest:
-        """{name}, one of those offered."""
+        """Read {name}, one of those offered."""
         name = sent.get("name")
         if name not in offered:
             raise UserError("There is no such example: choose one of those shown.")
@@ -118,7 +118,7 @@ class TruthRequest:
 
     @classmethod
     def read(cls, sent: dict, limits: Limits) -> TruthRequest:
-        """{scale}."""
+        """Read {scale}."""
         return cls(None if sent.get("scale") is None else read_scale(sent, limits))
 
 
@@ -143,7 +143,7 @@ class ViewRequest:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> ViewRequest:
-        """{model, scale, size, chain, window, stages, wanted, kind, paint, head, error}."""
+        """Read {model, scale, size, chain, window, stages, wanted, kind, paint, head, error}."""
         enlargement = Enlargement.read(sent, picture, limits)
         head = sent.get("head")
         request = cls(
@@ -162,7 +162,7 @@ class ViewRequest:
         return request
 
     def check_head(self, heads: int) -> None:
-        """UserError if a model with so many heads, 0 for none, cannot be painted so."""
+        """Raise a UserError if a model with so many heads, 0 for none, cannot be painted so."""
         if self.paint == "colours":
             return
         if not heads:
@@ -191,7 +191,7 @@ class ScoreRequest:
 
     @classmethod
     def read(cls, sent: dict, limits: Limits) -> ScoreRequest:
-        """{model, scale, chain}."""
+        """Read {model, scale, chain}."""
         return cls(scale=read_scale(sent, limits), model=read_name(sent, "model"), chain=read_chain(sent))
 
 
@@ -205,7 +205,7 @@ class PixelRequest:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelRequest:
-        """{model, scale, size, chain, pixel}."""
+        """Read {model, scale, size, chain, pixel}."""
         enlargement, pixel = Enlargement.read(sent, picture, limits), sent.get("pixel")
         if not is_list(pixel, 2, is_whole):
             raise UserError("The pixel must be two whole numbers: row, column.")
@@ -226,7 +226,7 @@ class PixelFileRequest:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelFileRequest:
-        """{as PixelRequest, suffix}."""
+        """Read {as PixelRequest, suffix}."""
         suffix = check_choice(sent.get("suffix"), FORMS, "The kind of file")
         return cls(PixelRequest.read(sent, picture, limits), suffix)
 
@@ -246,7 +246,7 @@ class FileRequest:
 
     @classmethod
     def read(cls, sent: dict, offered: Mapping[str, Sequence[str]]) -> FileRequest:
-        """{kind, suffix}; offered: kind -> its suffixes."""
+        """Read {kind, suffix}; offered: kind -> its suffixes."""
         kind, suffix = read_name(sent, "kind"), read_name(sent, "suffix")
         if suffix not in offered.get(kind, ()):
             raise UserError("There is no such file to make: choose one of those offered.")
@@ -262,7 +262,7 @@ class PictureRequest:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> PictureRequest:
-        """{models (one), scale, size, chain}."""
+        """Read {models (one), scale, size, chain}."""
         enlargement = Enlargement.read(sent, picture, limits)
         enlargement.check_area(picture, limits)
         return cls(read_models(sent, 1), enlargement)
@@ -285,7 +285,10 @@ class FilmRequest:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> FilmRequest:
-        """{models (up to 4), scale, chain, about [y, x], side [height, width]}; the point is moved into the picture."""
+        """Read {models (up to 4), scale, chain, about [y, x], side [height, width]}.
+
+        A point outside the picture is moved to its border.
+        """
         models, chain, end = read_models(sent, 4), read_chain(sent), read_scale(sent, limits)
         about, side = sent.get("about"), sent.get("side")
         if not is_list(about, 2, is_number):
@@ -311,7 +314,7 @@ class SheetRequest:
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> SheetRequest:
-        """{models (up to 6), scale, size, chain, crops (up to 4 windows)}."""
+        """Read {models (up to 6), scale, size, chain, crops (up to 4 windows)}."""
         enlargement, models = Enlargement.read(sent, picture, limits), read_models(sent, 6)
         crops = sent.get("crops", [])
         if not (isinstance(crops, list) and len(crops) <= 4 and all(isinstance(crop, list) for crop in crops)):

@@ -31,7 +31,7 @@ class Session:
     picture: Picture | None = None
     uploaded: bool = False  # whether the visitor brought the picture
     file: MadeFile | None = None
-    stop_making: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)  # of the file being made
     _newest: dict[str, int] = field(default_factory=dict)  # series of views -> number of the newest
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,9 +58,9 @@ class Session:
 
     def start_making(self) -> threading.Event:
         """Stop the file being made, if there is one; return the event that will stop the next one."""
-        self.stop_making.set()
-        self.stop_making = threading.Event()
-        return self.stop_making
+        self.stop.set()
+        self.stop = threading.Event()
+        return self.stop
 
     def forget_file(self) -> None:
         """Delete the finished file, if there is one."""
@@ -70,6 +70,6 @@ class Session:
 
     def end(self) -> None:
         """Stop and forget everything."""
-        self.stop_making.set()
+        self.stop.set()
         self.picture = None
         self.forget_file()

@@ -29,7 +29,7 @@ class Upload:
 
     @classmethod
     def read(cls, sent: Any, folder: Path) -> Upload:
-        """{name, path}; see `uploaded_file`."""
+        """Read {name, path}; the path as for `uploaded_file`."""
         path = uploaded_file(sent, folder)
         if path is None:
             raise UserError("The file did not arrive: choose it again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +27,7 @@ def test_full_picture_is_the_whole_output(site, visit, examples):
     assert max(states[-1]["size"]) > TILE, "more than one tile"
     made = site.made_file(states[-1]["file"].removeprefix("made/"))
     path, name = made.path, made.name
+    assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).dtype == np.uint8
     assert name == "one-x26-bicubic.png" and states[-1]["bytes"] == path.stat().st_size
     expected = clit.upscale(clit.load("bicubic"), examples / "one.png", scale=26)
     assert np.abs(np.asarray(Image.open(path)) / 255 - expected).max() <= 1 / 255

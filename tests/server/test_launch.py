@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gradio as gr
+import pytest
+
+from clit.ui.page import read_event
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -19,3 +24,13 @@ def test_a_taken_port_is_told_in_one_sentence():
     assert run.returncode == 2
     assert run.stderr.splitlines()[-1].startswith(f"error: Port {command[-1]} is taken")
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("sent", [{}, {"token": "x", "scale": 2.5, "crops": [], "size": None}])
+def test_an_event_carries_what_the_viewer_sent(sent):
+    assert read_event(gr.EventData(None, {**sent, "unknown": 1})) == sent
+
+
+@pytest.mark.parametrize("sent", [None, [], "token", 3])
+def test_an_event_without_entries_is_an_empty_question(sent):
+    assert read_event(gr.EventData(None, sent)) == {}

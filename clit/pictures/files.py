@@ -186,8 +186,8 @@ def write_image_bands(
 
 
 def to_bytes(rgb: np.ndarray) -> np.ndarray:
-    """Round colours in [0, 1] to 8 bit: (h, w, 3) float -> uint8."""
-    return _quantise(rgb, np.uint8)
+    """Round a picture (h, w, 3) of floats in [0, 1] to uint8; values outside are clipped."""
+    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
 
 
 def _quantise(x: np.ndarray, kind: type) -> np.ndarray:

@@ -56,7 +56,7 @@ def _select_head(survey: np.ndarray, head: int) -> np.ndarray:
 
 def _viridis(values: np.ndarray) -> np.ndarray:
     """(h, w), clipped to [0, 1] -> (h, w, 3) float32."""
-    bgr = cv2.applyColorMap(to_bytes(np.clip(values, 0, 1)), cv2.COLORMAP_VIRIDIS)
+    bgr = cv2.applyColorMap(to_bytes(values), cv2.COLORMAP_VIRIDIS)
     return bgr[..., ::-1].astype(np.float32) / 255
 
 

@@ -203,7 +203,7 @@ def inspect(site: Site, sent: Any) -> dict:
         "kind": found.kind,
         "size": list(found.size),
         "pixel": list(found.pixel),
-        "rgb": to_bytes(np.clip(found.rgb, 0, 1)).tolist(),
+        "rgb": to_bytes(found.rgb).tolist(),
         "stages": [_stage_answer(stage) for stage in found.stages],
     }
 

@@ -35,7 +35,7 @@ from viewer import CHROMIUM, Viewer, launch_chromium
 
 from clit.system.process import prepare_process
 from clit.training.evaluate import markdown
-from clit.ui.pictures import credits
+from clit.ui.examples import read_credits
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 1354  # of the window: three panes of 422 x 380, as many pixels as 400 x 400
@@ -131,7 +131,7 @@ def wait_until_idle(viewer: Viewer) -> None:
 def open_enlarged(viewer: Viewer) -> None:
     """Open the first example, enlarged to LARGE x LARGE, as a picture of the visitor's own."""
     examples = ROOT / "assets" / "examples"
-    with Image.open(examples / next(iter(credits(examples)))) as first:
+    with Image.open(examples / next(iter(read_credits(examples)))) as first:
         large = first.convert("RGB").resize((LARGE, LARGE), Image.Resampling.BICUBIC)
     file = io.BytesIO()
     large.save(file, "PNG")

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 import clit
 from browser.expected import MODELS, assert_equal_upscale, assert_panes_equal_upscale
-from clit.ui.pictures import attention_colours
+from clit.ui.colours import attention_colours
 
 
 def test_click_shows_what_attend_computes(viewer, photograph, models):

@@ -64,6 +64,9 @@ def upscale(
     model: Model = "lit-light",
     chain: Chain = "published",
     stages: Annotated[int | None, typer.Option(help="Stop CLIT after this many stages.")] = None,
+    wrap: Annotated[
+        bool, typer.Option("--wrap", help="The picture is a texture that repeats: enlarge it without a seam.")
+    ] = False,
 ) -> None:
     """Enlarge a picture. Transparency and 16 bit are kept where the output's format can hold them."""
     from clit.pictures.files import check_output
@@ -76,7 +79,7 @@ def upscale(
 
     from clit import estimate, save
 
-    options = {"size": wanted, "chain": chain, "stages": stages}
+    options = {"size": wanted, "chain": chain, "stages": stages, "wrap": wrap}
     seconds = estimate(network, picture.rgb, **options).seconds
     with _progress(f"upscale, about {seconds:.0f} s" if seconds >= 1 else "upscale") as progress:
         save(network, picture, out, progress=progress, **options)

@@ -59,6 +59,7 @@ def test_reported_pictures_chose_no_checkpoint(dataset):
         reported([dataset], {"a.png"})
 
 
+@pytest.mark.slow
 def test_held_out_photographs_may_be_read_as_in_training(tmp_path):
     folder = tmp_path / "large"
     folder.mkdir()

@@ -27,6 +27,7 @@ def test_batches_are_crops_and_their_antialiased_reductions(folder):
         assert np.abs(difference).max() <= 1
 
 
+@pytest.mark.slow
 def test_coarsely_compressed_photographs_are_halved(tmp_path):
     random = np.random.default_rng(0)
 

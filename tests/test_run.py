@@ -136,6 +136,7 @@ accelerator.wait_for_everyone()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_gradients_of_one(folder, tmp_path):
     (tmp_path / "gradients.py").write_text(
         GRADIENTS.format(tests=str(Path(__file__).parent), folder=str(folder), out=str(tmp_path))

@@ -31,6 +31,7 @@ def folder(tmp_path: Path) -> Path:
     return save_photographs(tmp_path / "photographs")
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_earlier_weights(folder, tmp_path):
     first = train(list(TINY), [folder], tmp_path / "first", SETTINGS)
     run = make_run(list(TINY), start={name: checkpoints.load(first / name) for name in TINY})
@@ -63,6 +64,7 @@ def test_the_encoder_may_learn_at_a_rate_of_its_own(folder, tmp_path):
         train(list(TINY), [folder], tmp_path / "other", replace(settings, encoder_rate=0.1))
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_writes_loadable_checkpoints(folder, tmp_path):
     settings = Settings(steps=60, batch=4, patch=8, latents=8, rate=3e-3, warmup=5, test_every=30)
     out = train(list(TINY), [folder], tmp_path / "run", settings, held_out={"0.png", "2.png"})
@@ -111,6 +113,7 @@ train(list(TINY), [Path({folder!r})], Path({out!r}), replace(SETTINGS, steps=40,
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_loses_nothing_but_the_last_steps(folder, tmp_path):
     """In the middle of a step or of a save: every file is whole, and the run goes on as if never stopped."""
     settings = replace(SETTINGS, steps=40, test_every=4)

@@ -185,6 +185,11 @@ def write_image_bands(
     write_bytes(path, buffer.getvalue())
 
 
+def to_bytes(rgb: np.ndarray) -> np.ndarray:
+    """Round a picture (h, w, 3) of floats in [0, 1] to uint8; values outside are clipped."""
+    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+
+
 def _quantise(x: np.ndarray, kind: type) -> np.ndarray:
     return np.rint(x * np.iinfo(kind).max).astype(kind)
 

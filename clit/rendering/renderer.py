@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -53,12 +53,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Request:
-    """A checked request: what is asked of which model."""
+    """A checked request: what is asked of which model.
+
+    A periodic picture is encoded with `margin` pixels of itself all around, so that the encoder sees across its
+    borders: `image` has that margin.
+    """
 
     model: SRModel
     image: np.ndarray
     view: View
     window: Window
+    margin: int = 0
 
 
 Progress = Callable[[float], None]
@@ -98,6 +103,7 @@ class Renderer:
         method: str = "fast",
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> np.ndarray:
@@ -106,11 +112,12 @@ class Renderer:
         image: path, PIL image, or array (h, w, 3), uint8 or float in [0, 1]. Give `scale` (from 1) or `size`
         (H, W). step: only every so many rows and columns (`Window.lattice`), exact ones: a coarse view in a fraction
         of the time. clip: to [0, 1]. method: "fast", or "reference" for the plain definition. chain, stages: how CLIT
-        splits the scale, and after how many stages to stop; other models have no use for them.
+        splits the scale, and after how many stages to stop; other models have no use for them. wrap: treat the picture
+        as periodic, as a texture is, so that the output tiles without a seam.
         progress(done) hears a share 0..1 after each tile; when cancel() is true, Cancelled is raised soon.
         UserError for wrong input, and for what does not fit into memory.
         """
-        request = self._request(model, image, scale, size, window, chain, stages)
+        request = self._request(model, image, scale, size, window, chain, stages, wrap)
         if method not in ("fast", "reference"):
             raise UserError(f'The method is "{method}", but must be "fast" or "reference".')
         if not isinstance(step, int) or step < 1:
@@ -130,6 +137,7 @@ class Renderer:
         size: tuple[int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> tuple[int, int]:
@@ -140,7 +148,7 @@ class Renderer:
         """
         picture = read_image(image)
         check_output(path)
-        request = self._request(model, picture.rgb, scale, size, None, chain, stages)
+        request = self._request(model, picture.rgb, scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
         alpha = None if picture.alpha is None else resize_pil(picture.alpha, size)
@@ -176,6 +184,7 @@ class Renderer:
         window: Window | tuple[int, int, int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> np.ndarray:
@@ -185,7 +194,7 @@ class Renderer:
         mean offset (dy, dx) from the pixel to what it looks at, in latents of the last stage in use.
         Arguments as for `render`. UserError for methods that do not attend.
         """
-        request = self._request(model, image, scale, size, window, chain, stages)
+        request = self._request(model, image, scale, size, window, chain, stages, wrap)
         if not model.heads:
             raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
         view = request.view
@@ -210,9 +219,10 @@ class Renderer:
         window: Window | tuple[int, int, int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
     ) -> Estimate:
         """What `render` with the same arguments will take, if the image's features are not there yet."""
-        request = self._request(model, image, scale, size, window, chain, stages)
+        request = self._request(model, image, scale, size, window, chain, stages, wrap)
         work = model.multiply_adds(request.view)
         rate = self._rates.get(model.config.decoder.name) or model.decoder.efficiency * _product_rate()
         return Estimate(work, work / rate, self._memory(request, request.view.count))
@@ -242,18 +252,26 @@ class Renderer:
         view = request.view.of(Window(row, column, 1, 1).lattice())
         return attend_pixel(model, self._features(request, view), view)
 
-    def _request(self, model, image, scale, size, window, chain: str, stages: int | None) -> _Request:
+    def _request(
+        self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
+    ) -> _Request:
         if not isinstance(model, SRModel):
             raise UserError(f"The model is {model!r}, but must be what clit.load or clit.import_official returns.")
         image = as_array(image)
         lr = image.shape[:2]
         size = resolve_size(*lr, scale, size)
         window = Window(0, 0, *size) if window is None else _window(window)
-        return _Request(model, image, model.view(lr, size, window, chain, stages), window)
+        view = model.view(lr, size, window, chain, stages, wrap)
+        if not wrap:
+            return _Request(model, image, view, window)
+        margin = model.encoder.reach + model.radius + 4  # four convolutions at most, between features and windows
+        image = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
+        image.flags.writeable = False  # so that the cache need not compute its digest for every tile
+        return _Request(model, image, view, window, margin)
 
     def _memory(self, request: _Request, pixels: int) -> int:
         """Bytes at the peak of rendering so many pixels: them, a tile's work, the image, and the features kept."""
-        (h, w), channels = request.view.lr, request.model.encoder.channels
+        (h, w), channels = request.image.shape[:2], request.model.encoder.channels
         kept = min(4 * channels * h * w, self._cache.limit) + min(64 * channels * h * w, MAPS)
         encoding = channels * min(_ENCODING, 32 * h * w)
         return 12 * pixels + WORKING + 24 * h * w + kept + encoding
@@ -274,8 +292,12 @@ class Renderer:
     def _features(
         self, request: _Request, view: View, around: Region | None = None, cancel: Cancel | None = None
     ) -> Features:
-        wanted = request.model.decoder.reads(view)
-        return self._cache.part(request.model, request.image, wanted, around, cancel)
+        (h, w), margin = view.lr, request.margin
+        wanted = request.model.decoder.reads(view).moved(margin)
+        around = around and around.moved(margin)
+        found = self._cache.part(request.model, request.image, wanted, around, cancel)
+        image = found.image[..., margin : margin + h, margin : margin + w]
+        return replace(found, image=image, top=found.top - margin, left=found.left - margin)
 
     def _pixels(
         self, request: _Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None

@@ -25,7 +25,7 @@ import clit
 from clit.errors import UserError
 from clit.geometry import STAGE_FACTOR
 from clit.system.process import prepare_process
-from clit.training.evaluate import Row, evaluate, markdown, means, reported, write_csv
+from clit.training.evaluate import Row, evaluate, find_reported, markdown, means, write_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
@@ -113,7 +113,7 @@ def main() -> None:
     flags = parser.parse_args()
     prepare_process()
     scales = tuple(float(scale) for scale in flags.scales.split(","))
-    only = None if flags.held_out is None else reported(flags.data, set(flags.held_out.read_text().splitlines()))
+    only = None if flags.held_out is None else find_reported(flags.data, set(flags.held_out.read_text().splitlines()))
     models = {name: clit.load(name) for name in (ABLATED if flags.name == "ablations" else MODELS)}
     if flags.liif:
         models[PUBLISHED] = clit.import_official(flags.liif)

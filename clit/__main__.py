@@ -222,9 +222,9 @@ def evaluate(
     ]
 
     from clit.training.evaluate import evaluate as score
-    from clit.training.evaluate import reported, table, write_csv
+    from clit.training.evaluate import find_reported, table, write_csv
 
-    only = None if held_out is None else reported(data, _read_lines(held_out))
+    only = None if held_out is None else find_reported(data, _read_lines(held_out))
     short = [Path(name).name for name in models]
     labels = short if len(set(short)) == len(models) else models
     networks = {label: _load(name) for label, name in zip(labels, models, strict=True)}

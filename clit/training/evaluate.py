@@ -57,7 +57,7 @@ def find_pictures(folder: str | Path) -> list[Path]:
     return pictures
 
 
-def reported(folders: Sequence[str | Path], names: Collection[str]) -> list[Path]:
+def find_reported(folders: Sequence[str | Path], names: Collection[str]) -> list[Path]:
     """Return the pictures with held-out names that did not choose checkpoints in training; see `split_held_out`.
 
     UserError if there are none.

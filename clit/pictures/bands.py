@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from clit.system.atomic import replacing
+from clit.system.atomic import open_atomic
 
 _TILE = 256  # side of a TIFF's tiles
 _COLOUR = {3: 2, 4: 6}  # channels -> PNG's colour type
@@ -26,7 +26,7 @@ def write_bands(
     `bits` says, of any heights that add up to H. kind: "PNG" or "TIFF" (deflated tiles; a BigTIFF over 2 GB).
     UserError if the path cannot be written; whatever the bands raise goes through.
     """
-    with replacing(path) as file:
+    with open_atomic(path) as file:
         (_png if kind == "PNG" else _tiff)(file, shape, bands, bits)
 
 

@@ -139,6 +139,11 @@ def check_writable(path: str | os.PathLike, endings) -> Path:
     return path
 
 
+def to_bytes(rgb: np.ndarray) -> np.ndarray:
+    """Round a picture (h, w, 3) of floats in [0, 1] to uint8; values outside are clipped."""
+    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+
+
 def write_image(path: str | os.PathLike, rgb: np.ndarray, alpha: np.ndarray | None = None, bits: int = 8) -> None:
     """Write a picture; the file appears complete or not at all.
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from clit.geometry import Lattice, Window, linear_taps, nearest_latent, pixel_centres, to_pixels
 from clit.networks.layers import MLP, Region, crop, sample_columns, sample_rows
-from clit.system.threads import blocks, spread
+from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
 
@@ -175,7 +175,7 @@ class EnsembleDecoder(nn.Module):
 
         widest = max(layer.out_features for layer in self.mlp if isinstance(layer, nn.Linear))
         most = _FLOATS // widest if out.device.type == "cpu" else _PIXELS_ELSEWHERE
-        for _ in spread(place, blocks(height, width, max(1, most // len(out))), cancel, out.device):
+        for _ in parallel_map(place, blocks(height, width, max(1, most // len(out))), cancel, out.device):
             pass
         return out + field.skip.render() if self.skips else out
 

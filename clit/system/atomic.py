@@ -28,7 +28,7 @@ def open_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
         part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short: the target's name may be as long as allowed
         with _exit_on_sigterm():
             try:
-                with part.open("wb") as file:
+                with part.open("w+b") as file:
                     yield file
                     file.flush()
                     with suppress(OSError):

@@ -20,6 +20,11 @@ WHITE = (0.3127, 0.3290)
 SRGB_PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """Chromaticities (x, y) of red, green and blue."""
 
+_COLUMNS = {  # of sRGB, as the profile that nearly all files carry has them: XYZ of each primary, white D50
+    b"rXYZ": (0.43607, 0.22249, 0.01392),
+    b"gXYZ": (0.38515, 0.71687, 0.09708),
+    b"bXYZ": (0.14307, 0.06061, 0.71410),
+}
 _PERCEPTUAL = 0
 _CHUNK = 1 << 20  # pixels converted at once
 _CLIPPED = "Colours outside sRGB are cut off at its limits."
@@ -206,17 +211,25 @@ def srgb_profile(grey: bool = False) -> bytes:
     """Return an ICC profile of sRGB, for colour or for grey pictures; always the same bytes."""
     if grey:
         curve = _decode_srgb(np.linspace(0, 1, 1024)).astype(np.float32)
-        return _undated(imagecodecs.cms_profile("gray", whitepoint=WHITE, transferfunction=curve))
-    return _undated(imagecodecs.cms_profile("srgb"))
-
-
-def _undated(profile: bytes) -> bytes:
-    return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]
+        return _fixed(imagecodecs.cms_profile("gray", whitepoint=WHITE, transferfunction=curve))
+    return _fixed(imagecodecs.cms_profile("srgb"))
 
 
 @functools.cache
 def _linear_profile() -> bytes:
-    return profile_of_curve(SRGB_PRIMARIES, WHITE, 1.0)
+    """Return a profile with the primaries of sRGB whose samples are linear light."""
+    return _fixed(profile_of_curve(SRGB_PRIMARIES, WHITE, 1.0))
+
+
+def _fixed(profile: bytes) -> bytes:
+    """Put a fixed date and the usual columns of sRGB into a profile."""
+    fixed = bytearray(profile)
+    fixed[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+    for entry in range(struct.unpack_from(">I", profile, 128)[0]):
+        name, offset = struct.unpack_from(">4sI", profile, 132 + 12 * entry)
+        if name in _COLUMNS:
+            struct.pack_into(">3i", fixed, offset + 8, *(round(n * 65536) for n in _COLUMNS[name]))
+    return bytes(fixed)
 
 
 def profile_of_curve(

@@ -100,9 +100,7 @@ def _alpha_channel(page: tifffile.TiffPage, extra: int, notices: list[str]) -> t
 
 def _colours(page: tifffile.TiffPage, values: np.ndarray, found: Decoded) -> Samples:
     if page.photometric == _PALETTE:
-        table = np.asarray(page.colormap).T
-        if (table % 257 == 0).all() or table.max() < 256:
-            table = (table if table.max() < 256 else table // 257).astype(np.uint8)
+        table = _palette(np.asarray(page.colormap).T)
         return Samples(table[values[..., 0]], np.iinfo(table.dtype).max, "rgb")
     if page.photometric in (_CIELAB, _ICCLAB):
         return Samples(_lab(values, page.photometric == _ICCLAB), 1, "lab")
@@ -110,6 +108,14 @@ def _colours(page: tifffile.TiffPage, values: np.ndarray, found: Decoded) -> Sam
     if page.photometric == _WHITE_IS_0:
         values = (full - values).astype(values.dtype)
     return Samples(values, full, {1: "grey", 4: "cmyk"}.get(values.shape[2], "rgb"))
+
+
+def _palette(table: np.ndarray) -> np.ndarray:
+    """Return a palette (n, 3) uint16 as uint8 where it is made of 8 bits: times 257, times 256, or as they are."""
+    for step in (257, 256):
+        if (table % step == 0).all():
+            return (table // step).astype(np.uint8)
+    return table.astype(np.uint8) if table.max() < 256 else table
 
 
 def _scaled(values: np.ndarray, page: tifffile.TiffPage, notices: list[str]) -> tuple[np.ndarray, float]:

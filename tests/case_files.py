@@ -195,18 +195,25 @@ def png_cases():
     for depth in (1, 2, 4, 8):
         index = as_ints(GREY, depth)
         table = np.random.default_rng(depth).integers(0, 256, (2**depth, 3), dtype=np.uint8)
-        palette, clear = chunk(b"PLTE", table.tobytes()), chunk(b"tRNS", bytes([0, 128][: 2**depth]))
-        alphas = np.r_[0, 128, np.full(2**depth - 2, 255)] / 255
+        alphas = np.r_[np.linspace(0, 250, 2**depth - 1).astype(np.uint8), np.uint8(255)]  # the last needs no entry
+        palette, clear = chunk(b"PLTE", table.tobytes()), chunk(b"tRNS", alphas[:-1].tobytes())
         yield f"palette-{depth}.png", png(index, 3, depth, palette), table[index] / 255, None, 8
-        yield f"palette-trns-{depth}.png", png(index, 3, depth, palette, clear), table[index] / 255, alphas[index], 8
+        yield (
+            f"palette-trns-{depth}.png",
+            png(index, 3, depth, palette, clear),
+            table[index] / 255,
+            alphas[index] / 255,
+            8,
+        )
 
 
 def tiff_cases():
     """As png_cases: every depth, layout, compression, kind of extra channel, orientation and profile."""
     layouts = {
-        "plain": {}, "planar": {"planarconfig": "separate"}, "tiled": {"tile": (16, 16)}, "big-endian": {"byteorder": ">"},
-        "big": {"bigtiff": True}, "deflate": {"compression": "zlib", "predictor": True}, "lzw": {"compression": "lzw"},
-        "zstd": {"compression": "zstd"}, "packbits": {"compression": "packbits"},
+        "plain": {}, "planar": {"planarconfig": "separate"}, "tiled": {"tile": (16, 16)},
+        "big-endian": {"byteorder": ">"}, "big": {"bigtiff": True},
+        "deflate": {"compression": "zlib", "predictor": True},
+        "lzw": {"compression": "lzw"}, "zstd": {"compression": "zstd"}, "packbits": {"compression": "packbits"},
         "planar-deflate": {"planarconfig": "separate", "compression": "zlib", "predictor": True},
     }  # fmt: skip
     for bits in (8, 16):
@@ -219,34 +226,25 @@ def tiff_cases():
             straight = tiff(four, photometric="rgb", extrasamples=["unassalpha"], **options)
             yield f"rgba-{layout}-{bits}.tif", straight, rgb / full, alpha / full, bits
             if "planar" not in layout:
-                yield (
-                    f"grey-{layout}-{bits}.tif",
-                    tiff(grey, photometric="minisblack", **options),
-                    grey / full,
-                    None,
-                    bits,
-                )
+                data = tiff(grey, photometric="minisblack", **options)
+                yield f"grey-{layout}-{bits}.tif", data, grey / full, None, bits
                 inverse = tiff(full - grey, photometric="miniswhite", **options)
                 yield f"white-is-0-{layout}-{bits}.tif", inverse, grey / full, None, bits
-        for extra, colour, shown in (
-            ("unspecified", rgb, None), ("assocalpha", as_ints(rgb / full * (alpha / full)[..., None], bits), alpha / full)
-        ):  # fmt: skip
-            spare = alpha if shown is not None else np.zeros_like(alpha)
-            data = tiff(np.dstack([colour, spare]), photometric="rgb", extrasamples=[extra])
-            yield f"rgb-{extra}-{bits}.tif", data, rgb / full, shown, bits
-        data = tiff(
-            np.dstack([grey, alpha]), photometric="minisblack", planarconfig="contig", extrasamples=["unassalpha"]
-        )
+        data = tiff(np.dstack([rgb, np.zeros_like(alpha)]), photometric="rgb", extrasamples=["unspecified"])
+        yield f"rgb-spare-{bits}.tif", data, rgb / full, None, bits
+        multiplied = as_ints(rgb / full * (alpha / full)[..., None], bits)
+        data = tiff(np.dstack([multiplied, alpha]), photometric="rgb", extrasamples=["assocalpha"])
+        yield f"rgb-premultiplied-{bits}.tif", data, rgb / full, alpha / full, bits
+        options = {"photometric": "minisblack", "planarconfig": "contig", "extrasamples": ["unassalpha"]}
+        data = tiff(np.dstack([grey, alpha]), **options)
         yield f"grey-alpha-{bits}.tif", data, grey / full, alpha / full, bits
         for orientation in range(1, 9):
             for name, values, photometric in (("rgb", rgb, "rgb"), ("grey", grey, "minisblack")):
                 tag = [(274, 3, 1, orientation, True)]
                 data = tiff(upright_as(values, orientation), photometric=photometric, extratags=tag)
                 yield f"{name}-orientation{orientation}-{bits}.tif", data, values / full, None, bits
-        for name, profile, colours in (
-            ("linear", icc(1, SRGB, "sRGB linear"), to_srgb),
-            ("p3", icc(2.2, P3), through_p3),
-        ):
+        linear = icc(1, SRGB, "sRGB linear")
+        for name, profile, colours in (("linear", linear, to_srgb), ("p3", icc(2.2, P3), through_p3)):
             data = tiff(rgb, photometric="rgb", iccprofile=profile)
             yield f"rgb-{name}-{bits}.tif", data, colours(rgb / full), None, bits
         data = tiff(grey, photometric="minisblack", iccprofile=icc(1))
@@ -268,14 +266,8 @@ def _other_tiffs():
     for bits in (1, 2, 4, 6, 8, 10, 12, 14):
         for photometric in (0, 1):
             values = as_ints(GREY, bits)
-            stored = values if photometric else 2**bits - 1 - values
-            yield (
-                f"packed-{bits}-{photometric}.tif",
-                packed_tiff(stored, bits, photometric),
-                values / (2**bits - 1),
-                None,
-                8 if bits <= 8 else 16,
-            )
+            data = packed_tiff(values if photometric else 2**bits - 1 - values, bits, photometric)
+            yield f"packed-{bits}-{photometric}.tif", data, values / (2**bits - 1), None, 8 if bits <= 8 else 16
     twelve = as_ints(GREY, 12)
     yield "twelve-in-16.tif", tiff(twelve, extratags=[(281, 3, 1, 4095, True)]), twelve / 4095, None, 16
     index = as_ints(GREY, 8)

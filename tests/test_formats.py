@@ -16,7 +16,7 @@ def test_colours_transparency_and_depth(name, tmp_path):
     assert picture.size == (case_files.H, case_files.W) and picture.bits == bits
     tolerance = 1 / 255 if bits == 8 else 1 / 2048
     seen = 1 if alpha is None else np.asarray(alpha, float)[..., None]  # hidden colours are filled
-    assert np.abs((picture.rgb - want) * (seen > 0)).max() <= tolerance * (3 if "assocalpha-8" in name else 1)
+    assert np.abs((picture.rgb - want) * (seen > 0)).max() <= tolerance * division
     if alpha is None:
         assert picture.alpha is None
     else:

@@ -53,21 +53,24 @@ def _write_tiff(
         file, _tiles(_regular(bands, shape)), shape=shape if shape[2] > 1 else shape[:2], dtype=f"uint{bits}",
         tile=(_TILE, _TILE), photometric="rgb" if shape[2] > 2 else "minisblack",
         planarconfig="contig" if shape[2] > 1 else None, extrasamples=["unassalpha"] if alpha else None,
-        compression="zlib", predictor=True, bigtiff=big, metadata=None, software=False,
+        compression="zlib", predictor=True, bigtiff=big, byteorder="<", metadata=None, software=False,
         resolution=metadata.dpi, resolutionunit="inch" if metadata.dpi else None,
         iccprofile=srgb_profile(grey=shape[2] < 3),
-        extratags=[*texts, *((tag, 4, 1, 0, True) for tag in pointers)],
+        extratags=[*texts, *((tag - 1, 4, 1, 0, True) for tag in pointers)],
     )  # fmt: skip
     if pointers:
         _append_directories(file, pointers)
 
 
 def _append_directories(file: BinaryIO, pointers: dict[int, dict]) -> None:
-    """Append EXIF directories to a TIFF, and put their places into the tags that wait for them."""
+    """Append EXIF directories to a TIFF, and put their places into the tags that wait for them.
+
+    tifffile does not write these tags itself: those before them in number stand in their places.
+    """
     file.flush()
     file.seek(0)
-    with tifffile.TiffFile(file) as written:
-        places = {tag: written.pages[0].tags[tag].valueoffset for tag in pointers}
+    written = tifffile.TiffFile(file)
+    places = {tag: written.pages[0].tags[tag - 1].offset for tag in pointers}
     for tag, directory in pointers.items():
         end = file.seek(0, os.SEEK_END)
         end += end % 2
@@ -76,7 +79,7 @@ def _append_directories(file: BinaryIO, pointers: dict[int, dict]) -> None:
             file.seek(end)
             file.write(data)
             file.seek(places[tag])
-            file.write(struct.pack("<I", end))
+            file.write(struct.pack("<HHII", tag, 4, 1, end))
 
 
 def _regular(bands: Iterable[np.ndarray], shape: tuple[int, int, int]) -> Iterator[np.ndarray]:

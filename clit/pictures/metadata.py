@@ -47,7 +47,10 @@ def valid_dpi(dpi: Any) -> tuple[float, float] | None:
         x, y = (float(n) for n in dpi)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
-    return (x, y) if all(math.isfinite(n) and 1 <= n <= 100_000 for n in (x, y)) else None
+    if not all(math.isfinite(n) and 1 <= n <= 100_000 for n in (x, y)):
+        return None
+    x, y = (round(n) if abs(n - round(n)) < 0.02 else n for n in (x, y))  # PNG counts whole pixels per metre
+    return float(x), float(y)
 
 
 def read_exif(data: bytes | None) -> tuple[bytes, int, list[str]]:
@@ -62,6 +65,16 @@ def read_exif(data: bytes | None) -> tuple[bytes, int, list[str]]:
     except Exception:  # Pillow raises all kinds of errors on broken directories
         return b"", 1, [BROKEN_EXIF]
     return data, valid_orientation(orientation), []
+
+
+def exif_dpi(data: bytes) -> tuple[float, float] | None:
+    """Return the resolution that EXIF data tells, in pixels per inch, or None."""
+    try:
+        exif = _load(data)
+        inch = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1  # 3: per centimetre
+        return valid_dpi(exif[tag] * inch for tag in (X_RESOLUTION, Y_RESOLUTION))
+    except Exception:  # see read_exif
+        return None
 
 
 def valid_orientation(value: Any) -> int:

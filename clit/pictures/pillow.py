@@ -64,7 +64,7 @@ def decode(image: Image.Image, name: str) -> Decoded:
     exif, _, broken = metadata.read_exif(_bytes(info.get("exif")))
     found.orientation = 1 if broken else _orientation(image)
     text, skipped = metadata.kept_text([("Comment", _comment(info))])
-    found.metadata = Metadata(metadata.valid_dpi(info.get("dpi")), exif, text)
+    found.metadata = Metadata(metadata.valid_dpi(info.get("dpi")) or metadata.exif_dpi(exif), exif, text)
     found.notices += broken + skipped
     return found
 

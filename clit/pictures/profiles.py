@@ -209,10 +209,19 @@ def _lab_to_srgb(lab: np.ndarray) -> np.ndarray:
 @functools.cache
 def srgb_profile(grey: bool = False) -> bytes:
     """Return an ICC profile of sRGB, for colour or for grey pictures; always the same bytes."""
-    if grey:
-        curve = _decode_srgb(np.linspace(0, 1, 1024)).astype(np.float32)
-        return _fixed(imagecodecs.cms_profile("gray", whitepoint=WHITE, transferfunction=curve))
-    return _fixed(imagecodecs.cms_profile("srgb"))
+    colour = _fixed(imagecodecs.cms_profile("srgb"))
+    if not grey:
+        return colour
+    tags = {name: colour[offset : offset + size] for name, offset, size in _entries(colour)}
+    kept = {b"desc": tags[b"desc"], b"cprt": tags[b"cprt"], b"wtpt": tags[b"wtpt"], b"kTRC": tags[b"rTRC"]}
+    table, body, start = b"", b"", 132 + 12 * len(kept)
+    for name, data in kept.items():
+        table += struct.pack(">4sII", name, start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    return (
+        struct.pack(">I", start + len(body)) + colour[4:16] + b"GRAY" + colour[20:128]
+        + struct.pack(">I", len(kept)) + table + body
+    )  # fmt: skip
 
 
 @functools.cache
@@ -225,11 +234,16 @@ def _fixed(profile: bytes) -> bytes:
     """Put a fixed date and the usual columns of sRGB into a profile."""
     fixed = bytearray(profile)
     fixed[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
-    for entry in range(struct.unpack_from(">I", profile, 128)[0]):
-        name, offset = struct.unpack_from(">4sI", profile, 132 + 12 * entry)
+    for name, offset, _ in _entries(profile):
         if name in _COLUMNS:
             struct.pack_into(">3i", fixed, offset + 8, *(round(n * 65536) for n in _COLUMNS[name]))
     return bytes(fixed)
+
+
+def _entries(profile: bytes) -> list[tuple[bytes, int, int]]:
+    """Return the name, place and size of each tag of a profile."""
+    count = struct.unpack_from(">I", profile, 128)[0]
+    return [struct.unpack_from(">4sII", profile, 132 + 12 * k) for k in range(count)]
 
 
 def profile_of_curve(

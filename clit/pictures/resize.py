@@ -91,7 +91,7 @@ def resize_pil(image: np.ndarray | Tensor, size: tuple[int, int]) -> np.ndarray 
 
 
 def resize_pil_rows(image: np.ndarray, size: tuple[int, int], rows: slice) -> np.ndarray:
-    """Return some rows of `resize_pil(image, size)`, in memory for a band only; image: (h, w) or (h, w, C) of floats."""
+    """Return some rows of `resize_pil(image, size)`, made without the others; image: (h, w) or (h, w, C) floats."""
     index, weight = axis_taps(image.shape[0], size[0])
     index, weight = index[rows], weight[rows]
     first, last = int(index.min()), int(index.max())

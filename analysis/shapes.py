@@ -43,12 +43,12 @@ def measure(config: DecoderConfig, scale: float) -> dict[str, float]:
     model = SRModel(ModelConfig(EDSRConfig(blocks=1), config)).eval()
     features = model.encode(torch.rand(1, 3, 128, 128))
     size = (round(128 * scale),) * 2
-    window = Window(0, 0, 400, 400)
+    view = model.view((128, 128), size, Window(0, 0, 400, 400))
     seconds, rates = [], []
     for _ in range(3):
         rates.append(product_rate() / 1e9)
         began = time.perf_counter()
-        model.render(model.prepare(features, size, window))
+        model.render(model.prepare(features, view))
         seconds.append(time.perf_counter() - began)
     taken, rate = statistics.median(seconds), statistics.median(rates)
     return {

@@ -34,7 +34,6 @@ from readme import README, with_block
 
 from clit.config import PRESETS
 from clit.geometry import Window, output_size
-from clit.networks.decoders.clit import CLIT
 from clit.networks.model import SRModel
 from clit.rendering.renderer import Renderer
 from clit.system.process import prepare_process
@@ -91,15 +90,16 @@ def _status(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def plain_work(model: SRModel, size: tuple[int, int], lr: tuple[int, int], options: dict) -> float:
+def plain_work(model: SRModel, stages: int) -> float:
     """Multiply-adds per output pixel of the plain definition."""
-    decoder = model.decoder
-    linear = sum(p.numel() for name, p in decoder.named_parameters() if name.startswith("mlp") and p.dim() == 2)
-    if not isinstance(decoder, CLIT):
-        return 4 * linear
-    c, stages = decoder.config, len(decoder.stage_densities(lr, size, **options))
-    linear = sum(p.numel() for p in decoder.stages[0].mlp.parameters() if p.dim() == 2)
-    return stages * (linear + (2 * c.radius + 1) ** 2 * c.width)
+    if model.kind == "ensemble":
+        return 4 * _linear(model.decoder.mlp)
+    c = model.decoder.config
+    return stages * (_linear(model.decoder.stages[0].mlp) + (2 * c.radius + 1) ** 2 * c.width)
+
+
+def _linear(mlp: torch.nn.Module) -> int:
+    return sum(p.numel() for p in mlp.parameters() if p.dim() == 2)
 
 
 def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, object]:
@@ -110,7 +110,6 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
     lr = (side, side)
     image = np.random.default_rng(0).random((*lr, 3), dtype=np.float32)
     size = output_size(*lr, scale)
-    options = {"chain": chain} if isinstance(model.decoder, CLIT) else {}
     window = Window((size[0] - SIDE) // 2, (size[1] - SIDE) // 2, SIDE, SIDE)
     middle = Window((size[0] - PLAIN_SIDE) // 2, (size[1] - PLAIN_SIDE) // 2, PLAIN_SIDE, PLAIN_SIDE)
 
@@ -124,7 +123,8 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
     memory = peak_memory(lambda: draw(window))
     fast, rate = timed(lambda: draw(window), repeats)
     plain, plain_rate = timed(lambda: draw(middle, "reference"), 3)
-    work = model.decoder.multiply_adds(lr, size, 1, **options)
+    view = model.view(lr, size, window, chain)
+    work = model.decoder.multiply_adds(view) / view.count
     return {
         "model": name,
         "scale": scale,
@@ -136,7 +136,7 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
         "work_kmac": work / 1e3,
         "rate_gmac": rate / 1e9,
         "efficiency": work * SIDE**2 / rate / fast,
-        "plain_efficiency": plain_work(model, size, lr, options) * PLAIN_SIDE**2 / plain_rate / plain,
+        "plain_efficiency": plain_work(model, len(view.factors)) * PLAIN_SIDE**2 / plain_rate / plain,
         "seconds_at_100": fast * rate / 100e9,
         "memory_mb": memory,
         "encoder_s_per_lr_mpx": encoder / (lr[0] * lr[1]) * 1e6,

@@ -44,9 +44,10 @@ def decoder_pass(run: Run, name: str, pixels: Lattice, fast: bool) -> Callable[[
     side = 4 * s.patch
     with torch.no_grad():
         features = model.encode(torch.rand(s.batch, 3, s.patch, s.patch, device=run.device))
+    view = model.view(features.size, (side, side)).of(pixels)
 
     def step() -> None:
-        field = model.prepare(features, (side, side), pixels)
+        field = model.prepare(features, view)
         if fast:
             rgb: Tensor = model.render(field)
         else:

@@ -12,10 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clit.api import attend, estimate, load, save, survey, upscale
+    from clit.api import attend, estimate, save, survey, upscale
     from clit.config import PRESETS
     from clit.errors import Cancelled, UserError
     from clit.geometry import Window
+    from clit.networks.checkpoints import load
     from clit.networks.official import import_official
     from clit.rendering.renderer import Renderer
 
@@ -24,7 +25,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "attend": "clit.api",
     "estimate": "clit.api",
-    "load": "clit.api",
+    "load": "clit.networks.checkpoints",
     "save": "clit.api",
     "survey": "clit.api",
     "upscale": "clit.api",

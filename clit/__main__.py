@@ -286,7 +286,7 @@ def train(
     from clit.training.run import train as run
 
     source = None if encoder is None else _load(encoder)
-    if source is not None and not hasattr(source, "encoder"):
+    if source is not None and source.kind == "plain":
         raise UserError(f"{encoder} has no encoder to start from: choose a network.")
     settings = Settings(
         minutes, steps, batch, patch, latents, rate, encoder_rate, accumulate=accumulate, freeze_encoder=freeze_encoder

@@ -1,4 +1,4 @@
-"""The public functions: load, upscale, save, estimate, attend, survey. Behind them one renderer: features once."""
+"""The public functions: upscale, save, estimate, attend, survey. Behind them one renderer: features once."""
 
 from __future__ import annotations
 
@@ -7,19 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from clit.networks import checkpoints
 from clit.networks.model import SRModel
 from clit.rendering.attention import Attention
-from clit.rendering.interpolation import INTERPOLATIONS, Interpolation
 from clit.rendering.renderer import Estimate, Renderer
-
-
-def load(name: str | Path, *, untrained: bool = False) -> SRModel | Interpolation:
-    """A model by name: a preset in checkpoints/, a checkpoint directory, a hub id, "bilinear" or "bicubic".
-
-    untrained: allow a preset without weights, randomly initialised. UserError where nothing is found.
-    """
-    return Interpolation(str(name)) if str(name) in INTERPOLATIONS else checkpoints.load(name, untrained=untrained)
 
 
 @cache
@@ -27,19 +17,17 @@ def _renderer() -> Renderer:
     return Renderer()
 
 
-def upscale(model: SRModel | Interpolation, image, scale: float | None = None, **options) -> np.ndarray:
+def upscale(model: SRModel, image, scale: float | None = None, **options) -> np.ndarray:
     """The image at `scale` or `size`, or a window of that: (height, width, 3) float32; see `Renderer.render`."""
     return _renderer().render(model, image, scale=scale, **options)
 
 
-def save(
-    model: SRModel | Interpolation, image, path: str | Path, scale: float | None = None, **options
-) -> tuple[int, int]:
+def save(model: SRModel, image, path: str | Path, scale: float | None = None, **options) -> tuple[int, int]:
     """Write the image at `scale` or `size` as a picture file, however large; returns (H, W); see `Renderer.save`."""
     return _renderer().save(model, image, path, scale=scale, **options)
 
 
-def estimate(model: SRModel | Interpolation, image, scale: float | None = None, **options) -> Estimate:
+def estimate(model: SRModel, image, scale: float | None = None, **options) -> Estimate:
     """What `upscale` with the same arguments will take: work, seconds, memory; see `Renderer.estimate`."""
     return _renderer().estimate(model, image, scale=scale, **options)
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from typing import ClassVar
 
 from clit.errors import UserError
+
+
+@dataclass(frozen=True)
+class NoEncoderConfig:
+    """No features: what plain interpolation needs."""
+
+    name: str = "none"
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,33 @@ class SwinIRConfig:
 
 
 @dataclass(frozen=True)
+class InterpolationConfig:
+    """Plain interpolation: `kernel` is "bilinear" or "bicubic"."""
+
+    kernel: str = "bicubic"
+    name: str = "interpolation"
+
+    kind: ClassVar[str] = "plain"
+    stages: ClassVar[int] = 1
+    heads: ClassVar[int] = 0
+
+    @property
+    def family(self) -> str:
+        """The method's name as the literature has it."""
+        return self.kernel.capitalize()
+
+
+@dataclass(frozen=True)
 class LIIFConfig:
     """LIIF (Chen et al., CVPR 2021): `hidden` are the widths of the MLP's hidden layers."""
 
     hidden: tuple[int, ...] = (256, 256, 256, 256)
     name: str = "liif"
+
+    family: ClassVar[str] = "LIIF"
+    kind: ClassVar[str] = "ensemble"
+    stages: ClassVar[int] = 1
+    heads: ClassVar[int] = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +85,11 @@ class LTEConfig:
     width: int = 256
     hidden: tuple[int, ...] = (256, 256, 256)
     name: str = "lte"
+
+    family: ClassVar[str] = "LTE"
+    kind: ClassVar[str] = "ensemble"
+    stages: ClassVar[int] = 1
+    heads: ClassVar[int] = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +110,8 @@ class CLITConfig:
     fourier: int = 0
     name: str = "clit"
 
+    kind: ClassVar[str] = "attention"
+
     def __post_init__(self) -> None:
         if min(self.width, self.heads, self.stages) < 1 or min(self.radius, self.fourier) < 0 or not self.hidden:
             raise UserError(
@@ -84,12 +121,19 @@ class CLITConfig:
         if self.width % self.heads:
             raise UserError(f"The attention width {self.width} must be a multiple of the {self.heads} heads.")
 
+    @property
+    def family(self) -> str:
+        """The method's name as the literature has it."""
+        return "LIT" if self.stages == 1 else "CLIT"
 
-EncoderConfig = EDSRConfig | RDNConfig | SwinIRConfig
-DecoderConfig = LIIFConfig | LTEConfig | CLITConfig
 
-_ENCODERS = {c.name: c for c in (EDSRConfig, RDNConfig, SwinIRConfig)}
-_DECODERS = {c.name: c for c in (LIIFConfig, LTEConfig, CLITConfig)}
+EncoderConfig = NoEncoderConfig | EDSRConfig | RDNConfig | SwinIRConfig
+DecoderConfig = InterpolationConfig | LIIFConfig | LTEConfig | CLITConfig
+"""Each decoder has a `family` (its name in the literature), a `kind` ("plain", "ensemble" or "attention"), and the
+numbers of its `stages` and `heads`."""
+
+_ENCODERS = {c.name: c for c in (NoEncoderConfig, EDSRConfig, RDNConfig, SwinIRConfig)}
+_DECODERS = {c.name: c for c in (InterpolationConfig, LIIFConfig, LTEConfig, CLITConfig)}
 
 
 @dataclass(frozen=True)
@@ -120,6 +164,11 @@ def _build(data: dict, registry: dict):
         raise UserError(f'The configuration of "{kind.name}" has unknown entries: {", ".join(sorted(unknown))}.')
     return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in data.items()})
 
+
+PLAIN: dict[str, ModelConfig] = {
+    name: ModelConfig(NoEncoderConfig(), InterpolationConfig(name)) for name in ("bilinear", "bicubic")
+}
+"""Baselines without weights."""
 
 # The light shapes cost 60-70 thousand multiply-adds per output pixel and stage at x4 (decoders' `work`).
 _LIGHT = dict(width=64, heads=4, hidden=(96, 96, 96))

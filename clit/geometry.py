@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,13 +40,17 @@ class Window:
     def right(self) -> int:
         return self.left + self.width
 
-    def lattice(self, device=None, step: int = 1) -> Lattice:
+    def lattice(self, step: int = 1) -> Lattice:
         """All pixels of the window, or those of every `step`-th row and column, with as much left out at each end."""
         first = [(n - 1) % step // 2 for n in (self.height, self.width)]
         return Lattice(
-            torch.arange(self.top + first[0], self.bottom, step, device=device),
-            torch.arange(self.left + first[1], self.right, step, device=device),
+            torch.arange(self.top + first[0], self.bottom, step),
+            torch.arange(self.left + first[1], self.right, step),
         )
+
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the window, to cut it out of an array of the whole output."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def check(self, size: tuple[int, int]) -> Window:
         """Return self if it lies inside an output of `size` (H, W); UserError otherwise."""
@@ -74,14 +78,86 @@ class Lattice:
         """Some of its rows and columns."""
         return Lattice(self.rows[rows], self.columns[columns])
 
-    def lattice(self, device=None) -> Lattice:
-        """Itself, on a device."""
+    def to(self, device: torch.device) -> Lattice:
+        """The same, on a device."""
         return Lattice(self.rows.to(device), self.columns.to(device))
 
     def find(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Where pixels (Q, 2) of the lattice stand in it: indices into `rows` and into `columns`, (Q,) each."""
         row, column = positions.T.contiguous()
         return torch.searchsorted(self.rows, row), torch.searchsorted(self.columns, column)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of a latent grid, rows top..bottom and columns left..right; it may reach over the border."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """First and last (exclusive) row, and column."""
+        return (self.top, self.bottom), (self.left, self.right)
+
+    @property
+    def area(self) -> int:
+        """Number of latents or pixels."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def inside(self, size: tuple[int, int]) -> Region:
+        """The part that lies inside a grid of `size` (h, w)."""
+        return Region(max(self.top, 0), max(self.left, 0), min(self.bottom, size[0]), min(self.right, size[1]))
+
+    def contains(self, other: Region) -> bool:
+        """Whether all of `other` lies inside."""
+        return (
+            self.top <= other.top
+            and self.left <= other.left
+            and self.bottom >= other.bottom
+            and self.right >= other.right
+        )
+
+    def grown(self, by: int) -> Region:
+        """The region with a border of `by` all around."""
+        return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is asked of a decoder: some pixels of one output, and how its scale is split over the stages.
+
+    lr: (h, w) of the small picture. size: (H, W) of the whole output. pixels: those wanted, in whole-output indices.
+    factors: (y, x) of each stage in use; a decoder without stages reads none of them.
+    """
+
+    lr: tuple[int, int]
+    size: tuple[int, int]
+    pixels: Lattice
+    factors: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+
+    @property
+    def count(self) -> int:
+        """Number of pixels wanted."""
+        return len(self.pixels.rows) * len(self.pixels.columns)
+
+    @property
+    def density(self) -> float:
+        """Output pixels per pixel of the small picture."""
+        return self.size[0] / self.lr[0] * self.size[1] / self.lr[1]
+
+    def of(self, pixels: Lattice) -> View:
+        """The same output, of which other pixels are wanted."""
+        return replace(self, pixels=pixels)
+
+    def to(self, device: torch.device) -> View:
+        """The same with its pixels on a device."""
+        return self.of(self.pixels.to(device))
+
+    def grids(self) -> list[tuple[int, int]]:
+        """The latent grid (h, w) of each stage in use."""
+        return stage_grids(self.lr, self.factors)
 
 
 def check_scale(scale: float) -> float:
@@ -183,17 +259,15 @@ def axis_factors(size: tuple[int, int], lr: tuple[int, int]) -> tuple[float, flo
 
 
 def scale_chain(
-    size: tuple[int, int], lr: tuple[int, int], stages: int, chain: str | Sequence[float] = "published"
+    size: tuple[int, int], lr: tuple[int, int], stages: int, chain: str = "published"
 ) -> list[tuple[float, float]]:
     """Stage factors (y, x), at most `stages` of them, whose product is the scale.
 
     "published": factors of 4 until the rest is at most 4 (x3 -> [3], x10 -> [4, 2.5], x30 -> [4, 4, 1.875]).
     "balanced": as many equal factors as that takes. The larger axis scale sets the factors; the other
     axis is split in the same proportion of logarithms. What is left beyond the last stage goes to it.
-    A sequence of factors, as training draws them, is taken as it is, for both axes.
+    UserError for another chain.
     """
-    if not isinstance(chain, str):
-        return [(float(factor), float(factor)) for factor in chain]
     if chain not in ("published", "balanced"):
         raise UserError(f'The chain is "{chain}", but must be "published" or "balanced".')
     scales = axis_factors(size, lr)
@@ -217,7 +291,7 @@ def scale_chain(
     return list(zip(split(scales[0]), split(scales[1]), strict=True))
 
 
-def stage_grids(lr: tuple[int, int], factors: list[tuple[float, float]]) -> list[tuple[int, int]]:
+def stage_grids(lr: tuple[int, int], factors: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
     """The latent grid (h, w) that each stage reads: the LR grid, then round(h * s_1), round(h * s_1 * s_2)..."""
     grids, product = [], (1.0, 1.0)
     for factor in factors:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
+from clit.config import PLAIN, CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.geometry import Window, pixel_centres, scale_chain, stage_grids
-from clit.networks.decoders.ensemble import Features
+from clit.networks.decoders.base import Features
 from clit.networks.layers import Resampling, conv_resampled
 from clit.networks.model import SRModel
 
@@ -52,7 +52,7 @@ def pixels(window: Window) -> Tensor:
 
 
 @dataclass(frozen=True)
-class View:
+class Case:
     """An image size, an output size, and a window of it."""
 
     lr: tuple[int, int]
@@ -61,7 +61,7 @@ class View:
 
 
 @st.composite
-def views(draw, largest: int = 20) -> View:
+def views(draw, largest: int = 20) -> Case:
     """Sizes from 1 x 1, scales per axis, windows at every border and inside."""
 
     def axis() -> tuple[int, int, int, int]:
@@ -72,7 +72,7 @@ def views(draw, largest: int = 20) -> View:
         return n, out, start, length
 
     (h, rows, top, height), (w, columns, left, width) = axis(), axis()
-    return View((h, w), (rows, columns), Window(top, left, height, width))
+    return Case((h, w), (rows, columns), Window(top, left, height, width))
 
 
 @st.composite
@@ -103,7 +103,7 @@ def test_fast_equals_plain(view, decoder, dtype):
     config, options = decoder
     model = build(config, dtype)
     features = model.encode(picture(*view.lr, dtype, batch=2))
-    field = model.prepare(features, view.size, view.window, **options)
+    field = model.prepare(features, model.view(view.lr, view.size, view.window, **options))
     plain = model.query(field, pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
     fast = model.render(field)
     assert fast.shape == (2, view.window.height, view.window.width, 3) and fast.dtype == dtype
@@ -119,16 +119,36 @@ def test_windows_equal_the_same_part_of_the_whole(view, decoder):
     model = build(config)
     features = model.encode(picture(*view.lr))
     window = view.window
-    part = model.render(model.prepare(features, view.size, window, **options))
+    part = model.render(model.prepare(features, model.view(view.lr, view.size, window, **options)))
     around = Window(0, 0, *view.size)
     if view.size[0] * view.size[1] > 100**2:  # a larger window will do
         top, left = max(window.top - 7, 0), max(window.left - 5, 0)
         bottom, right = min(window.bottom + 6, view.size[0]), min(window.right + 8, view.size[1])
         around = Window(top, left, bottom - top, right - left)
-    whole = model.render(model.prepare(features, view.size, around, **options))
+    whole = model.render(model.prepare(features, model.view(view.lr, view.size, around, **options)))
     top, left = window.top - around.top, window.left - around.left
     cut = whole[:, top : top + window.height, left : left + window.width]
     assert (cut - part).abs().max() <= TOLERANCE
+
+
+@few
+@given(view=views(), kernel=st.sampled_from(["bilinear", "bicubic"]))
+def test_plain_interpolation_answers_as_a_decoder_does(view, kernel):
+    """Fast equals plain, a window equals the part of the whole, and no feature is read."""
+    model = SRModel(PLAIN[kernel])
+    features = model.encode(picture(*view.lr, batch=2))
+    part = model.view(view.lr, view.size, view.window)
+    field = model.prepare(features, part)
+    fast = model.render(field)
+    plain = model.query(field, pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
+    assert fast.shape == (2, view.window.height, view.window.width, 3)
+    assert (fast - plain).abs().max() <= 1e-6
+    small = model.view(view.lr, (min(view.size[0], 90), min(view.size[1], 90)))
+    rows, columns = (slice(n // 3, n // 3 + max(1, n // 2)) for n in small.size)
+    whole = model.render(model.prepare(features, small))
+    cut = model.render(model.prepare(features, small.of(small.pixels.part(rows, columns))))
+    assert torch.equal(cut, whole[:, rows, columns])
+    assert model.decoder.reads(part).area == 0 and features.map.numel() == 0
 
 
 @few
@@ -138,7 +158,7 @@ def test_attended_is_what_the_fast_order_used(view, decoder):
     config, options = decoder
     model = build(config)
     decoder = model.decoder
-    field = model.prepare(model.encode(picture(*view.lr)), view.size, view.window, **options)
+    field = model.prepare(model.encode(picture(*view.lr)), model.view(view.lr, view.size, view.window, **options))
     positions = pixels(view.window)
     row, column = (positions - torch.tensor([view.window.top, view.window.left])).unbind(-1)
     attended = decoder.attend(field, positions)
@@ -152,10 +172,11 @@ def test_attended_is_what_the_fast_order_used(view, decoder):
             made = stage.decode(stage_field, weighted, stage.fourier(stage_field, row, column)) + 0.75 * made
         made = made + field.skip.query(row, column)
     else:
-        weights, predictions = attended
-        assert weights.shape == (2, 2, len(positions))
-        assert torch.allclose(weights.sum((0, 1)), torch.ones(()), atol=1e-5)
-        made = torch.einsum("ijq,ijbqc->bqc", weights, predictions)
+        [found] = attended
+        predictions = decoder._four(field, positions)[1].flatten(0, 1)  # (4, B, Q, 3)
+        assert found.weights.shape == (1, len(positions), 1, 4)
+        assert torch.allclose(found.weights.sum(-1), torch.ones(()), atol=1e-5)
+        made = torch.einsum("bqp,pbqc->bqc", found.weights[:, :, 0], predictions)
         made = made + (field.skip.query(row, column) if config.name == "lte" else 0)
     fast = decoder.render(field).flatten(1, 2)
     assert (fast - made).abs().max() <= TOLERANCE
@@ -172,13 +193,13 @@ def test_attention_by_the_formulas(view, seed, data):
     model = build(config, seed=seed)
     features = model.encode(picture(*view.lr))
     positions = pixels(view.window)[:6]
-    rgb = model.query(model.prepare(features, view.size, view.window), positions)[0]
+    rgb = model.query(model.prepare(features, model.view(view.lr, view.size, view.window)), positions)[0]
     for position, colour in zip(positions.tolist(), rgb, strict=True):
         # Positional frequencies amplify the rounding of float32 coordinates.
         assert (formula(model, features, view, position) - colour).abs().max() < 1e-3
 
 
-def formula(model: SRModel, features: Features, view: View, position: list[int]) -> Tensor:
+def formula(model: SRModel, features: Features, view: Case, position: list[int]) -> Tensor:
     """The colour of one output pixel by the formulas alone."""
     decoder, config, lr = model.decoder, model.config.decoder, view.lr
     r, d = config.radius, config.width // config.heads
@@ -234,8 +255,8 @@ def formula(model: SRModel, features: Features, view: View, position: list[int])
 def test_stopping_early_is_a_cascade_with_fewer_stages(stages):
     model = build(CLITConfig(width=4, heads=2, radius=1, hidden=(6,), stages=3))
     features, size = model.encode(picture(3, 4)), (90, 120)
-    whole = model.prepare(features, size)
-    stopped = model.prepare(features, size, stages=stages)
+    whole = model.prepare(features, model.view((3, 4), size))
+    stopped = model.prepare(features, model.view((3, 4), size, stages=stages))
     assert len(whole.stages) == 3 and len(stopped.stages) == stages
     rgb = model.render(stopped)
     if stages == 3:
@@ -250,10 +271,10 @@ def test_stopping_early_is_a_cascade_with_fewer_stages(stages):
 def test_half_precision_models_run(decoder, dtype):
     exact = build(decoder)
     features = exact.encode(picture(5, 4))
-    reference = exact.render(exact.prepare(features, (30, 24)))
+    reference = exact.render(exact.prepare(features, exact.view((5, 4), (30, 24))))
     model = build(decoder, dtype)
     features = model.encode(picture(5, 4, dtype))
-    field = model.prepare(features, (30, 24))
+    field = model.prepare(features, model.view((5, 4), (30, 24)))
     for rgb in (model.render(field), model.query(field, pixels(Window(0, 0, 30, 24))).view(1, 30, 24, 3)):
         assert (rgb.float() - reference).abs().max() < (0.2 if dtype == torch.bfloat16 else 0.03)
 
@@ -263,7 +284,8 @@ def test_a_flat_picture_stays_flat_under_the_skip():
     for layer in (model.decoder.stages[0].mlp[-1].weight, model.decoder.stages[0].mlp[-1].bias):
         layer.zero_()
     features = model.encode(torch.full((1, 3, 3, 2), 0.25))
-    assert torch.allclose(model.render(model.prepare(features, (20, 9))), torch.tensor(0.25), atol=1e-6)
+    rgb = model.render(model.prepare(features, model.view((3, 2), (20, 9))))
+    assert torch.allclose(rgb, torch.tensor(0.25), atol=1e-6)
 
 
 @few
@@ -276,7 +298,7 @@ def test_gradients_of_the_fast_order_are_those_of_the_plain(view, decoder):
     for fast in (True, False):
         model.zero_grad()
         with torch.enable_grad():
-            field = model.prepare(model.encode(image), view.size, view.window, **options)
+            field = model.prepare(model.encode(image), model.view(view.lr, view.size, view.window, **options))
             rgb = model.render(field).flatten(1, 2) if fast else model.query(field, pixels(view.window))
             (rgb * torch.linspace(-1, 1, rgb.numel(), dtype=rgb.dtype).view_as(rgb)).sum().backward()
         found.append({name: p.grad for name, p in model.named_parameters()})

@@ -49,7 +49,8 @@ class Case:
         positions, colours = positions[inside], colours[inside]
         assert len(positions)
 
-        field = self.model.prepare(self.features, golden.size, window, **options)
+        view = self.model.view(self.features.size, golden.size, window, **options)
+        field = self.model.prepare(self.features, view)
         plain = torch.cat([self.model.query(field, part) for part in positions.split(500)], 1)[0]
         row, column = (positions - corner).unbind(-1)
         fast = self.model.render(field)[0, row, column]
@@ -111,7 +112,7 @@ def test_windows(case):
 
 @of("clit")
 def test_attention_at_every_pick(case):
-    field = case.model.prepare(case.features, case.golden.size)
+    field = case.model.prepare(case.features, case.model.view(case.features.size, case.golden.size))
     attended = case.model.decoder.attend(field, case.golden.positions("pick"))
     assert len(attended) == case.model.config.decoder.stages
     for j, stage in enumerate(attended):

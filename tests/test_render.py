@@ -164,7 +164,8 @@ def test_only_what_a_view_needs_is_encoded_and_equals_the_whole(encoder, encoded
     size = (900, 1200)
     for window in ((400, 500, 60, 70), (380, 460, 90, 90), (0, 1130, 50, 70), (850, 0, 50, 1200)):
         with torch.inference_mode():
-            expected = model.render(model.prepare(whole, size, clit.Window(*window)))[0].numpy()
+            view = model.view((150, 200), size, clit.Window(*window))
+            expected = model.render(model.prepare(whole, view))[0].numpy()
         seen = renderer.render(model, photograph, size=size, window=window, clip=False)
         np.testing.assert_allclose(seen, expected, atol=2e-6)
     assert encoded[0].area < 50 * 50, "the first view encodes its surroundings alone"
@@ -209,9 +210,9 @@ def test_windows_through_the_renderer_equal_the_plain_definition(encoder, decode
         seen = clit.Renderer().render(model, image, size=size, window=window, clip=False)
     with torch.inference_mode():
         features = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
-        pixels = clit.Window(*window).lattice()
-        positions = torch.cartesian_prod(pixels.rows, pixels.columns)
-        plain = model.query(model.prepare(features, size, pixels), positions)[0].view(height, width, 3).numpy()
+        view = model.view((h, w), size, clit.Window(*window))
+        positions = torch.cartesian_prod(view.pixels.rows, view.pixels.columns)
+        plain = model.query(model.prepare(features, view), positions)[0].view(height, width, 3).numpy()
     np.testing.assert_allclose(seen, plain, atol=1e-4)
 
 
@@ -345,11 +346,11 @@ def test_influence_is_the_change_without_the_neighbour(image):
     size, pixel = (180, 140), (80, 90)
     seen = clit.attend(model, image, pixel, size=size)
     features = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
-    window = clit.Window(*pixel, 1, 1)
+    view = model.view((9, 7), size, clit.Window(*pixel, 1, 1))
     with torch.no_grad():
         for j, stage in enumerate(seen.stages):
             row, column = np.unravel_index(stage.influence.argmax(), stage.influence.shape)
-            field = model.prepare(features, size, window)
+            field = model.prepare(features, view)
             part = field.stages[j]
             y = int(part.rows.nearest[0]) - part.region.top - 3 + row
             x = int(part.columns.nearest[0]) - part.region.left - 3 + column

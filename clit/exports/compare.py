@@ -85,7 +85,7 @@ def compare_pair(
     renderer, panels = renderer or Renderer(), []
     if hr is not None:
         whole = hr.astype(np.float32) / 255
-        panels.append(Panel("ground truth", [_cut(whole, window) for window in windows]))
+        panels.append(Panel("ground truth", [whole[window.slices()] for window in windows]))
     for done, (name, model) in enumerate(models.items()):
         options = {"size": size, "chain": chain, "cancel": cancel}
         if hr is None:
@@ -93,7 +93,7 @@ def compare_pair(
         else:
             rgb = renderer.render(model, small, **options)
             scores = psnr(rgb, hr, scale=scale), ssim(rgb, hr, scale=scale)
-            panels.append(Panel(name, [_cut(rgb, window) for window in windows], *scores))
+            panels.append(Panel(name, [rgb[window.slices()] for window in windows], *scores))
         if progress:
             progress((done + 1) / len(models))
     return Comparison(scale, size, windows, panels, as_array(small) if hr is None else whole)
@@ -102,10 +102,6 @@ def compare_pair(
 def _middle(size: tuple[int, int]) -> Window:
     height, width = (min(CROP, n) for n in size)
     return Window((size[0] - height) // 2, (size[1] - width) // 2, height, width)
-
-
-def _cut(rgb: np.ndarray, window: Window) -> np.ndarray:
-    return rgb[window.top : window.top + window.height, window.left : window.left + window.width]
 
 
 def parse_crop(text: str) -> tuple[int, int, int, int]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
-from clit.config import PRESETS, ModelConfig
+from clit.config import PLAIN, PRESETS, ModelConfig
 from clit.errors import UserError
 from clit.networks.model import SRModel
 from clit.system.atomic import write_bytes
@@ -51,15 +51,18 @@ def save(model: SRModel, directory: str | Path, card: str | None = None, dtype: 
 
 
 def load(name: str | Path, *, untrained: bool = False) -> SRModel:
-    """The model of a preset in `folder()`, a checkpoint directory, or a hub id ("owner/name"); local first.
+    """Load a model by name: a preset in `folder()`, a checkpoint directory, a hub id ("owner/name"), "bilinear" or
+    "bicubic". Local files come first.
 
     untrained: allow a preset without weights, randomly initialised. Returned in evaluation mode on the CPU.
     UserError where there is no such checkpoint, or its files do not fit together.
     """
+    if str(name) in PLAIN:
+        return SRModel(PLAIN[str(name)]).eval()
     directory = _find(str(name))
     if directory is None:
         if str(name) not in PRESETS:
-            known = ", ".join(sorted({*available(), "bilinear", "bicubic"}))
+            known = ", ".join(sorted({*available(), *PLAIN}))
             raise UserError(f'There is no checkpoint "{name}": give a directory that holds one, or one of {known}.')
         if not untrained:
             raise UserError(

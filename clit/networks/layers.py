@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.geometry import linear_taps, pixel_centres, to_pixels
+from clit.geometry import Region, linear_taps, pixel_centres, to_pixels
 
 
 def relu() -> nn.Module:
@@ -36,40 +36,6 @@ class MLP(nn.Sequential):
         for layer in list(self)[1:-1]:
             x = layer(x)
         return x
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle of a latent grid, rows top..bottom and columns left..right; it may reach over the border."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    def ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """First and last (exclusive) row, and column."""
-        return (self.top, self.bottom), (self.left, self.right)
-
-    @property
-    def area(self) -> int:
-        """How many latents or pixels it has."""
-        return (self.bottom - self.top) * (self.right - self.left)
-
-    def inside(self, size: tuple[int, int]) -> Region:
-        """What of it lies inside a grid of `size` (h, w)."""
-        return Region(max(self.top, 0), max(self.left, 0), min(self.bottom, size[0]), min(self.right, size[1]))
-
-    def contains(self, other: Region) -> bool:
-        return (
-            self.top <= other.top
-            and self.left <= other.left
-            and self.bottom >= other.bottom
-            and self.right >= other.right
-        )
-
-    def grown(self, by: int) -> Region:
-        return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
 
 
 def crop(map: Tensor, region: Region) -> Tensor:
@@ -147,15 +113,6 @@ def conv_resampled(conv: nn.Conv2d, map: Tensor, rows: Resampling, columns: Resa
         down = rows.matrix[tap : len(rows.matrix) - 2 + tap].to(map)
         result = torch.baddbmm(result, down.expand(batch, -1, -1), wide.flatten(2))
     return result.view(batch, -1, len(across), len(conv.bias))
-
-
-def bilinear_grid(map: Tensor, rows: Tensor, columns: Tensor, padding: str) -> Tensor:
-    """Bilinear interpolation of a map (B, C, h, w) at a grid of positions in its pixels: (B, R, S, C)."""
-    h, w = map.shape[-2:]
-    y, wy = linear_taps(rows, h, padding)
-    x, wx = linear_taps(columns, w, padding)
-    last = map.permute(0, 2, 3, 1)
-    return sample_columns(sample_rows(last, y.clamp(0, h - 1), wy), x.clamp(0, w - 1), wx)
 
 
 class PositionalBias(nn.Module):

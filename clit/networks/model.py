@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.config import ModelConfig
-from clit.geometry import Lattice, Window
+from clit.errors import UserError
+from clit.geometry import Region, View, Window, scale_chain
 from clit.networks.decoders import DECODERS
-from clit.networks.decoders.ensemble import Features
+from clit.networks.decoders.base import Features
 from clit.networks.encoders import ENCODERS
-from clit.networks.layers import Region
 
 
 class SRModel(nn.Module):
@@ -57,12 +58,56 @@ class SRModel(nn.Module):
         """RGB in [0, 1] as the networks see it."""
         return image * 2 - 1
 
-    def prepare(self, features: Features, size: tuple[int, int], window: Window | Lattice | None = None, **options):
-        """The decoder's field for one view; options are those of the decoder (chain, stages)."""
-        window = Window(0, 0, *size) if window is None else window
-        if isinstance(window, Window):
-            window.check(size)
-        return self.decoder.prepare(features, size, window, **options)
+    @property
+    def kind(self) -> str:
+        """What its pixels blend: "plain" (pixels), "ensemble" (four latents by distance), or "attention"."""
+        return self.decoder.kind
+
+    @property
+    def heads(self) -> int:
+        """Number of attention heads; 0 where nothing attends."""
+        return self.decoder.heads
+
+    @property
+    def radius(self) -> int:
+        """Radius of the window attended to, in latents."""
+        return self.decoder.radius
+
+    @property
+    def stage_count(self) -> int:
+        """Largest number of stages that a scale is split over."""
+        return self.decoder.stage_count
+
+    @property
+    def place(self) -> tuple[torch.device, torch.dtype]:
+        """Device and type of its weights; the CPU and float32 where there are none."""
+        weight = next(self.parameters(), torch.empty(0))
+        return weight.device, weight.dtype
+
+    def view(
+        self,
+        lr: tuple[int, int],
+        size: tuple[int, int],
+        window: Window | None = None,
+        chain: str = "published",
+        stages: int | None = None,
+    ) -> View:
+        """Describe a window, or all, of the output of `size` (H, W) of a small picture of `lr` (h, w).
+
+        chain: how a cascade splits the scale, "published" or "balanced" (`geometry.scale_chain`). stages: stop it
+        after so many. UserError for a wrong window, chain or number of stages.
+        """
+        window = Window(0, 0, *size) if window is None else window.check(size)
+        factors = scale_chain(size, lr, self.stage_count, chain)
+        if stages is not None and (not isinstance(stages, int) or not 1 <= stages <= self.stage_count):
+            raise UserError(
+                f"The number of stages is {stages}, but for this model must be from 1 to {self.stage_count}."
+            )
+        return View(lr, size, window.lattice(), tuple(factors[:stages]))
+
+    def prepare(self, features: Features, view: View) -> Any:
+        """The decoder's field for one view."""
+        return self.decoder.prepare(features, view)
 
     def query(self, field, positions: Tensor) -> Tensor:
         """RGB (B, Q, 3), unclipped, at whole-output pixels (Q, 2): the plain definition."""
@@ -71,6 +116,11 @@ class SRModel(nn.Module):
     def render(self, field, cancel: Callable[[], bool] | None = None) -> Tensor:
         """RGB (B, height, width, 3), unclipped, of the field's window: the fast order. Cancelled once cancel()."""
         return self.decoder.render(field, cancel) / 2 + 0.5
+
+    def multiply_adds(self, view: View) -> float:
+        """Multiply-adds of rendering a view, with the features that it reads."""
+        encoder = sum(p.numel() for p in self.encoder.parameters())
+        return self.decoder.reads(view).area * encoder + self.decoder.multiply_adds(view)
 
     def encoder_key(self) -> str:
         """A fingerprint of the encoder's configuration, weights and place: equal keys mean equal features."""

@@ -95,16 +95,16 @@ def _without_profile(samples: Samples) -> tuple[np.ndarray, list[str]]:
 def _through_profile(samples: Samples, profile: bytes, space: str, deep: bool) -> tuple[np.ndarray, list[str]]:
     if space == "cmyk":
         return _by_table(samples.unit(), profile, space), []
-    grid = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    if space == "rgb":
-        cube = np.stack(np.meshgrid(*[grid[0, ::51]] * 3, indexing="ij"), -1).reshape(1, -1, 3)
-        grid = np.concatenate([cube, np.repeat(grid[..., None], 3, 2)], 1)
-    target = grid if space == "rgb" else np.repeat(grid[..., None], 3, 2)
     tolerance = 1 / 4096 if deep else 0.5 / 255
-    if np.abs(_transform(grid, profile, srgb_profile(), space) - target).max() < tolerance:
-        return samples.unit(), []  # it is sRGB
+    levels = np.linspace(0, 1, 256, dtype=np.float32)
     if samples.space == "grey":
+        if np.abs(_convert_grey(levels, profile, space) - levels).max() < tolerance:
+            return samples.unit(), []  # its curve is that of sRGB
         return _grey_through(samples, profile, space)
+    cube = np.stack(np.meshgrid(*[levels[::51]] * 3, indexing="ij"), -1).reshape(1, -1, 3)
+    cube = np.concatenate([cube, np.repeat(levels[None, :, None], 3, 2)], 1)
+    if np.abs(_transform(cube, profile, srgb_profile(), space) - cube).max() < tolerance:
+        return samples.unit(), []  # it is sRGB
     if _is_matrix(profile):
         return _clip(_by_matrix(samples, profile))
     return _by_table(samples.unit(), profile, space), []
@@ -112,16 +112,17 @@ def _through_profile(samples: Samples, profile: bytes, space: str, deep: bool) -
 
 def _grey_through(samples: Samples, profile: bytes, space: str) -> tuple[np.ndarray, list[str]]:
     """Convert grey samples by the profile's curve, so that grey stays grey."""
-
-    def convert(values: np.ndarray) -> np.ndarray:
-        device = values[None] if space == "gray" else np.repeat(values[None, :, None], 3, 2)
-        return _transform(device, profile, srgb_profile(), space)[0].mean(-1)
-
     if samples.values.dtype == np.float32:
         levels, place = np.unique(samples.unit(), return_inverse=True)
-        return _clip(convert(levels)[place].reshape(samples.values.shape))
+        return _clip(_convert_grey(levels, profile, space)[place].reshape(samples.values.shape))
     levels = np.arange(int(samples.values.max()) + 1, dtype=np.float32) / np.float32(samples.full)
-    return _clip(convert(levels)[samples.values])
+    return _clip(_convert_grey(levels, profile, space)[samples.values])
+
+
+def _convert_grey(levels: np.ndarray, profile: bytes, space: str) -> np.ndarray:
+    """Return levels (n,) of a grey profile, or of equal red, green and blue, as levels of sRGB, unclipped."""
+    device = levels[None] if space == "gray" else np.repeat(levels[None, :, None], 3, 2)
+    return _transform(device, profile, srgb_profile(), space)[0].mean(-1)
 
 
 def _is_matrix(profile: bytes) -> bool:

@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clit.geometry import Window, pixel_centres, to_pixels
-from clit.networks.decoders.clit import CARRY, CLIT
-from clit.networks.decoders.ensemble import EnsembleDecoder, Features
-from clit.networks.decoders.lit import LocalAttention, StageField
+from clit.geometry import View
+from clit.networks.decoders.base import Attended, Features
 from clit.networks.model import SRModel
 
 
@@ -43,65 +41,30 @@ class Attention:
 
 
 @torch.no_grad()
-def attend(model: SRModel, features: Features, pixel: tuple[int, int], size: tuple[int, int], **options) -> Attention:
-    """What output pixel (row, column) of an output of `size` looked at; options as for the decoder."""
-    window = Window(pixel[0], pixel[1], 1, 1)
-    field = model.prepare(features, size, window, **options)
-    positions = torch.tensor([pixel], device=features.map.device)
+def attend(model: SRModel, features: Features, view: View) -> Attention:
+    """Return what the one pixel of a view looked at."""
+    field = model.prepare(features, view)
+    positions = torch.stack([view.pixels.rows, view.pixels.columns], -1).to(features.map.device)
     rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
-    lr = features.size
-    if isinstance(model.decoder, CLIT):
-        attended = model.decoder.attend(field, positions)
-        stages = []
-        for j, (stage, stage_field, found) in enumerate(
-            zip(model.decoder.stages, field.stages, attended, strict=False)
-        ):
-            carried = CARRY ** (len(field.stages) - 1 - j) / 2  # residual in [-1, 1] -> RGB in [0, 1]
-            influence = carried * _left_out(stage, stage_field, found.weights)
-            side = 2 * stage.config.radius + 1
-            maps = [
-                t[0, 0].float().cpu().numpy().reshape(-1, side, side)
-                for t in (found.weights, found.content, found.position)
-            ]
-            stages.append(StageAttention(*maps, *_window_latents(stage_field, side, lr), influence, stage_field.grid))
-        return Attention("attention", stages, pixel, size, rgb)
-    return Attention("ensemble", [_ensemble(model.decoder, field, positions, lr)], pixel, size, rgb)
+    attended = model.decoder.attend(field, positions)
+    changes = model.decoder.influence(field, positions, attended)
+    stages = [_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
+    row, column = positions[0].tolist()
+    return Attention(model.kind, stages, (row, column), view.size, rgb)
 
 
-def _left_out(stage: LocalAttention, field: StageField, weights: Tensor) -> np.ndarray:
-    """How far the residual moves when one neighbour's value is left out: (2r+1, 2r+1), exact."""
-    zero = torch.zeros(1, dtype=torch.long, device=weights.device)
-    weighted = stage.weighted_values(field, zero, zero, weights)  # (1, 1, P, D)
-    count = weighted.shape[2]
-    without = weighted.expand(1, count, -1, -1) * (1 - torch.eye(count, device=weighted.device))[None, :, :, None]
-    fourier = stage.fourier(field, zero, zero).expand(1, count, -1)
-    # As many equal rows, not one: products of another shape round in another way.
-    change = stage.decode(field, without, fourier) - stage.decode(field, weighted.expand(1, count, -1, -1), fourier)
-    side = 2 * stage.config.radius + 1
-    return change[0].float().norm(dim=-1).cpu().numpy().reshape(side, side)
-
-
-def _window_latents(field: StageField, side: int, lr: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in LR pixels of the window's latents, and whether they lie inside the image."""
+def _stage(found: Attended, change: Tensor, lr: tuple[int, int]) -> StageAttention:
+    """One stage of the first query. change: what `Decoder.influence` told of it."""
+    side = found.rows.shape[1]
+    maps = [
+        None if part is None else part[0, 0].float().cpu().numpy().reshape(-1, side, side)
+        for part in (found.weights, found.content, found.position)
+    ]
+    influence = (change[0, 0].norm(dim=-1) / 2).float().cpu().numpy().reshape(side, side)  # [-1, 1] -> [0, 1]
     positions, inside = [], []
-    for axis, n, n_lr in ((field.rows, field.grid[0], lr[0]), (field.columns, field.grid[1], lr[1])):
-        first = int(axis.nearest[0]) - side // 2
-        positions.append(to_pixels(pixel_centres(n, torch.arange(first, first + side)), n_lr).numpy())
-        index = np.arange(first, first + side)
+    for index, n, n_lr in zip((found.rows[0], found.columns[0]), found.grid, lr, strict=True):
+        index = index.cpu().numpy()
+        positions.append(((index + 0.5) * n_lr / n - 0.5).astype(np.float32))
         inside.append((index >= 0) & (index < n))
     latents = np.stack(np.meshgrid(*positions, indexing="ij"), -1)
-    return latents, inside[0][:, None] & inside[1]
-
-
-def _ensemble(decoder: EnsembleDecoder, field, positions: Tensor, lr: tuple[int, int]) -> StageAttention:
-    weights, predictions = decoder.attend(field, positions)
-    weights = weights[..., 0].double()  # (2, 2)
-    predictions = predictions[:, :, 0, 0].double()  # (2, 2, 3)
-    terms = weights[..., None] * predictions
-    total = terms.sum((0, 1))
-    rest = (total - terms) / (weights.sum() - weights)[..., None]  # the other three, their weights renormalised
-    influence = ((rest - total).norm(dim=-1) / 2).float().cpu().numpy()
-    rows, columns = (axis.nearest[:, 0].cpu().numpy() for axis in (field.rows, field.columns))
-    latents = np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).astype(np.float32)
-    inside = np.ones((2, 2), dtype=bool)  # at the border two of them coincide instead of lying outside
-    return StageAttention(weights.float().cpu().numpy()[None], None, None, latents, inside, influence, lr)
+    return StageAttention(*maps, latents, inside[0][:, None] & inside[1], influence, found.grid)

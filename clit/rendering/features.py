@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from clit.errors import Cancelled
-from clit.networks.decoders.ensemble import Features, Maps
-from clit.networks.layers import Region
+from clit.geometry import Region
+from clit.networks.decoders.base import Features, Maps
 from clit.networks.model import SRModel
 from clit.system.threads import blocks
 
@@ -65,8 +65,9 @@ class FeatureCache:
         is true, Cancelled is raised before the next piece.
         """
         encoder, digest = self._encoder_key(model), self._digest(image)
-        parameter = next(model.parameters())
-        tensor = self._tensor(model, image, digest, parameter.device, parameter.dtype)
+        tensor = self._tensor(model, image, digest, *model.place)
+        if not wanted.area:
+            return Features(tensor[:, :0, :0, :0], tensor)
         size = image.shape[:2]
         want = _cells(wanted, size)
         found = self._find(encoder, digest, want)

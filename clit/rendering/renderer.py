@@ -6,27 +6,27 @@ request needs is known from shapes before anything is allocated: one that cannot
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from clit.errors import Cancelled, UserError
-from clit.geometry import Lattice, Window, resolve_size, scale_chain
-from clit.networks.decoders.clit import CLIT
-from clit.networks.decoders.ensemble import Features
-from clit.networks.layers import Region
+from clit.geometry import Region, View, Window, resolve_size
+from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, read_image, write_image, write_image_bands
 from clit.pictures.resize import resize_pil
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.features import MAPS, FeatureCache
-from clit.rendering.interpolation import Interpolation
 from clit.system import memory
 
 TILE = 512
@@ -55,11 +55,14 @@ class Estimate:
 class _Request:
     """A checked request: what is asked of which model."""
 
-    model: SRModel | Interpolation
+    model: SRModel
     image: np.ndarray
-    size: tuple[int, int]
+    view: View
     window: Window
-    options: dict  # of the decoder
+
+
+Progress = Callable[[float], None]
+Cancel = Callable[[], bool]
 
 
 class Renderer:
@@ -70,11 +73,21 @@ class Renderer:
 
     def __init__(self, cache_bytes: int = 512 << 20):
         self._cache = FeatureCache(cache_bytes)
-        self._rate: float | None = None  # multiply-adds per second, of recent tiles
+        self._rates: dict[str, float] = {}  # multiply-adds per second of recent tiles, by decoder
+        self._turn: Callable[[], AbstractContextManager] = nullcontext
+
+    def in_turn(self, turn: Callable[[], AbstractContextManager]) -> Renderer:
+        """Return a renderer with this one's features that draws every tile inside `turn()`, a context manager.
+
+        So a long rendering lets others have their turn between two tiles.
+        """
+        other = copy.copy(self)
+        other._turn = turn
+        return other
 
     def render(
         self,
-        model: SRModel | Interpolation,
+        model: SRModel,
         image,
         *,
         scale: float | None = None,
@@ -85,8 +98,8 @@ class Renderer:
         method: str = "fast",
         chain: str = "published",
         stages: int | None = None,
-        progress: Callable[[float], None] | None = None,
-        cancel: Callable[[], bool] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
     ) -> np.ndarray:
         """RGB (height, width, 3) float32 of `window` (top, left, height, width), or of the whole output.
 
@@ -102,14 +115,14 @@ class Renderer:
             raise UserError(f'The method is "{method}", but must be "fast" or "reference".')
         if not isinstance(step, int) or step < 1:
             raise UserError(f"The step is {step}, but must be a whole number from 1.")
-        pixels = request.window.lattice(step=step)
-        self._check_memory(request, len(pixels.rows) * len(pixels.columns))
-        rgb = self._pixels(request, pixels, method, progress, cancel)
+        view = request.view.of(request.window.lattice(step))
+        self._check_memory(request, view.count)
+        rgb = self._pixels(request, view, method, progress, cancel)
         return np.clip(rgb, 0, 1, out=rgb) if clip else rgb
 
     def save(
         self,
-        model: SRModel | Interpolation,
+        model: SRModel,
         image,
         path: str | Path,
         *,
@@ -117,8 +130,8 @@ class Renderer:
         size: tuple[int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
-        progress: Callable[[float], None] | None = None,
-        cancel: Callable[[], bool] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
     ) -> tuple[int, int]:
         """Write the whole output as a picture file; returns its size (H, W). Arguments as for `render`.
 
@@ -128,31 +141,30 @@ class Renderer:
         picture = read_image(image)
         check_output(path)
         request = self._request(model, picture.rgb, scale, size, None, chain, stages)
-        height, width = request.size
-        check_output(path, request.size)
-        alpha = None if picture.alpha is None else resize_pil(picture.alpha, request.size)
+        size = height, width = request.view.size
+        check_output(path, size)
+        alpha = None if picture.alpha is None else resize_pil(picture.alpha, size)
         if WRITTEN[Path(path).suffix.lower()] not in STREAMED:
             self._check_memory(request, height * width)
-            rgb = self._pixels(request, request.window.lattice(), "fast", progress, cancel)
+            rgb = self._pixels(request, request.view, "fast", progress, cancel)
             write_image(path, rgb, alpha, picture.bits)
-            return request.size
+            return size
         self._check_memory(request, TILE * width)
         starts = range(0, height, TILE)
 
+        def report(done: int, share: float) -> None:
+            if progress:
+                progress((done + share) / len(starts))
+
         def bands() -> Iterator[np.ndarray]:
-            whole = request.window.lattice()
             for done, top in enumerate(starts):
-
-                def told(share: float, done: int = done) -> None:
-                    if progress:
-                        progress((done + share) / len(starts))
-
-                rows = slice(top, min(top + TILE, height))
-                yield self._pixels(request, whole.part(rows, slice(0, width)), "fast", told, cancel)
+                band = Window(top, 0, min(TILE, height - top), width)
+                view = request.view.of(band.lattice())
+                yield self._pixels(request, view, "fast", partial(report, done), cancel)
 
         alphas = None if alpha is None else (alpha[top : top + TILE] for top in starts)
-        write_image_bands(path, request.size, bands(), alphas, picture.bits)
-        return request.size
+        write_image_bands(path, size, bands(), alphas, picture.bits)
+        return size
 
     def survey(
         self,
@@ -164,8 +176,8 @@ class Renderer:
         window: Window | tuple[int, int, int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
-        progress: Callable[[float], None] | None = None,
-        cancel: Callable[[], bool] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
     ) -> np.ndarray:
         """How wide and whereto each head looks, at every pixel of a window: (height, width, M, 3) float32.
 
@@ -173,24 +185,24 @@ class Renderer:
         mean offset (dy, dx) from the pixel to what it looks at, in latents of the last stage in use.
         Arguments as for `render`. UserError for methods that do not attend.
         """
-        if isinstance(model, Interpolation) or not isinstance(model.decoder, CLIT):
-            raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
         request = self._request(model, image, scale, size, window, chain, stages)
-        pixels, heads = request.window.lattice(), model.decoder.config.heads
-        self._check_memory(request, heads * len(pixels.rows) * len(pixels.columns))
-        out = np.empty((len(pixels.rows), len(pixels.columns), heads, 3), np.float32)
+        if not model.heads:
+            raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
+        view = request.view
+        self._check_memory(request, model.heads * view.count)
+        out = np.empty((request.window.height, request.window.width, model.heads, 3), np.float32)
 
         @torch.inference_mode()
-        def draw(features: Features, part: Lattice) -> np.ndarray:
-            field = model.prepare(features, request.size, part, **request.options)
+        def draw(features: Features, part: View) -> np.ndarray:
+            field = model.prepare(features, part)
             return model.decoder.survey(field, cancel)[0].float().cpu().numpy()
 
-        self._fill(out, request, pixels, draw, progress, cancel)
+        self._fill(out, request, view, draw, progress, cancel)
         return out
 
     def estimate(
         self,
-        model: SRModel | Interpolation,
+        model: SRModel,
         image,
         *,
         scale: float | None = None,
@@ -201,15 +213,9 @@ class Renderer:
     ) -> Estimate:
         """What `render` with the same arguments will take, if the image's features are not there yet."""
         request = self._request(model, image, scale, size, window, chain, stages)
-        pixels = request.window.height * request.window.width
-        needed = self._memory(request, pixels)
-        if isinstance(model, Interpolation):
-            return Estimate(48 * pixels, 48 * pixels / 1e9, needed)
-        lr = request.image.shape[:2]
-        encoded = model.decoder.reads(lr, request.size, request.window, **request.options).area
-        work = encoded * sum(p.numel() for p in model.encoder.parameters())
-        work += model.decoder.multiply_adds(lr, request.size, pixels, **request.options)
-        return Estimate(work, work / (self._rate or _guessed_rate()), needed)
+        work = model.multiply_adds(request.view)
+        rate = self._rates.get(model.config.decoder.name) or model.decoder.efficiency * _product_rate()
+        return Estimate(work, work / rate, self._memory(request, request.view.count))
 
     def attend(
         self,
@@ -222,47 +228,43 @@ class Renderer:
         chain: str = "published",
     ) -> Attention:
         """What output pixel (row, column) looked at; arguments as for `render`."""
-        if isinstance(model, Interpolation):
-            raise UserError(f"{model.name.capitalize()} interpolation does not attend: choose LIT, CLIT, LIIF or LTE.")
         request = self._request(model, image, scale, size, None, chain, None)
-        size = request.size
+        height, width = request.view.size
         try:
             row, column = (int(n) for n in pixel)
             whole = row == pixel[0] and column == pixel[1]
         except (TypeError, ValueError, OverflowError):
             whole = False
-        if not whole or not (0 <= row < size[0] and 0 <= column < size[1]):
+        if not whole or not (0 <= row < height and 0 <= column < width):
             raise UserError(
-                f"The pixel is {pixel}, but must be (row, column) inside the output of {size[0]} x {size[1]} pixels."
+                f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
             )
-        features = self._features(request, Window(row, column, 1, 1).lattice())
-        return attend_pixel(model, features, (row, column), size, **request.options)
+        view = request.view.of(Window(row, column, 1, 1).lattice())
+        return attend_pixel(model, self._features(request, view), view)
 
     def _request(self, model, image, scale, size, window, chain: str, stages: int | None) -> _Request:
-        if not isinstance(model, SRModel | Interpolation):
+        if not isinstance(model, SRModel):
             raise UserError(f"The model is {model!r}, but must be what clit.load or clit.import_official returns.")
         image = as_array(image)
-        size = resolve_size(*image.shape[:2], scale, size)
-        options = {} if isinstance(model, Interpolation) else _options(model, image.shape[:2], size, chain, stages)
-        return _Request(model, image, size, _window(window, size), options)
+        lr = image.shape[:2]
+        size = resolve_size(*lr, scale, size)
+        window = Window(0, 0, *size) if window is None else _window(window)
+        return _Request(model, image, model.view(lr, size, window, chain, stages), window)
 
     def _memory(self, request: _Request, pixels: int) -> int:
         """Bytes at the peak of rendering so many pixels: them, a tile's work, the image, and the features kept."""
-        lr = request.image.shape[0] * request.image.shape[1]
-        needed = 12 * pixels + 12 * lr
-        if isinstance(request.model, Interpolation):
-            return needed + 24 * request.size[0] * request.image.shape[1]
-        channels = request.model.encoder.channels
-        features = min(4 * channels * lr, self._cache.limit) + channels * min(_ENCODING, 32 * lr)
-        return needed + WORKING + 12 * lr + features + MAPS
+        (h, w), channels = request.view.lr, request.model.encoder.channels
+        kept = min(4 * channels * h * w, self._cache.limit) + min(64 * channels * h * w, MAPS)
+        encoding = channels * min(_ENCODING, 32 * h * w)
+        return 12 * pixels + WORKING + 24 * h * w + kept + encoding
 
     def _check_memory(self, request: _Request, pixels: int) -> None:
         needed, free = self._memory(request, pixels), memory.available() * _MARGIN
         if needed <= free:
             return
-        h, w = request.image.shape[:2]
+        (h, w), (height, width) = request.view.lr, request.view.size
         rest = (free - (needed - 12 * pixels)) / 12  # pixels that would fit
-        fits = math.sqrt(rest / (pixels / (request.size[0] * request.size[1])) / (h * w)) if rest > 0 else 0
+        fits = math.sqrt(rest / (pixels / (height * width)) / (h * w)) if rest > 0 else 0
         raise UserError(
             f"This needs about {memory.format_bytes(needed)} of memory, more than the {memory.format_bytes(free)} "
             "there are: choose "
@@ -270,98 +272,80 @@ class Renderer:
             + "a smaller window, or write a PNG or TIFF file, which is done row block by row block."
         )
 
-    def _features(self, request: _Request, pixels: Lattice, around: Region | None = None, cancel=None) -> Features:
-        wanted = request.model.decoder.reads(request.image.shape[:2], request.size, pixels, **request.options)
+    def _features(
+        self, request: _Request, view: View, around: Region | None = None, cancel: Cancel | None = None
+    ) -> Features:
+        wanted = request.model.decoder.reads(view)
         return self._cache.part(request.model, request.image, wanted, around, cancel)
 
     def _pixels(
-        self,
-        request: _Request,
-        pixels: Lattice,
-        method: str,
-        progress: Callable[[float], None] | None,
-        cancel: Callable[[], bool] | None,
+        self, request: _Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None
     ) -> np.ndarray:
-        """RGB (rows, columns, 3), unclipped, of a lattice inside the request's window."""
-        model, size, lr = request.model, request.size, request.image.shape[:2]
-        if isinstance(model, Interpolation):
-            return model.render(request.image, size, pixels)
-        rgb = np.empty((len(pixels.rows), len(pixels.columns), 3), np.float32)
+        """RGB (rows, columns, 3), unclipped, of a view inside the request's window."""
+        model = request.model
+        rgb = np.empty((len(view.pixels.rows), len(view.pixels.columns), 3), np.float32)
 
-        def draw(features: Features, part: Lattice) -> np.ndarray:
+        def draw(features: Features, part: View) -> np.ndarray:
+            if method == "reference":
+                return _render_plain(model, features, part)
             began = time.perf_counter()
-            drawn = _render_tile(request, features, part, method, cancel)
-            if method == "fast":
-                count = len(part.rows) * len(part.columns)
-                work = model.decoder.multiply_adds(lr, size, count, **request.options)
-                rate = work / (time.perf_counter() - began)
-                self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
+            drawn = _render_fast(model, features, part, cancel)
+            rate = model.decoder.multiply_adds(part) / (time.perf_counter() - began)
+            name = model.config.decoder.name
+            self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
             return drawn
 
-        self._fill(rgb, request, pixels, draw, progress, cancel)
+        self._fill(rgb, request, view, draw, progress, cancel)
         return rgb
 
     def _fill(
         self,
         out: np.ndarray,
         request: _Request,
-        pixels: Lattice,
-        draw: Callable[[Features, Lattice], np.ndarray],
-        progress: Callable[[float], None] | None,
-        cancel: Callable[[], bool] | None,
+        view: View,
+        draw: Callable[[Features, View], np.ndarray],
+        progress: Progress | None,
+        cancel: Cancel | None,
     ) -> None:
-        """Fill `out` (rows, columns, ...), of a lattice inside the window, tile by tile with what `draw` says."""
-        lr, size = request.image.shape[:2], request.size
-        around = request.model.decoder.reads(lr, size, request.window, **request.options)
-        tiles = _tiles(len(pixels.rows), len(pixels.columns), _tile_side(request, pixels))
+        """Fill `out` (rows, columns, ...) of a view inside the window, tile by tile, with what `draw` returns."""
+        around = request.model.decoder.reads(request.view)
+        tiles = _tiles(*out.shape[:2], _tile_side(request.model, view))
         for done, (rows, columns) in enumerate(tiles):
             if cancel and cancel():
                 raise Cancelled
-            part = pixels.part(rows, columns)
-            out[rows, columns] = draw(self._features(request, part, around, cancel), part)
+            part = view.of(view.pixels.part(rows, columns))
+            with self._turn():
+                out[rows, columns] = draw(self._features(request, part, around, cancel), part)
             if progress:
                 progress((done + 1) / len(tiles))
 
 
-def _guessed_rate() -> float:
-    """Multiply-adds per second to expect before anything was rendered: some of what a large product reaches."""
+def _product_rate() -> float:
+    """Multiply-adds per second of a large product, here and now."""
     a, b = torch.rand(1024, 256), torch.rand(256, 256)
     best = math.inf
     for _ in range(8):  # the quickest: others may be using the machine, and threads have to wake
         began = time.perf_counter()
         a @ b
         best = min(best, time.perf_counter() - began)
-    return 0.3 * 1024 * 256 * 256 / best
+    return 1024 * 256 * 256 / best
 
 
-def _window(window, size: tuple[int, int]) -> Window:
-    if window is None:
-        return Window(0, 0, *size)
-    if not isinstance(window, Window):
-        try:
-            window = Window(*(int(n) for n in window))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise UserError(
-                f"The window is {window}, but must be four whole numbers: top, left, height, width."
-            ) from error
-    return window.check(size)
+def _window(window: Window | tuple[int, int, int, int]) -> Window:
+    if isinstance(window, Window):
+        return window
+    try:
+        return Window(*(int(n) for n in window))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"The window is {window}, but must be four whole numbers: top, left, height, width.") from error
 
 
-def _options(model: SRModel, lr: tuple[int, int], size: tuple[int, int], chain: str, stages: int | None) -> dict:
-    """The decoder's own options, checked."""
-    total = len(model.decoder.stages) if isinstance(model.decoder, CLIT) else 1
-    scale_chain(size, lr, total, chain)  # raises for an unknown chain
-    if stages is not None and (not isinstance(stages, int) or not 1 <= stages <= total):
-        raise UserError(f"The number of stages is {stages}, but for this model must be from 1 to {total}.")
-    return {"chain": chain, "stages": stages} if isinstance(model.decoder, CLIT) else {}
-
-
-def _tile_side(request: _Request, pixels: Lattice) -> int:
+def _tile_side(model: SRModel, view: View) -> int:
     """The largest of some sides whose tile, at the lattice's corner, the decoder does within WORKING."""
-    lr, side = request.image.shape[:2], TILE
+    side = TILE
     while side > 32:
-        tile = pixels.part(slice(0, side), slice(0, side))
-        if request.model.decoder.memory(lr, request.size, tile, **request.options) <= WORKING:
+        tile = view.of(view.pixels.part(slice(0, side), slice(0, side)))
+        if model.decoder.memory(tile) <= WORKING:
             break
         side //= 2
     return side
@@ -378,13 +362,13 @@ def _tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
 
 
 @torch.inference_mode()
-def _render_tile(
-    request: _Request, features: Features, pixels: Lattice, method: str, cancel: Callable[[], bool] | None
-) -> np.ndarray:
-    model = request.model
-    field = model.prepare(features, request.size, pixels, **request.options)
-    if method == "fast":
-        return model.render(field, cancel)[0].float().cpu().numpy()
-    positions = torch.cartesian_prod(pixels.rows, pixels.columns).to(features.map.device)
+def _render_fast(model: SRModel, features: Features, view: View, cancel: Cancel | None) -> np.ndarray:
+    return model.render(model.prepare(features, view), cancel)[0].float().cpu().numpy()
+
+
+@torch.inference_mode()
+def _render_plain(model: SRModel, features: Features, view: View) -> np.ndarray:
+    field = model.prepare(features, view)
+    positions = torch.cartesian_prod(view.pixels.rows, view.pixels.columns).to(features.map.device)
     parts = [model.query(field, part)[0] for part in positions.split(REFERENCE_QUERIES)]
-    return torch.cat(parts).view(len(pixels.rows), len(pixels.columns), 3).float().cpu().numpy()
+    return torch.cat(parts).view(len(view.pixels.rows), len(view.pixels.columns), 3).float().cpu().numpy()

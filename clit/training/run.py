@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from clit.config import ABLATIONS, PRESETS, recipe
 from clit.errors import UserError
-from clit.geometry import Lattice, nearest_latent, pixel_centres, stage_grids, to_pixels
+from clit.geometry import Lattice, View, nearest_latent, pixel_centres, stage_grids, to_pixels
 from clit.networks import checkpoints
-from clit.networks.decoders.clit import CARRY, CLIT
+from clit.networks.decoders.clit import CARRY
 from clit.networks.model import SRModel
 from clit.pictures.metrics import psnr
 from clit.pictures.resize import resize_pil
@@ -139,7 +139,7 @@ class Run:
         self.recent: dict[str, list[float]] = {name: [] for name in presets}  # losses since the last test
 
     def _stages(self, name: str) -> int:
-        return getattr(self.recipes[name].config.decoder, "stages", 1)
+        return self.recipes[name].config.decoder.stages
 
     def _factors(self, name: str) -> int:
         """Of how many stage factors the scales are products that a preset is trained on."""
@@ -252,9 +252,9 @@ class Run:
             began = time.process_time()
             model = self.models[name]
             self._start_stages(name, len(sample.factors))
-            options = {"chain": sample.factors} if isinstance(model.decoder, CLIT) else {}
+            view = View(features.size, size, pixels, tuple((factor, factor) for factor in sample.factors))
             with self._mixed():
-                rgb = model.render(model.prepare(features, size, pixels, **options))
+                rgb = model.render(model.prepare(features, view))
             loss = (rgb.float() - target).abs().mean() * 2  # in the networks' [-1, 1]
             (loss / s.accumulate).backward()
             losses[name] = loss.item()
@@ -347,7 +347,8 @@ class HeldOut:
         found: dict[int, list[float]] = {scale: [] for scale in self.scales}
         for scale, lr, hr in self.pairs:
             features = model.encode(torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255)
-            rgb = model.render(model.prepare(features, hr.shape[:2]))[0].clamp(0, 1).numpy()
+            view = model.view(lr.shape[:2], hr.shape[:2])
+            rgb = model.render(model.prepare(features, view))[0].clamp(0, 1).numpy()
             found[scale].append(psnr(rgb, hr.astype(np.float32) / 255, rule="benchmark", scale=scale))
         return {scale: float(np.mean(values)) for scale, values in found.items() if values}
 

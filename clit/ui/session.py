@@ -32,7 +32,6 @@ import clit
 from clit.errors import Cancelled, UserError
 from clit.exports.figures import FORMS, attention_file, attention_json
 from clit.geometry import Window, output_size, scale_chain
-from clit.networks.decoders.clit import CLIT
 from clit.pictures import files as images
 from clit.pictures import metrics
 from clit.pictures import resize as degrade
@@ -353,7 +352,7 @@ class Session:
                 rgb = self._renderer.render(model, picture.rgb, **options)
             else:
                 survey = self._renderer.survey(model, picture.rgb, **options)
-                rgb = attention_colours(survey, paint, head, model.decoder.config.radius)
+                rgb = attention_colours(survey, paint, head, model.radius)
                 span = entropy_span(survey, head) if paint == "entropy" else None
             rgb = error_colours(rgb, truth) if error else rgb
             milliseconds = (time.perf_counter() - start) * 1000
@@ -659,9 +658,9 @@ class Session:
             raise UserError(f"What a pane shows must be one of {', '.join(PAINTS)}.")
         if paint == "colours":
             return paint, 0
-        if not isinstance(getattr(model, "decoder", None), CLIT):
+        if model is None or not model.heads:
             raise UserError("Only LIT and CLIT have heads to look at: choose one of them.")
-        return paint, self._whole(request, "head", 0, model.decoder.config.heads)
+        return paint, self._whole(request, "head", 0, model.heads)
 
     def _window(self, request: dict, size: tuple[int, int]) -> Window:
         window = request.get("window")
@@ -714,9 +713,9 @@ class Session:
 
 def _factors(model, size: tuple[int, int], picture: Picture, chain: str) -> list[float]:
     """By how much each stage that a CLIT has in use enlarges (of two axes, the larger); nothing for others."""
-    if not isinstance(getattr(model, "decoder", None), CLIT) or len(model.decoder.stages) == 1:
+    if model is None or model.stage_count == 1:
         return []
-    return [max(pair) for pair in scale_chain(size, picture.rgb.shape[:2], len(model.decoder.stages), chain)]
+    return [max(pair) for pair in scale_chain(size, picture.rgb.shape[:2], model.stage_count, chain)]
 
 
 def _duplicate() -> str | None:

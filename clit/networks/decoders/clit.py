@@ -6,18 +6,17 @@ output coordinates: R_j = residual_j + 0.75 R_(j-1), output = R_n + the bilinear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from clit.config import CLITConfig
-from clit.geometry import Lattice, Window, scale_chain, stage_grids
-from clit.networks.decoders.ensemble import Features, Skip
-from clit.networks.decoders.lit import Attended, LocalAttention, StageAxis, StageField, stage_region
-from clit.networks.layers import PositionalBias, Region, Resampling, conv_valid, outside_zero
+from clit.geometry import Lattice, Region, View
+from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
+from clit.networks.decoders.lit import LocalAttention, StageField, StagePlace
+from clit.networks.layers import PositionalBias, Resampling, conv_valid, outside_zero
 
 CARRY = 0.75
 """How much of the previous stage's prediction a stage keeps."""
@@ -32,21 +31,15 @@ class CascadeField:
     pixels: Lattice
 
 
-class StageView(NamedTuple):
-    """Where one stage is asked: its grid (h, w), the axes of the lattice on it, the latents they touch."""
-
-    grid: tuple[int, int]
-    rows: StageAxis
-    columns: StageAxis
-    region: Region
-
-
-class CLIT(nn.Module):
+class CLIT(Decoder):
     """The cascade, with `config.stages` stages; fewer run where the scale needs fewer."""
+
+    kind = "attention"
 
     def __init__(self, config: CLITConfig, channels: int):
         super().__init__()
         self.config = config
+        self.stage_count, self.heads, self.radius = config.stages, config.heads, config.radius
         self.embed = nn.Conv2d(channels, config.width, 3, padding=1)
         self.bias = PositionalBias(config.heads, config.octaves)
         self.stages = nn.ModuleList(LocalAttention(config) for _ in range(config.stages))
@@ -55,154 +48,96 @@ class CLIT(nn.Module):
         """Multiply-adds per output pixel of one stage (they all cost the same at equal density)."""
         return self.stages[0].work(queries_per_latent)
 
-    def prepare(
-        self,
-        features: Features,
-        size: tuple[int, int],
-        window: Window | Lattice,
-        chain: str | Sequence[float] = "published",
-        stages: int | None = None,
-    ) -> CascadeField:
-        """Everything that depends on the output size (H, W) and the window.
-
-        chain: how the scale is split (see `geometry.scale_chain`); stages: stop after this many.
-        """
-        pixels = window.lattice(features.map.device)
+    def prepare(self, features: Features, view: View) -> CascadeField:
+        view = view.to(features.map.device)
         fields = []
-        for j, view in enumerate(self._views(features.size, size, pixels, chain, stages)):
-            stage, (grid, rows, columns, region) = self.stages[j], view
-            maps = (
-                self._projected_resampled(features, stage, region, grid)
-                if j
-                else (self._projected(features, stage, region))
-            )
-            fields.append(stage.prepare(maps, region, grid, rows, columns, size, self.bias))
-        return CascadeField(tuple(fields), Skip.prepare(features.image, size, pixels), pixels)
+        for j, (stage, place) in enumerate(zip(self.stages, self._places(view), strict=False)):
+            project = self._projected_resampled if j else self._projected
+            fields.append(stage.prepare(project(features, stage, place), place, view.size, self.bias))
+        return CascadeField(tuple(fields), Skip.prepare(features.image, view.size, view.pixels), view.pixels)
 
-    def reads(
-        self,
-        lr: tuple[int, int],
-        size: tuple[int, int],
-        window: Window | Lattice,
-        chain: str | Sequence[float] = "published",
-        stages: int | None = None,
-    ) -> Region:
-        """The part of an image of `lr` (h, w) whose features `prepare` reads."""
-        views = self._views(lr, size, window.lattice(), chain, stages)
-        parts = [views[0].region.grown(1)]
-        for view in views[1:]:
-            rows, columns = _resamplings(lr, view.grid, view.region, None)
-            parts.append(_counted(rows, columns))
+    def reads(self, view: View) -> Region:
+        first, *later = self._places(view)
+        parts = [first.region.grown(1), *(_counted(*_resamplings(view.lr, place, None)) for place in later)]
         return Region(
             min(p.top for p in parts), min(p.left for p in parts),
             max(p.bottom for p in parts), max(p.right for p in parts),
-        ).grown(1).inside(lr)  # fmt: skip
+        ).grown(1).inside(view.lr)  # fmt: skip
 
-    def multiply_adds(
-        self,
-        lr: tuple[int, int],
-        size: tuple[int, int],
-        pixels: int,
-        chain: str | Sequence[float] = "published",
-        stages: int | None = None,
-    ) -> float:
-        """Multiply-adds of so many output pixels in the cell-grouped order, all stages in use."""
-        return pixels * sum(map(self.work, self.stage_densities(lr, size, chain, stages)))
+    def multiply_adds(self, view: View) -> float:
+        return view.count * sum(self.work(density) for density in _densities(view))
 
-    def stage_densities(
-        self,
-        lr: tuple[int, int],
-        size: tuple[int, int],
-        chain: str | Sequence[float] = "published",
-        stages: int | None = None,
-    ) -> list[float]:
-        """Output pixels per latent of each stage in use."""
-        grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
-        return [size[0] / h * size[1] / w for h, w in grids]
-
-    def memory(
-        self,
-        lr: tuple[int, int],
-        size: tuple[int, int],
-        window: Window | Lattice,
-        chain: str | Sequence[float] = "published",
-        stages: int | None = None,
-    ) -> int:
-        """Bytes that `prepare` and `render` take for a window, about: every stage's maps, and those of one again."""
-        areas = [view.region.grown(1).area for view in self._views(lr, size, window.lattice(), chain, stages)]
+    def memory(self, view: View) -> int:
+        # The maps of every stage, and those of one again while they are made.
+        areas = [place.region.grown(1).area for place in self._places(view)]
         channels = sum(conv.out_channels for conv in self.stages[0].convs())
         maps = channels * (sum(areas) + max(areas))
         return 4 * (maps + torch.get_num_threads() * self.stages[0].block_floats())
 
-    def _views(
-        self,
-        lr: tuple[int, int],
-        size: tuple[int, int],
-        pixels: Lattice,
-        chain: str | Sequence[float],
-        stages: int | None,
-    ) -> list[StageView]:
-        grids = stage_grids(lr, scale_chain(size, lr, len(self.stages), chain))[:stages]
-        r, views = self.config.radius, []
-        for grid in grids:
-            rows = StageAxis.prepare(size[0], grid[0], pixels.rows, r)
-            columns = StageAxis.prepare(size[1], grid[1], pixels.columns, r)
-            views.append(StageView(grid, rows, columns, stage_region(rows, columns, r)))
-        return views
+    def _places(self, view: View) -> list[StagePlace]:
+        return [StagePlace.prepare(view, grid, self.radius) for grid in view.grids()]
 
     def query(self, field: CascadeField, positions: Tensor) -> Tensor:
-        """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
         row, column = field.pixels.find(positions)
         residual = 0
-        for stage, stage_field in zip(self.stages, field.stages, strict=False):
+        for stage, stage_field in self._in_use(field):
             residual = stage.query(stage_field, row, column) + CARRY * residual
         return residual + field.skip.query(row, column)
 
     def attend(self, field: CascadeField, positions: Tensor) -> list[Attended]:
-        """Per stage in use, the attention that `query` decodes."""
         row, column = field.pixels.find(positions)
-        return [s.attend(f, row, column) for s, f in zip(self.stages, field.stages, strict=False)]
+        return [stage.attend(stage_field, row, column) for stage, stage_field in self._in_use(field)]
+
+    def influence(self, field: CascadeField, positions: Tensor, attended: list[Attended]) -> list[Tensor]:
+        row, column = field.pixels.find(positions)
+        changes = []
+        for j, ((stage, stage_field), found) in enumerate(zip(self._in_use(field), attended, strict=True)):
+            carried = CARRY ** (len(field.stages) - 1 - j)
+            changes.append(carried * stage.influence(stage_field, row, column, found.weights))
+        return changes
 
     def render(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Tensor:
-        """Colours (B, R, S, 3) of the whole window, in the cell-grouped order; Cancelled once cancel() is true."""
         residual = 0
-        for stage, stage_field in zip(self.stages, field.stages, strict=False):
+        for stage, stage_field in self._in_use(field):
             residual = stage.render(stage_field, cancel) + CARRY * residual
         return residual + field.skip.render()
 
     def survey(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Tensor:
-        """Of the last stage in use, each head's entropy and mean offset, (B, R, S, M, 3): see LocalAttention.survey."""
-        stage, stage_field = list(zip(self.stages, field.stages, strict=False))[-1]
+        stage, stage_field = self._in_use(field)[-1]
         return stage.survey(stage_field, cancel)
+
+    def _in_use(self, field: CascadeField) -> list[tuple[LocalAttention, StageField]]:
+        return list(zip(self.stages, field.stages, strict=False))
 
     def _embedded(self, features: Features, region: Region) -> Tensor:
         """z (B, h, w, D) over a region of the LR grid, zero outside the image."""
         z = conv_valid(self.embed, features.crop(region.grown(1))).permute(0, 2, 3, 1)
         return outside_zero(z, region, features.size)
 
-    def _projected(self, features: Features, stage: LocalAttention, region: Region) -> tuple[Tensor, ...]:
-        """The maps of the first stage over a region of the LR grid. They do not depend on the scale."""
+    def _projected(self, features: Features, stage: LocalAttention, place: StagePlace) -> Maps:
+        """The maps of the first stage over its region of the LR grid. They do not depend on the scale."""
 
-        def make() -> tuple[Tensor, ...]:
-            return stage.project(self._embedded(features, region.grown(1)))
+        def make() -> Maps:
+            return stage.project(self._embedded(features, place.region.grown(1)))
 
-        return make() if features.remember is None else features.remember(self, region, make)
+        return make() if features.remember is None else features.remember(self, place.region, make)
 
-    def _projected_resampled(
-        self, features: Features, stage: LocalAttention, region: Region, grid: tuple[int, int]
-    ) -> tuple[Tensor, ...]:
-        """The maps of a later stage over a region of its grid, from z resampled to that."""
-        rows, columns = _resamplings(features.size, grid, region, features.map.device)
+    def _projected_resampled(self, features: Features, stage: LocalAttention, place: StagePlace) -> Maps:
+        """The maps of a later stage over its region of its own grid, from z resampled to that."""
+        rows, columns = _resamplings(features.size, place, features.map.device)
         return stage.project_resampled(self._embedded(features, _counted(rows, columns)), rows, columns)
 
 
-def _resamplings(
-    lr: tuple[int, int], grid: tuple[int, int], region: Region, device: torch.device | None
-) -> tuple[Resampling, Resampling]:
-    """How z is resampled to a region of a stage's grid, and one more all around for the convolutions."""
+def _densities(view: View) -> list[float]:
+    """Return the output pixels per latent of each stage in use."""
+    return [view.size[0] / h * view.size[1] / w for h, w in view.grids()]
+
+
+def _resamplings(lr: tuple[int, int], place: StagePlace, device: torch.device | None) -> tuple[Resampling, Resampling]:
+    """How z is resampled to a stage's region, and one more all around for the convolutions."""
     rows, columns = (
         Resampling.prepare(n, points, *ends, device)
-        for n, points, ends in zip(lr, grid, region.grown(1).ends(), strict=True)
+        for n, points, ends in zip(lr, place.grid, place.region.grown(1).ends(), strict=True)
     )
     return rows, columns
 

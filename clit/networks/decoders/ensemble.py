@@ -7,6 +7,7 @@ fast order, whose last linear layer is applied after the blend because both are 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.geometry import Lattice, Window, linear_taps, nearest_latent, pixel_centres, to_pixels
-from clit.networks.layers import MLP, Region, crop, sample_columns, sample_rows
+from clit.geometry import Lattice, Region, View, nearest_latent, pixel_centres, to_pixels
+from clit.networks.decoders.base import Attended, Decoder, Features, Skip
+from clit.networks.layers import MLP
 from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
@@ -23,62 +25,6 @@ from clit.system.threads import blocks, parallel_map
 
 _FLOATS = 600_000  # of one hidden layer of a block on a CPU: what one latent predicts stays in the cache
 _PIXELS_ELSEWHERE = 65536  # of a block
-
-
-Maps = tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Features:
-    """What an encoder made of one image: `map` (B, C, ., .), and the `image` (B, 3, h, w) in [-1, 1].
-
-    The map may be a part: its first row and column are `top` and `left` of the image.
-    """
-
-    map: Tensor
-    image: Tensor
-    top: int = 0
-    left: int = 0
-    remember: Callable[[nn.Module, Region, Callable[[], Maps]], Maps] | None = None
-    """Called with a module, a region and what makes the module's maps (1, h, w, D) of these features over the region:
-    those maps, perhaps made before."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(h, w) of the image."""
-        return tuple(self.image.shape[-2:])
-
-    def crop(self, region: Region) -> Tensor:
-        """The map over a region of the image, zero outside the image; the part must have what lies inside."""
-        at = Region(region.top - self.top, region.left - self.left, region.bottom - self.top, region.right - self.left)
-        return crop(self.map, at)
-
-
-@dataclass(frozen=True)
-class Skip:
-    """The bilinear upsampled input (border padding) over one window."""
-
-    image: Tensor  # (B, h, w, 3)
-    rows: tuple[Tensor, Tensor]  # taps: index (R, 2), weight (R, 2)
-    columns: tuple[Tensor, Tensor]
-
-    @staticmethod
-    def prepare(image: Tensor, size: tuple[int, int], pixels: Lattice) -> Skip:
-        h, w = image.shape[-2:]
-        rows = to_pixels(pixel_centres(size[0], pixels.rows), h)
-        columns = to_pixels(pixel_centres(size[1], pixels.columns), w)
-        return Skip(image.permute(0, 2, 3, 1), linear_taps(rows, h, "border"), linear_taps(columns, w, "border"))
-
-    def query(self, row: Tensor, column: Tensor) -> Tensor:
-        """(B, Q, 3) at `row`, `column` (Q,): indices into the lattice."""
-        y, wy = self.rows[0][row], self.rows[1][row]
-        x, wx = self.columns[0][column], self.columns[1][column]
-        corners = self.image[:, y[:, :, None], x[:, None, :]]  # (B, Q, 2, 2, 3)
-        return torch.einsum("bqijc,qi,qj->bqc", corners, wy.to(corners), wx.to(corners))
-
-    def render(self) -> Tensor:
-        """(B, R, S, 3) over the whole window."""
-        return sample_columns(sample_rows(self.image, *self.rows), *self.columns)
 
 
 @dataclass(frozen=True)
@@ -122,51 +68,58 @@ class EnsembleField:
     grid: tuple[int, int]
 
 
-class EnsembleDecoder(nn.Module):
+class EnsembleDecoder(Decoder):
     """Base of LIIF and LTE."""
 
+    kind = "ensemble"
     mlp: MLP
     skips = False  # whether the bilinear upsampled input is added
 
-    def prepare(self, features: Features, size: tuple[int, int], window: Window | Lattice) -> EnsembleField:
-        """Everything that depends on the output size (H, W) and the window, for `query`, `attend`, `render`."""
-        h, w = features.size
-        device = features.map.device
-        pixels = window.lattice(device)
-        rows, columns, region = _axes(features.size, size, pixels)
-        cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor([h, w], device=device)
+    def prepare(self, features: Features, view: View) -> EnsembleField:
+        device, lr, size = features.map.device, view.lr, view.size
+        pixels = view.pixels.to(device)
+        rows, columns, region = _axes(view.of(pixels))
+        cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor(lr, device=device)
         skip = Skip.prepare(features.image, size, pixels)
-        cell = cell.to(features.map.dtype)
         maps = self._maps(features.crop(region.grown(1)))
-        return EnsembleField(maps, region, rows, columns, cell, skip, pixels, (h, w))
+        return EnsembleField(maps, region, rows, columns, cell.to(features.map.dtype), skip, pixels, lr)
 
-    def reads(self, lr: tuple[int, int], size: tuple[int, int], window: Window | Lattice) -> Region:
-        """The part of an image of `lr` (h, w) whose features `prepare` reads."""
-        return _axes(lr, size, window.lattice())[2].grown(1).inside(lr)
+    def reads(self, view: View) -> Region:
+        return _axes(view)[2].grown(1).inside(view.lr)
 
-    def multiply_adds(self, lr: tuple[int, int], size: tuple[int, int], pixels: int) -> float:
-        """Multiply-adds of so many output pixels by `render`'s order."""
-        return pixels * self.work(size[0] / lr[0] * size[1] / lr[1])
+    @abstractmethod
+    def work(self, queries_per_latent: float) -> float:
+        """Return the multiply-adds per output pixel in the fast order (four evaluations, one blend)."""
 
-    def memory(self, lr: tuple[int, int], size: tuple[int, int], window: Window | Lattice) -> int:
-        """Bytes that `prepare` and `render` take for a window, about."""
-        region = self.reads(lr, size, window)
+    def multiply_adds(self, view: View) -> float:
+        return view.count * self.work(view.density)
+
+    def memory(self, view: View) -> int:
         maps = 3 * self.mlp[0].out_features + 3 * self.mlp[0].in_features // 4
-        return 4 * (region.area * maps + torch.get_num_threads() * 8 * _FLOATS)
+        return 4 * (self.reads(view).area * maps + torch.get_num_threads() * 8 * _FLOATS)
 
     def query(self, field: EnsembleField, positions: Tensor) -> Tensor:
-        """Colours (B, Q, 3) at whole-output pixels `positions` (Q, 2) inside the window: the plain definition."""
         weights, predictions = self._four(field, positions)
         rgb = (weights[:, :, None, :, None] * predictions).sum((0, 1))
         row, column = field.pixels.find(positions)
         return rgb + field.skip.query(row, column) if self.skips else rgb
 
-    def attend(self, field: EnsembleField, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """The four weights (2, 2, Q) and predictions (2, 2, B, Q, 3) that `query` blends."""
-        return self._four(field, positions)
+    def attend(self, field: EnsembleField, positions: Tensor) -> list[Attended]:
+        weights, predictions = self._four(field, positions)  # (2, 2, Q), (2, 2, B, Q, 3)
+        row, column = field.pixels.find(positions)
+        rows, columns = field.rows.nearest[:, row].T, field.columns.nearest[:, column].T  # (Q, 2)
+        weights = weights.flatten(0, 1).T[:, None].expand(predictions.shape[2], -1, -1, -1)  # (B, Q, 1, 4)
+        return [Attended(weights, None, None, rows, columns, field.grid)]
+
+    def influence(self, field: EnsembleField, positions: Tensor, attended: list[Attended]) -> list[Tensor]:
+        predictions = self._four(field, positions)[1].double().flatten(0, 1).permute(1, 2, 0, 3)  # (B, Q, 4, 3)
+        weights = attended[0].weights.double().transpose(2, 3)  # (B, Q, 4, 1)
+        terms = weights * predictions
+        total = terms.sum(2, keepdim=True)
+        rest = (total - terms) / (weights.sum(2, keepdim=True) - weights)  # the other three, their weights renormalised
+        return [rest - total]
 
     def render(self, field: EnsembleField, cancel: Callable[[], bool] | None = None) -> Tensor:
-        """Colours (B, R, S, 3) of the whole window, by the factored order; Cancelled once cancel() is true."""
         height, width = len(field.pixels.rows), len(field.pixels.columns)
         out = field.cell.new_empty(len(field.maps[0]), height, width, 3)
 
@@ -225,11 +178,11 @@ class EnsembleDecoder(nn.Module):
         raise NotImplementedError
 
 
-def _axes(lr: tuple[int, int], size: tuple[int, int], pixels: Lattice) -> tuple[EnsembleAxis, EnsembleAxis, Region]:
-    """Both axes of a lattice, and the region of their latents."""
+def _axes(view: View) -> tuple[EnsembleAxis, EnsembleAxis, Region]:
+    """Return both axes of the view's lattice, and the region of their latents."""
     rows, columns = (
-        EnsembleAxis.prepare(size[0], lr[0], pixels.rows),
-        EnsembleAxis.prepare(size[1], lr[1], pixels.columns),
+        EnsembleAxis.prepare(view.size[0], view.lr[0], view.pixels.rows),
+        EnsembleAxis.prepare(view.size[1], view.lr[1], view.pixels.columns),
     )
     return rows, columns, Region(
         int(rows.nearest.min()), int(columns.nearest.min()),

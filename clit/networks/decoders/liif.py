@@ -20,7 +20,6 @@ class LIIF(EnsembleDecoder):
         self.mlp = MLP([9 * channels + 4, *config.hidden, 3], relu)
 
     def work(self, queries_per_latent: float) -> float:
-        """Multiply-adds per output pixel in the factored order (four evaluations, one blend)."""
         hidden = self.config.hidden
         inner = 4 * hidden[0] + sum(a * b for a, b in zip(hidden, hidden[1:], strict=False))
         return 9 * self.channels * hidden[0] / queries_per_latent + 4 * inner + 3 * hidden[-1]

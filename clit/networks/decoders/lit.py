@@ -18,20 +18,16 @@ from torch import Tensor, nn
 
 from clit.config import CLITConfig
 from clit.geometry import (
+    Region,
+    View,
     linear_taps,
     nearest_latent,
     pixel_centres,
     relative_coordinates,
     to_pixels,
 )
-from clit.networks.layers import (
-    MLP,
-    PositionalBias,
-    Region,
-    Resampling,
-    conv_resampled,
-    outside_zero,
-)
+from clit.networks.decoders.base import Attended, Maps
+from clit.networks.layers import MLP, PositionalBias, Resampling, conv_resampled, outside_zero
 from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of latents, N latents, n queries per latent,
@@ -62,13 +58,25 @@ class StageAxis:
         return StageAxis(nearest, rel, linear_taps(positions, n, "zeros"))
 
 
-def stage_region(rows: StageAxis, columns: StageAxis, radius: int) -> Region:
-    """The latents that queries on these axes touch: their windows, and the taps of the query sample."""
-    reach = max(radius, 1)
-    return Region(
-        int(rows.nearest.min()), int(columns.nearest.min()),
-        int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
-    ).grown(reach)  # fmt: skip
+@dataclass(frozen=True)
+class StagePlace:
+    """Where one stage is asked: its grid (h, w), the lattice's axes on it, and the region of latents they touch."""
+
+    grid: tuple[int, int]
+    rows: StageAxis
+    columns: StageAxis
+    region: Region
+
+    @staticmethod
+    def prepare(view: View, grid: tuple[int, int], radius: int) -> StagePlace:
+        """Place a view on a stage's grid. The region holds all windows, and the taps of the query sample."""
+        rows = StageAxis.prepare(view.size[0], grid[0], view.pixels.rows, radius)
+        columns = StageAxis.prepare(view.size[1], grid[1], view.pixels.columns, radius)
+        touched = Region(
+            int(rows.nearest.min()), int(columns.nearest.min()),
+            int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
+        )  # fmt: skip
+        return StagePlace(grid, rows, columns, touched.grown(max(radius, 1)))
 
 
 @dataclass(frozen=True)
@@ -111,15 +119,6 @@ class Strip:
         return Strip(*queries.shape, flat, window, first - start, sample.to(bias), bias[:, queries])
 
 
-@dataclass(frozen=True)
-class Attended:
-    """Attention of some queries: softmax(content + position) = weights, each (B, Q, M, P)."""
-
-    weights: Tensor
-    content: Tensor
-    position: Tensor
-
-
 class LocalAttention(nn.Module):
     """q, k, v convolutions and the MLP of one stage. The positional bias is given: stages share it."""
 
@@ -157,28 +156,26 @@ class LocalAttention(nn.Module):
         convs = [self.query_conv, self.key_conv, self.value_conv, self.fourier_conv]
         return [conv for conv in convs if conv is not None]
 
-    def project(self, z: Tensor) -> tuple[Tensor, ...]:
+    def project(self, z: Tensor) -> Maps:
         """The maps (B, h, w, channels) that `convs` make of a map (B, h + 2, w + 2, D)."""
         convs = self.convs()
         maps = F.conv2d(z.permute(0, 3, 1, 2), torch.cat([c.weight for c in convs]), torch.cat([c.bias for c in convs]))
         channels = [c.out_channels for c in convs]
         return tuple(m.contiguous() for m in maps.permute(0, 2, 3, 1).split(channels, -1))
 
-    def project_resampled(self, z: Tensor, rows: Resampling, columns: Resampling) -> tuple[Tensor, ...]:
+    def project_resampled(self, z: Tensor, rows: Resampling, columns: Resampling) -> Maps:
         """As `project`, of z (B, h, w, D) resampled to this stage's grid."""
         return tuple(conv_resampled(conv, z, rows, columns) for conv in self.convs())
 
     def prepare(
         self,
-        maps: tuple[Tensor, ...],
-        region: Region,
-        grid: tuple[int, int],
-        rows: StageAxis,
-        columns: StageAxis,
+        maps: Maps,
+        place: StagePlace,
         size: tuple[int, int],
         bias: PositionalBias,
     ) -> StageField:
-        """The field of `project`'s maps over `region`: what lies outside the grid becomes zero, the bias a table."""
+        """Make the field of `project`'s maps over the place's region: zero outside the grid, the bias as tables."""
+        grid, rows, columns, region = place.grid, place.rows, place.columns, place.region
         # Blocks read the maps as tables of rows: a part of a larger map would be copied for each of them.
         q, k, v, *fourier = (outside_zero(m, region, grid).contiguous() for m in maps)
         cell = torch.tensor([2 / size[0], 2 / size[1]]) * torch.tensor(grid)
@@ -196,7 +193,9 @@ class LocalAttention(nn.Module):
         content = torch.einsum("bqmd,bqpmd->bqmp", query, keys) / math.sqrt(query.shape[-1])
         position = field.bias_y[row][:, :, None] + field.bias_x[column][:, None]  # (Q, 2r+1, 2r+1, M)
         position = position.flatten(1, 2).transpose(1, 2).expand_as(content)
-        return Attended(torch.softmax(content + position, -1), content, position)
+        offset = self._offsets(row.device)
+        rows, columns = field.rows.nearest[row][:, None] + offset, field.columns.nearest[column][:, None] + offset
+        return Attended(torch.softmax(content + position, -1), content, position, rows, columns, field.grid)
 
     def weighted_values(self, field: StageField, row: Tensor, column: Tensor, weights: Tensor) -> Tensor:
         """(B, Q, P, D): each value of the window times its weight (weights: (B, Q, M, P))."""
@@ -228,6 +227,18 @@ class LocalAttention(nn.Module):
         weights = self.attend(field, row, column).weights
         return self.decode(field, self.weighted_values(field, row, column, weights), self.fourier(field, row, column))
 
+    def influence(self, field: StageField, row: Tensor, column: Tensor, weights: Tensor) -> Tensor:
+        """Change of the residual when one neighbour's value is left out: (B, Q, P, 3), exact. weights: (B, Q, M, P)."""
+        weighted = self.weighted_values(field, row, column, weights)  # (B, Q, P, D)
+        batch, queries, count, _ = weighted.shape
+        kept = 1 - torch.eye(count, device=weighted.device, dtype=weighted.dtype)
+        without = (weighted[:, :, None] * kept[..., None]).flatten(1, 2)  # (B, Q P, P, D)
+        # As many equal rows, not one: products of another shape round in another way.
+        whole = weighted[:, :, None].expand(-1, -1, count, -1, -1).flatten(1, 2)
+        fourier = self.fourier(field, row, column).repeat_interleave(count, 1)
+        change = self.decode(field, without, fourier) - self.decode(field, whole, fourier)
+        return change.view(batch, queries, count, 3)
+
     def _windows(self, map: Tensor, field: StageField, row: Tensor, column: Tensor) -> Tensor:
         y, x = self._window_index(field, field.rows.nearest[row], field.columns.nearest[column])
         windows = map[:, y[:, :, None], x[:, None, :]]  # (B, Q, 2r+1, 2r+1, D)
@@ -235,9 +246,12 @@ class LocalAttention(nn.Module):
 
     def _window_index(self, field: StageField, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns, within the field's maps, of the windows of latents y and x: (..., 2r+1) each."""
-        r = self.config.radius
-        offset = torch.arange(-r, r + 1, device=y.device)
+        offset = self._offsets(y.device)
         return y[:, None] - field.region.top + offset, x[:, None] - field.region.left + offset
+
+    def _offsets(self, device: torch.device) -> Tensor:
+        """(2r+1,) latents from a window's centre, along one axis."""
+        return torch.arange(-self.config.radius, self.config.radius + 1, device=device)
 
     def _sample(self, field: StageField, row: Tensor, column: Tensor) -> Tensor:
         (y, wy), (x, wx) = field.rows.taps, field.columns.taps

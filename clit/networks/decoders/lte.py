@@ -26,7 +26,6 @@ class LTE(EnsembleDecoder):
         self.mlp = MLP([config.width, *config.hidden, 3], relu)
 
     def work(self, queries_per_latent: float) -> float:
-        """Multiply-adds per output pixel (four evaluations, one blend)."""
         widths = [self.config.width, *self.config.hidden]
         inner = 2 * widths[0] + sum(a * b for a, b in zip(widths, widths[1:], strict=False))
         return 2 * 9 * self.channels * widths[0] / queries_per_latent + 4 * inner + 3 * widths[-1]

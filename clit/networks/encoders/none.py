@@ -1,0 +1,21 @@
+"""No encoder, for plain interpolation, which reads the image itself."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from clit.config import NoEncoderConfig
+
+
+class NoEncoder(nn.Module):
+    """(B, 3, h, w) -> no features (B, 0, h, w)."""
+
+    multiple = 1
+    reach = 0
+    channels = 0
+
+    def __init__(self, config: NoEncoderConfig):
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :0]

@@ -284,7 +284,8 @@ class Renderer:
         rest = (free - (needed - 12 * pixels)) / 12  # pixels that would fit
         fits = math.sqrt(rest / (pixels / (height * width)) / (h * w)) if rest > 0 else 0
         raise UserError(
-            f"This needs about {memory.told(needed)} of memory, more than the {memory.told(free)} there are: choose "
+            f"This needs about {memory.format_bytes(needed)} of memory, more than the {memory.format_bytes(free)} "
+            "there are: choose "
             + (f"a scale up to {math.floor(fits * 10) / 10:g}, " if fits >= 1 else "a smaller image, ")
             + "a smaller window, or write a PNG or TIFF file, which is done row block by row block."
         )

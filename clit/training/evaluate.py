@@ -18,7 +18,7 @@ from clit.pictures.metrics import psnr, ssim
 from clit.pictures.resize import published_pair
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
-from clit.system.threads import spread
+from clit.system.threads import parallel_map
 from clit.training.held_out import split_held_out
 from clit.training.photographs import read_photograph, read_pixels
 
@@ -106,7 +106,7 @@ def evaluate(
 
     rows: list[Row] = []
     with torch.inference_mode():
-        for done, found in enumerate(spread(score, jobs)):
+        for done, found in enumerate(parallel_map(score, jobs)):
             rows += found
             if progress:
                 progress((done + 1) / len(jobs))

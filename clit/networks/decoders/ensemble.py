@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from clit.geometry import Lattice, Region, View, nearest_latent, periodic_positions, pixel_centres, to_pixels
 from clit.networks.decoders.base import Attended, Decoder, Features, Skip
 from clit.networks.layers import MLP
-from clit.system.threads import blocks, spread
+from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a window, C channels.
 
@@ -133,7 +133,7 @@ class EnsembleDecoder(Decoder):
 
         widest = max(layer.out_features for layer in self.mlp if isinstance(layer, nn.Linear))
         most = _FLOATS // widest if out.device.type == "cpu" else _PIXELS_ELSEWHERE
-        for _ in spread(place, blocks(height, width, max(1, most // len(out))), cancel, out.device):
+        for _ in parallel_map(place, blocks(height, width, max(1, most // len(out))), cancel, out.device):
             pass
         return out + field.skip.render() if self.skips else out
 

@@ -30,7 +30,7 @@ from clit.geometry import (
 )
 from clit.networks.decoders.base import Attended, Maps
 from clit.networks.layers import MLP, PositionalBias, Resampling, conv_resampled, outside_zero
-from clit.system.threads import blocks, spread
+from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of latents, N latents, n queries per latent,
 # P = (2r+1)^2 window, M heads, D width, d = D / M, H1 first hidden width.
@@ -288,7 +288,7 @@ class LocalAttention(nn.Module):
             down, across = part
             out[:, down.queries[:, None], across.queries] = self._render_latents(field, *part, w1, constant)
 
-        for _ in spread(place, self._parts(field), cancel, out.device):
+        for _ in parallel_map(place, self._parts(field), cancel, out.device):
             pass
         return out
 
@@ -311,7 +311,7 @@ class LocalAttention(nn.Module):
                 found.append(torch.cat([bits, weights @ offsets], -1))
             out[:, down.queries[:, None], across.queries] = _unblocked(torch.stack(found, -2), *part)
 
-        for _ in spread(place, self._parts(field), cancel, out.device):
+        for _ in parallel_map(place, self._parts(field), cancel, out.device):
             pass
         # From the nearest latent, so far: the query lies beside it, by half its relative coordinate.
         out[..., 1] -= field.rows.rel[:, radius].to(out)[:, None, None] / 2

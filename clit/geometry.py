@@ -3,6 +3,11 @@
 The only place that knows how output pixels, latents and stage grids lie on top of one another. Order is
 (y, x) everywhere. All coordinate arithmetic is float32 in the published form: at scales such as 2.5 a third
 of all queries lies exactly between two latents, and this arithmetic decides which one is the nearest.
+
+A periodic picture (`View.wrap`) needs another arithmetic, since the published one is not periodic. There positions
+are exact fractions: pixel i of an axis of N lies at p = ((2i + 1) n - N) / 2N among n latents, so a shift of the
+picture that is whole on both axes changes p by a whole number and nothing else. Halves round up, indices are
+counted on beyond the border, and latent j is latent j mod n.
 """
 
 from __future__ import annotations
@@ -123,19 +128,24 @@ class Region:
         """The region with a border of `by` all around."""
         return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
 
+    def moved(self, by: int) -> Region:
+        """The region `by` further down and to the right."""
+        return Region(self.top + by, self.left + by, self.bottom + by, self.right + by)
+
 
 @dataclass(frozen=True)
 class View:
     """What is asked of a decoder: some pixels of one output, and how its scale is split over the stages.
 
     lr: (h, w) of the small picture. size: (H, W) of the whole output. pixels: those wanted, in whole-output indices.
-    factors: (y, x) of each stage in use; a decoder without stages reads none of them.
+    factors: (y, x) of each stage in use; a decoder without stages reads none of them. wrap: the picture is periodic.
     """
 
     lr: tuple[int, int]
     size: tuple[int, int]
     pixels: Lattice
     factors: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    wrap: bool = False
 
     @property
     def count(self) -> int:
@@ -248,6 +258,25 @@ def linear_taps(positions: Tensor, n: int, padding: str) -> tuple[Tensor, Tensor
     else:
         weight = weight * ((index >= 0) & (index < n))
     return index, weight
+
+
+def periodic_positions(n_out: int, n: int, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where pixels of a periodic axis of n_out lie among its n latents: whole + rest / (2 n_out), exactly.
+
+    pixels: (Q,) indices, any whole numbers. Returns whole (Q,) and rest (Q,), int64, 0 <= rest < 2 n_out.
+    """
+    twice = (2 * pixels + 1) * n - n_out
+    whole = torch.div(twice, 2 * n_out, rounding_mode="floor")
+    return whole, twice - whole * 2 * n_out
+
+
+def periodic_taps(n_out: int, n: int, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the two taps of linear interpolation on a periodic axis: index (Q, 2), counted on beyond the border, and
+    weight (Q, 2), float32.
+    """
+    whole, rest = periodic_positions(n_out, n, pixels)
+    fraction = (rest.double() / (2 * n_out)).float()
+    return torch.stack([whole, whole + 1], -1), torch.stack([1 - fraction, fraction], -1)
 
 
 def axis_factors(size: tuple[int, int], lr: tuple[int, int]) -> tuple[float, float]:

@@ -91,19 +91,26 @@ class SRModel(nn.Module):
         window: Window | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
     ) -> View:
         """Describe a window, or all, of the output of `size` (H, W) of a small picture of `lr` (h, w).
 
         chain: how a cascade splits the scale, "published" or "balanced" (`geometry.scale_chain`). stages: stop it
-        after so many. UserError for a wrong window, chain or number of stages.
+        after so many. wrap: the picture is periodic. UserError for a wrong window, chain or number of stages, and for
+        an encoder that cannot see a picture as periodic.
         """
+        if wrap and self.encoder.reach is None:
+            raise UserError(
+                f'The encoder "{self.config.encoder.name}" sees whole pictures, which have borders: for a periodic '
+                "one choose a model whose encoder is made of convolutions."
+            )
         window = Window(0, 0, *size) if window is None else window.check(size)
         factors = scale_chain(size, lr, self.stage_count, chain)
         if stages is not None and (not isinstance(stages, int) or not 1 <= stages <= self.stage_count):
             raise UserError(
                 f"The number of stages is {stages}, but for this model must be from 1 to {self.stage_count}."
             )
-        return View(lr, size, window.lattice(), tuple(factors[:stages]))
+        return View(lr, size, window.lattice(), tuple(factors[:stages]), wrap)
 
     def prepare(self, features: Features, view: View) -> Any:
         """The decoder's field for one view."""

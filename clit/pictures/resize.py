@@ -48,7 +48,7 @@ def axis_taps(n_in: int, n_out: int, rule: str = "pil", scale: float | None = No
         inside = True
     else:
         raise UserError(f'The resizing rule is "{rule}", but must be "pil" or "matlab".')
-    weight = _cubic((index - centre + 0.5) / stretch) * inside
+    weight = cubic((index - centre + 0.5) / stretch) * inside
     weight /= weight.sum(1, keepdims=True)
     if rule == "matlab":
         index %= 2 * n_in
@@ -90,16 +90,6 @@ def resize_pil(image: np.ndarray | Tensor, size: tuple[int, int]) -> np.ndarray 
     return back(x)
 
 
-def resize_pil_rows(image: np.ndarray, size: tuple[int, int], rows: slice) -> np.ndarray:
-    """Return some rows of `resize_pil(image, size)`, made without the others; image: (h, w) or (h, w, C) floats."""
-    index, weight = axis_taps(image.shape[0], size[0])
-    index, weight = index[rows], weight[rows]
-    first, last = int(index.min()), int(index.max())
-    x, back = _channels_first(image[first : last + 1])
-    x = _resize_axis(x, *axis_taps(x.shape[-1], size[1]), -1)
-    return back(_resize_axis(x, index - first, weight, -2))
-
-
 def resize_matlab(
     image: np.ndarray | Tensor, size: tuple[int, int] | None = None, scale: float | None = None
 ) -> np.ndarray | Tensor:
@@ -138,7 +128,7 @@ def published_pair(hr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray
     return np.floor(lr + 0.5).clip(0, 255).astype(np.uint8), hr
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
+def cubic(x: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel with a = -0.5."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from clit.errors import UserError
-from clit.geometry import Lattice, Region, View, linear_taps, pixel_centres, to_pixels
+from clit.geometry import Region, View, linear_taps, periodic_taps, pixel_centres, to_pixels
 from clit.networks.layers import crop, sample_columns, sample_rows
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a lattice, C channels, M heads, P latents a side.
@@ -54,12 +54,16 @@ class Skip:
     columns: tuple[Tensor, Tensor]
 
     @staticmethod
-    def prepare(image: Tensor, size: tuple[int, int], pixels: Lattice) -> Skip:
-        """The skip of images (B, 3, h, w) for a lattice of an output of `size`."""
-        h, w = image.shape[-2:]
-        rows = to_pixels(pixel_centres(size[0], pixels.rows), h)
-        columns = to_pixels(pixel_centres(size[1], pixels.columns), w)
-        return Skip(image.permute(0, 2, 3, 1), linear_taps(rows, h, "border"), linear_taps(columns, w, "border"))
+    def prepare(image: Tensor, view: View) -> Skip:
+        """The skip of images (B, 3, h, w) for a view whose pixels are on the same device."""
+        taps = []
+        for n, n_out, pixels in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True):
+            if view.wrap:
+                index, weight = periodic_taps(n_out, n, pixels)
+                taps.append((index % n, weight))
+            else:
+                taps.append(linear_taps(to_pixels(pixel_centres(n_out, pixels), n), n, "border"))
+        return Skip(image.permute(0, 2, 3, 1), *taps)
 
     def query(self, row: Tensor, column: Tensor) -> Tensor:
         """(B, Q, 3) at `row`, `column` (Q,): indices into the lattice."""

@@ -53,16 +53,17 @@ class CLIT(Decoder):
         fields = []
         for j, (stage, place) in enumerate(zip(self.stages, self._places(view), strict=False)):
             project = self._projected_resampled if j else self._projected
-            fields.append(stage.prepare(project(features, stage, place), place, view.size, self.bias))
-        return CascadeField(tuple(fields), Skip.prepare(features.image, view.size, view.pixels), view.pixels)
+            fields.append(stage.prepare(project(features, view, stage, place), place, view, self.bias))
+        return CascadeField(tuple(fields), Skip.prepare(features.image, view), view.pixels)
 
     def reads(self, view: View) -> Region:
         first, *later = self._places(view)
-        parts = [first.region.grown(1), *(_counted(*_resamplings(view.lr, place, None)) for place in later)]
-        return Region(
+        parts = [first.region.grown(1), *(_counted(*_resamplings(view, place)) for place in later)]
+        region = Region(
             min(p.top for p in parts), min(p.left for p in parts),
             max(p.bottom for p in parts), max(p.right for p in parts),
-        ).grown(1).inside(view.lr)  # fmt: skip
+        ).grown(1)  # fmt: skip
+        return region if view.wrap else region.inside(view.lr)
 
     def multiply_adds(self, view: View) -> float:
         return view.count * sum(self.work(density) for density in _densities(view))
@@ -109,23 +110,23 @@ class CLIT(Decoder):
     def _in_use(self, field: CascadeField) -> list[tuple[LocalAttention, StageField]]:
         return list(zip(self.stages, field.stages, strict=False))
 
-    def _embedded(self, features: Features, region: Region) -> Tensor:
+    def _embedded(self, features: Features, view: View, region: Region) -> Tensor:
         """z (B, h, w, D) over a region of the LR grid, zero outside the image."""
         z = conv_valid(self.embed, features.crop(region.grown(1))).permute(0, 2, 3, 1)
-        return outside_zero(z, region, features.size)
+        return z if view.wrap else outside_zero(z, region, features.size)
 
-    def _projected(self, features: Features, stage: LocalAttention, place: StagePlace) -> Maps:
+    def _projected(self, features: Features, view: View, stage: LocalAttention, place: StagePlace) -> Maps:
         """The maps of the first stage over its region of the LR grid. They do not depend on the scale."""
 
         def make() -> Maps:
-            return stage.project(self._embedded(features, place.region.grown(1)))
+            return stage.project(self._embedded(features, view, place.region.grown(1)))
 
         return make() if features.remember is None else features.remember(self, place.region, make)
 
-    def _projected_resampled(self, features: Features, stage: LocalAttention, place: StagePlace) -> Maps:
+    def _projected_resampled(self, features: Features, view: View, stage: LocalAttention, place: StagePlace) -> Maps:
         """The maps of a later stage over its region of its own grid, from z resampled to that."""
-        rows, columns = _resamplings(features.size, place, features.map.device)
-        return stage.project_resampled(self._embedded(features, _counted(rows, columns)), rows, columns)
+        rows, columns = _resamplings(view, place)
+        return stage.project_resampled(self._embedded(features, view, _counted(rows, columns)), rows, columns)
 
 
 def _densities(view: View) -> list[float]:
@@ -133,11 +134,11 @@ def _densities(view: View) -> list[float]:
     return [view.size[0] / h * view.size[1] / w for h, w in view.grids()]
 
 
-def _resamplings(lr: tuple[int, int], place: StagePlace, device: torch.device | None) -> tuple[Resampling, Resampling]:
+def _resamplings(view: View, place: StagePlace) -> tuple[Resampling, Resampling]:
     """How z is resampled to a stage's region, and one more all around for the convolutions."""
     rows, columns = (
-        Resampling.prepare(n, points, *ends, device)
-        for n, points, ends in zip(lr, place.grid, place.region.grown(1).ends(), strict=True)
+        Resampling.prepare(n, points, *ends, view.pixels.rows.device, view.wrap)
+        for n, points, ends in zip(view.lr, place.grid, place.region.grown(1).ends(), strict=True)
     )
     return rows, columns
 

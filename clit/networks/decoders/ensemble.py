@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.geometry import Lattice, Region, View, nearest_latent, pixel_centres, to_pixels
+from clit.geometry import Lattice, Region, View, nearest_latent, periodic_positions, pixel_centres, to_pixels
 from clit.networks.decoders.base import Attended, Decoder, Features, Skip
 from clit.networks.layers import MLP
 from clit.system.threads import blocks, parallel_map
@@ -35,7 +35,11 @@ class EnsembleAxis:
     rel: Tensor  # (2, Q) float32, one latent's step is 2.0
 
     @staticmethod
-    def prepare(n_out: int, n: int, pixels: Tensor) -> EnsembleAxis:
+    def prepare(n_out: int, n: int, pixels: Tensor, wrap: bool = False) -> EnsembleAxis:
+        if wrap:
+            whole, rest = periodic_positions(n_out, n, pixels)
+            rel = rest.double() / n_out
+            return EnsembleAxis(torch.stack([whole, whole + 1]), torch.stack([rel, rel - 2]).float())
         centres = pixel_centres(n_out, pixels)
         latents = pixel_centres(n, device=pixels.device)
         nearest = []
@@ -77,15 +81,16 @@ class EnsembleDecoder(Decoder):
 
     def prepare(self, features: Features, view: View) -> EnsembleField:
         device, lr, size = features.map.device, view.lr, view.size
-        pixels = view.pixels.to(device)
-        rows, columns, region = _axes(view.of(pixels))
+        view = view.to(device)
+        rows, columns, region = _axes(view)
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor(lr, device=device)
-        skip = Skip.prepare(features.image, size, pixels)
+        skip = Skip.prepare(features.image, view)
         maps = self._maps(features.crop(region.grown(1)))
-        return EnsembleField(maps, region, rows, columns, cell.to(features.map.dtype), skip, pixels, lr)
+        return EnsembleField(maps, region, rows, columns, cell.to(features.map.dtype), skip, view.pixels, lr)
 
     def reads(self, view: View) -> Region:
-        return _axes(view)[2].grown(1).inside(view.lr)
+        region = _axes(view)[2].grown(1)
+        return region if view.wrap else region.inside(view.lr)
 
     @abstractmethod
     def work(self, queries_per_latent: float) -> float:
@@ -181,8 +186,8 @@ class EnsembleDecoder(Decoder):
 def _axes(view: View) -> tuple[EnsembleAxis, EnsembleAxis, Region]:
     """Return both axes of the view's lattice, and the region of their latents."""
     rows, columns = (
-        EnsembleAxis.prepare(view.size[0], view.lr[0], view.pixels.rows),
-        EnsembleAxis.prepare(view.size[1], view.lr[1], view.pixels.columns),
+        EnsembleAxis.prepare(view.size[0], view.lr[0], view.pixels.rows, view.wrap),
+        EnsembleAxis.prepare(view.size[1], view.lr[1], view.pixels.columns, view.wrap),
     )
     return rows, columns, Region(
         int(rows.nearest.min()), int(columns.nearest.min()),

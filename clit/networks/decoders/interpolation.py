@@ -9,9 +9,18 @@ import torch
 from torch import Tensor
 
 from clit.config import InterpolationConfig
-from clit.geometry import Lattice, Region, View, linear_taps, pixel_centres, to_pixels
+from clit.geometry import (
+    Lattice,
+    Region,
+    View,
+    linear_taps,
+    periodic_positions,
+    periodic_taps,
+    pixel_centres,
+    to_pixels,
+)
 from clit.networks.decoders.base import Decoder, Features
-from clit.pictures.resize import axis_taps
+from clit.pictures.resize import axis_taps, cubic
 
 Taps = tuple[Tensor, Tensor]
 """Index (n, K) and weight (n, K) of the pixels that make each pixel of an axis."""
@@ -26,7 +35,23 @@ def _cubic(n_in: int, n_out: int) -> Taps:
     return torch.from_numpy(index), torch.from_numpy(weight).float()
 
 
-_KERNELS: dict[str, Callable[[int, int], Taps]] = {"bilinear": _linear, "bicubic": _cubic}
+def _periodic_linear(n_in: int, n_out: int) -> Taps:
+    index, weight = periodic_taps(n_out, n_in, torch.arange(n_out))
+    return index % n_in, weight
+
+
+def _periodic_cubic(n_in: int, n_out: int) -> Taps:
+    whole, rest = periodic_positions(n_out, n_in, torch.arange(n_out))
+    offset = torch.arange(-1, 3)
+    distance = offset - (rest.double() / (2 * n_out))[:, None]
+    return (whole[:, None] + offset) % n_in, torch.from_numpy(cubic(distance.numpy())).float()
+
+
+_KERNELS: dict[str, tuple[Callable[[int, int], Taps], Callable[[int, int], Taps]]] = {
+    "bilinear": (_linear, _periodic_linear),
+    "bicubic": (_cubic, _periodic_cubic),
+}
+"""How each kernel finds the taps of a whole axis, of a plain picture and of a periodic one."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +76,9 @@ class Interpolation(Decoder):
 
     def prepare(self, features: Features, view: View) -> InterpolationField:
         image = features.image.permute(0, 2, 3, 1)
-        taps = []
+        find_taps, taps = _KERNELS[self.config.kernel][view.wrap], []
         for n, n_out, wanted in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True):
-            index, weight = (t[wanted.cpu()].to(image.device) for t in _KERNELS[self.config.kernel](n, n_out))
+            index, weight = (t[wanted.cpu()].to(image.device) for t in find_taps(n, n_out))
             taps.append((index, weight.to(image.dtype)))
         return InterpolationField(image, *taps, view.pixels.to(image.device))
 

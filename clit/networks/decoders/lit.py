@@ -22,6 +22,8 @@ from clit.geometry import (
     View,
     linear_taps,
     nearest_latent,
+    periodic_positions,
+    periodic_taps,
     pixel_centres,
     relative_coordinates,
     to_pixels,
@@ -50,7 +52,13 @@ class StageAxis:
     taps: tuple[Tensor, Tensor]  # index and weight (Q, 2) for the bilinear query sample
 
     @staticmethod
-    def prepare(n_out: int, n: int, pixels: Tensor, radius: int) -> StageAxis:
+    def prepare(n_out: int, n: int, pixels: Tensor, radius: int, wrap: bool = False) -> StageAxis:
+        if wrap:
+            whole, rest = periodic_positions(n_out, n, pixels)
+            up = rest >= n_out  # past the middle between two latents, or on it
+            offset = torch.arange(-radius, radius + 1, device=pixels.device)
+            rel = (rest.double() / n_out)[:, None] - 2 * (offset + up[:, None])
+            return StageAxis(whole + up, rel.float(), periodic_taps(n_out, n, pixels))
         centres = pixel_centres(n_out, pixels)
         positions = to_pixels(centres, n)
         nearest = nearest_latent(positions, n)
@@ -70,8 +78,8 @@ class StagePlace:
     @staticmethod
     def prepare(view: View, grid: tuple[int, int], radius: int) -> StagePlace:
         """Place a view on a stage's grid. The region holds all windows, and the taps of the query sample."""
-        rows = StageAxis.prepare(view.size[0], grid[0], view.pixels.rows, radius)
-        columns = StageAxis.prepare(view.size[1], grid[1], view.pixels.columns, radius)
+        rows = StageAxis.prepare(view.size[0], grid[0], view.pixels.rows, radius, view.wrap)
+        columns = StageAxis.prepare(view.size[1], grid[1], view.pixels.columns, radius, view.wrap)
         touched = Region(
             int(rows.nearest.min()), int(columns.nearest.min()),
             int(rows.nearest.max()) + 1, int(columns.nearest.max()) + 1,
@@ -171,14 +179,17 @@ class LocalAttention(nn.Module):
         self,
         maps: Maps,
         place: StagePlace,
-        size: tuple[int, int],
+        view: View,
         bias: PositionalBias,
     ) -> StageField:
-        """Make the field of `project`'s maps over the place's region: zero outside the grid, the bias as tables."""
+        """Make the field of `project`'s maps over the place's region: zero outside the grid, the bias as tables.
+
+        The maps of a periodic picture have values there too.
+        """
         grid, rows, columns, region = place.grid, place.rows, place.columns, place.region
         # Blocks read the maps as tables of rows: a part of a larger map would be copied for each of them.
-        q, k, v, *fourier = (outside_zero(m, region, grid).contiguous() for m in maps)
-        cell = torch.tensor([2 / size[0], 2 / size[1]]) * torch.tensor(grid)
+        q, k, v, *fourier = ((m if view.wrap else outside_zero(m, region, grid)).contiguous() for m in maps)
+        cell = torch.tensor([2 / view.size[0], 2 / view.size[1]]) * torch.tensor(grid)
         return StageField(
             q, k, v, region, grid, rows, columns, bias.along_y(rows.rel), bias.along_x(columns.rel),
             cell.to(q.device, q.dtype), *fourier,

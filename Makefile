@@ -1,6 +1,7 @@
-# make demo   the page, on http://127.0.0.1:7860 or the next free port; make demo PORT=8000 for a port of your own
-# make test   style and tests
-# Each sets up its own .venv the first time and starts in seconds afterwards.
+# make demo        the page, on http://127.0.0.1:7860 or the next free port; make demo PORT=8000 for a port of your own
+# make test        style and all tests
+# make test-quick  style, and the tests that need neither a browser nor long
+# Each sets up .venv the first time and starts in seconds afterwards.
 
 PYTHON ?= python3
 # One release inside pyproject.toml's range, before all else: the range alone would bring the newest build, which on Linux
@@ -12,7 +13,7 @@ export CHROMIUM ?= /usr/bin/chromium
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test browser clean
+.PHONY: demo test test-quick browser clean
 
 demo: .venv/.page
 	$(BIN)/python -u app.py $(if $(PORT),--port $(PORT))
@@ -21,8 +22,12 @@ test: .venv/.dev browser
 	$(BIN)/ruff check .
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
+test-quick: .venv/.dev
+	$(BIN)/ruff check .
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m 'not browser and not slow'
+
 # An environment that was left half made is made anew.
-.venv/.page: pyproject.toml requirements.txt
+.venv/.page: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is needed (Debian: python3-venv)."; exit 1; }

@@ -22,10 +22,9 @@ def main() -> None:
 
     prepare_process()
     from clit.ui import page  # gradio and torch take seconds to import: after the flags are known to be right
-    from clit.ui.session import Session
 
     try:
-        page.launch(Session(page.EXAMPLES), flags.host, flags.port, flags.share)
+        page.launch(page.make_site(), flags.host, flags.port, flags.share)
     except UserError as error:
         parser.exit(2, f"error: {error}\n")
 

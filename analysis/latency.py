@@ -1,14 +1,16 @@
 """How soon the page answers a hand: from the end of a slider movement to stretched, coarse and exact panes.
 
-    python analysis/latency.py [--update-readme] [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
+    python analysis/latency.py [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
 Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached, what is drawn ahead drawn. First
 of the example that the page opens with, then of that picture enlarged, which fills the panes at small scales too.
 Before each movement the view rests at three scales far from where it goes, so that no exact frame that the browser
-keeps previews it. A drag is a few slider events, one per frame; time counts from the last. Each time is also told
+keeps previews it. A drag is a few slider events, one per frame; time counts from the last. Each time is also given
 scaled to a product rate of 100 GMAC/s, by that of a (4096 x 256)(256 x 256) product right before and after. Then first
-visits, with an empty browser cache: to the first paint, and to all panes exact. Writes analysis/latency.csv (or
-NAME.csv), a row per movement.
+visits, with an empty browser cache: to the first paint, and to all panes exact.
+
+Writes analysis/latency.csv (or NAME.csv), a row per movement, and the medians of first visits to NAME's line of
+analysis/visits.csv. Prints Markdown; `python analysis/tables.py` puts it into docs/speed.md.
 
     MKL_ENABLE_INSTRUCTIONS=AVX2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \\
         python analysis/latency.py --name latency-avx2
@@ -25,14 +27,15 @@ import statistics
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
-from readme import README, with_block
-from screenshots import FLAGS, PATIENCE, RESTING, VIEWER, opened, served
+from playwright.sync_api import Browser
+from screenshots import open_page
+from serving import serve_page
 from speed import product_rate
+from viewer import CHROMIUM, Viewer, launch_chromium
 
 from clit.system.process import prepare_process
 from clit.training.evaluate import markdown
-from clit.ui.pictures import credits
+from clit.ui.examples import read_credits
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 1354  # of the window: three panes of 422 x 380, as many pixels as 400 x 400
@@ -44,12 +47,12 @@ COLUMNS = (
     "pixels",
 )  # fmt: skip
 
+VISITS = ROOT / "analysis" / "visits.csv"
+
 Movement = dict[str, float | str]  # of every one of COLUMNS
 
 # Moves the slider to `target` in five events, a frame each, then waits frame by frame for what the panes show.
-DRAG = """async ([target, step]) => {
-  const viewer = document.querySelector('.clit-page').__viewer;
-  const slider = document.querySelector('.scale-slider');
+DRAG = """async ([viewer, slider, target, step]) => {
   const frame = () => new Promise(requestAnimationFrame);
   const goal = Math.min(400, Math.round(400 * Math.log(target) / Math.log(30)) - step);
   for (const back of [-40, -25, -12, -5, 0]) {
@@ -71,23 +74,27 @@ DRAG = """async ([target, step]) => {
 }"""
 
 
-def movements(page: Page, repeats: int) -> list[Movement]:
+def drag(viewer: Viewer, target: float, step: int) -> dict[str, float]:
+    """Move the slider to a scale, or so many steps below it; return when the panes showed what, in milliseconds."""
+    return viewer.frame.evaluate(DRAG, [viewer.hook(), viewer.scale_slider.element_handle(), target, step])
+
+
+def movements(viewer: Viewer, repeats: int) -> list[Movement]:
     """A row for every movement: to each scale in turn, again and again, never twice to the very same."""
     rows = []
     for repeat in range(repeats + 1):
         for scale in SCALES:
             for elsewhere in NEAR if scale > 4 else FAR:
-                page.evaluate(DRAG, [elsewhere, repeat % 4])
-                page.wait_for_function(RESTING, timeout=PATIENCE)
+                drag(viewer, elsewhere, repeat % 4)
+                viewer.wait_until_exact()
             before = product_rate()
-            found = page.evaluate(DRAG, [scale, repeat % 4])
+            found = drag(viewer, scale, repeat % 4)
             rate = (before + product_rate()) / 2
-            page.wait_for_function(RESTING, timeout=PATIENCE)
+            viewer.wait_until_exact()
+            picture = viewer.picture()
             rows.append(
                 {
-                    "picture": page.evaluate(
-                        f"(({{ width, height }}) => `${{width}} × ${{height}}`)({VIEWER}.picture())"
-                    ),
+                    "picture": f"{picture['width']} × {picture['height']}",
                     "scale": scale,
                     "stretch_ms": found["stretch"],
                     "coarse_ms": found["coarse"],
@@ -105,7 +112,7 @@ def first_visits(browser: Browser, url: str, repeats: int) -> dict[str, float]:
     """Medians, in seconds, of visits with an empty cache: first paint of any content, and all panes exact."""
     found: dict[str, list[float]] = {"paint": [], "exact": []}
     for _ in range(repeats):
-        page = opened(browser, url, WIDTH, dark=False)  # a context, and so a cache, of its own
+        page = open_page(browser, url, WIDTH, dark=False).page  # a context, and so a cache, of its own
         now, paint = page.evaluate(
             "[performance.now(), performance.getEntriesByName('first-contentful-paint')[0].startTime]"
         )
@@ -115,19 +122,50 @@ def first_visits(browser: Browser, url: str, repeats: int) -> dict[str, float]:
     return {what: statistics.median(seconds) for what, seconds in found.items()}
 
 
-def enlarge(page: Page) -> None:
+def wait_until_idle(viewer: Viewer) -> None:
+    """Wait until all panes are exact and what is drawn ahead is drawn."""
+    viewer.wait_until_exact()
+    viewer.wait_until_drawn_ahead()
+
+
+def open_enlarged(viewer: Viewer) -> None:
     """Open the first example, enlarged to LARGE x LARGE, as a picture of the visitor's own."""
     examples = ROOT / "assets" / "examples"
-    with Image.open(examples / next(iter(credits(examples)))) as first:
+    with Image.open(examples / next(iter(read_credits(examples)))) as first:
         large = first.convert("RGB").resize((LARGE, LARGE), Image.Resampling.BICUBIC)
     file = io.BytesIO()
     large.save(file, "PNG")
-    page.set_input_files(".upload-input", {"name": "large.png", "mimeType": "image/png", "buffer": file.getvalue()})
-    page.wait_for_function(f"{VIEWER}.picture().width === {LARGE}", timeout=PATIENCE)
+    viewer.upload({"name": "large.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    viewer.wait_for_picture(LARGE)
 
 
-def table(rows: list[Movement], visits: dict[str, float]) -> str:
-    """Medians per picture and scale, as Markdown, and those of first visits."""
+def write(name: str, rows: list[Movement], visits: dict[str, float]) -> None:
+    """Write analysis/NAME.csv, and the line `name` of analysis/visits.csv."""
+    with (ROOT / "analysis" / f"{name}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        whole = "picture", "pixels"
+        writer.writerows({key: v if key in whole else f"{v:.4g}" for key, v in row.items()} for row in rows)
+    kept = [row for row in _read_csv(VISITS) if row["name"] != name]
+    new = {"name": name, **{what: f"{seconds:.4g}" for what, seconds in visits.items()}}
+    with VISITS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, new, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted([*kept, new], key=lambda row: row["name"]))
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(name: str) -> str:
+    """What `write` wrote, as Markdown: medians per picture and scale, and those of first visits."""
+    rows = [
+        {column: value if column == "picture" else float(value) for column, value in row.items()}
+        for row in _read_csv(ROOT / "analysis" / f"{name}.csv")
+    ]
+    visits = next(row for row in _read_csv(VISITS) if row["name"] == name)
     lines = [["picture", "scale", "next frame", "coarse", "exact", "coarse at 100 GMAC/s", "exact at 100 GMAC/s"]]
     for picture, scale in dict.fromkeys((row["picture"], row["scale"]) for row in rows):
         group = [row for row in rows if (row["picture"], row["scale"]) == (picture, scale)]
@@ -135,46 +173,32 @@ def table(rows: list[Movement], visits: dict[str, float]) -> str:
         lines.append([picture, f"x{scale:g}", f"{medians[0]:.0f} ms", *(f"{m / 1000:.2f} s" for m in medians[1:])])
     rate = statistics.median(row["rate_gmac"] for row in rows)
     count = len(group)
-    told = f"Medians of {count} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
-    told += f"product rate {rate:.0f} GMAC/s. On a first visit, first paint after {visits['paint']:.1f} s, the example "
-    told += f"exact in all panes after {visits['exact']:.1f} s."
-    return f"{markdown(lines)}\n\n{told}"
+    note = f"Medians of {count} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
+    note += f"product rate {rate:.0f} GMAC/s. On a first visit, first paint after {float(visits['paint']):.1f} s, the "
+    note += f"example exact in all panes after {float(visits['exact']):.1f} s."
+    return f"{markdown(lines)}\n\n{note}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="movements to each scale")
     parser.add_argument("--checkpoints", help="as app.py's")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
-    parser.add_argument("--name", default="latency", help="of the table in README.md, and of the file in analysis/")
-    parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--chromium", default=CHROMIUM)
+    parser.add_argument("--name", default="latency", help="of the file in analysis/")
     flags = parser.parse_args()
-    if flags.update_readme:
-        with_block(flags.name, "")  # before the work, not after it
-    with served(flags.checkpoints) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=flags.chromium, args=FLAGS)
-        page = opened(browser, url, WIDTH, dark=False)
+    with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
+        viewer = open_page(browser, url, WIDTH, dark=False)
         for pane, model in enumerate(("liif-light", "lit-light", "clit-light")):
-            page.locator(".pane .method").nth(pane).select_option(model)
-        page.locator(".panes").focus()
-        page.keyboard.press("3")
-        page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
-        rows = movements(page, flags.repeats)
-        enlarge(page)
-        page.wait_for_function(f"{RESTING} && {VIEWER}.drawnAhead()", timeout=PATIENCE)
-        rows += movements(page, flags.repeats)
-        page.close()
-        block = table(rows, first_visits(browser, url, flags.repeats))
-        browser.close()
-    print(block)
-    with (ROOT / "analysis" / f"{flags.name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(
-            {key: value if key == "picture" else f"{value:.4g}" for key, value in row.items()} for row in rows
-        )
-    if flags.update_readme:
-        README.write_text(with_block(flags.name, block))
+            viewer.choose(pane, model)
+        viewer.press("3")
+        wait_until_idle(viewer)
+        rows = movements(viewer, flags.repeats)
+        open_enlarged(viewer)
+        wait_until_idle(viewer)
+        rows += movements(viewer, flags.repeats)
+        viewer.page.close()
+        write(flags.name, rows, first_visits(browser, url, flags.repeats))
+    print(table(flags.name))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@
         --scales 1.5,2,2.5,3,3.5,4,4.2,5,6,8,10,12,15,16,16.5,20,24,30
     python analysis/scale_curves.py [--scores curves]
 
-Reads every picture's figures as analysis/scores.py wrote them under that name, and draws the mean difference to
-bicubic, and to lit-light, on the same picture, in dB of luma PSNR, with its 95 % interval over pictures:
-analysis/NAME.png. The marks at x4 and x16 are where the published split of CLIT's scale takes in another stage.
+Reads every picture's figures as analysis/scores.py wrote them under that name. Draws the mean difference to bicubic,
+and to lit-light, on the same picture, in dB of luma PSNR, with its 95 % interval over pictures: analysis/NAME.png. The
+lines at x4 and x16 are where the published split of CLIT's scale takes in another stage. Prints the differences to
+lit-light as Markdown; `python analysis/tables.py` puts them into docs/results.md.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from paired import interval, read
+from paired import interval
+from scores import read
 
 from clit.errors import UserError
 from clit.geometry import STAGE_FACTOR
+from clit.training.evaluate import Row, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 STYLES = {
@@ -33,9 +36,9 @@ STYLES = {
 """Colours of Okabe and Ito, told apart by all eyes; a method's variants share its own."""
 
 
-def gains(rows: list[dict[str, str]], model: str, over: str = "bicubic") -> list[tuple[float, float, float, float]]:
+def gains(rows: list[Row], model: str, over: str = "bicubic") -> list[tuple[float, float, float, float]]:
     """Per scale: the scale, the mean gain of `model` over another in dB, and the interval's ends."""
-    found = {(r["model"], float(r["scale"]), (r["dataset"], r["image"])): float(r["psnr"]) for r in rows}
+    found = {(r.model, r.scale, (r.dataset, r.image)): r.psnr for r in rows}
     scales = sorted({scale for name, scale, _ in found if name == model})
     points = []
     for scale in scales:
@@ -45,7 +48,18 @@ def gains(rows: list[dict[str, str]], model: str, over: str = "bicubic") -> list
     return points
 
 
-def figure(rows: list[dict[str, str]], path: Path) -> None:
+def table(rows: list[Row]) -> str:
+    """Markdown: the mean gain over lit-light in dB, a line per scale, a column per model; bold as in `paired`."""
+    models = [model for model in STYLES if model != "lit-light"]
+    found = {model: gains(rows, model, "lit-light") for model in models}
+    lines = [["scale", *models]]
+    for points in zip(*found.values(), strict=True):
+        cells = [f"**{mean:+.2f}**" if low > 0 or high < 0 else f"{mean:+.2f}" for _, mean, low, high in points]
+        lines.append([f"x{points[0][0]:g}", *cells])
+    return markdown(lines)
+
+
+def figure(rows: list[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(11, 4.2), constrained_layout=True)
@@ -73,9 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scores", default="curves", help="the name that scores.py was given")
     flags = parser.parse_args()
-    path = ROOT / "analysis" / f"{flags.scores}.png"
-    figure(read(flags.scores), path)
-    print(path)
+    rows = read(flags.scores)
+    figure(rows, ROOT / "analysis" / f"{flags.scores}.png")
+    print(table(rows))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 """How long candidate shapes of the light decoders take for one 400x400 viewport.
 
-    python analysis/shapes.py --out analysis/shapes.csv
+    python analysis/shapes.py
 
 Random weights, features given, a 128x128 LR image. Each time is the median of three, scaled to a product rate of
 100 GMAC/s by the rate of a (4096 x 256)(256 x 256) product measured right before it. The light presets' shapes were
-settled with this table.
+chosen with this table. Writes analysis/shapes.csv and prints it as Markdown; `python analysis/tables.py` puts that into
+docs/speed.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from clit.config import CLITConfig, DecoderConfig, EDSRConfig, LIIFConfig, LTECo
 from clit.geometry import Window
 from clit.networks.model import SRModel
 from clit.system.process import prepare_process
+from clit.training.evaluate import markdown
 
+FILE = Path(__file__).resolve().parent / "shapes.csv"
 SHAPES: dict[str, DecoderConfig] = {
     "liif 4x72": LIIFConfig(hidden=(72,) * 4),
     "liif 3x88": LIIFConfig(hidden=(88,) * 3),
@@ -60,20 +63,34 @@ def measure(config: DecoderConfig, scale: float) -> dict[str, float]:
     }
 
 
+def read() -> list[dict[str, str]]:
+    """The rows of the file."""
+    with FILE.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Markdown: a line per shape with its work per output pixel at x4, and the time at each scale."""
+    scales = list(dict.fromkeys(row["scale"] for row in rows))
+    work = {row["shape"]: row["work_x4_kmac"] for row in rows}
+    times = {(row["shape"], row["scale"]): f"{float(row['seconds_at_100']):.2f} s" for row in rows}
+    lines = [["shape", "kMAC per pixel at x4", *(f"x{scale}" for scale in scales)]]
+    lines += [[shape, work[shape], *(times[shape, scale] for scale in scales)] for shape in work]
+    return markdown(lines)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("analysis/shapes.csv"))
-    out = parser.parse_args().out
     prepare_process()
     rows = []
     for scale in (4, 8, 30):
         for name, config in SHAPES.items():
             rows.append({"shape": name, **measure(config, scale)})
-            print(rows[-1], flush=True)
-    with out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
+            print(rows[-1], file=sys.stderr)
+    with FILE.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    print(table(read()))
 
 
 if __name__ == "__main__":

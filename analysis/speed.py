@@ -2,7 +2,7 @@
 
     python analysis/speed.py [--models lit-light --models clit-base ...] [--scales 2,4,8,16,30]
 
-One run prints, and writes to analysis/speed.csv, a line per model and scale:
+Writes analysis/speed.csv, a line per model and scale:
 
     fast_s_per_mpx    seconds per megapixel of a 400 x 400 window through the renderer, features ready (median)
     plain_s_per_mpx   the same of the plain definition, on a small window
@@ -14,7 +14,8 @@ One run prints, and writes to analysis/speed.csv, a line per model and scale:
     seconds_at_100    time of the window, scaled to a product rate of 100 GMAC/s
     memory_mb         peak of the decoder's working memory for the window
 
-and analysis/speed.png: time against output size and against scale. Weights are random: they cost the same.
+and draws analysis/speed.png: time against output size and against scale. Prints some of the lines as Markdown;
+`python analysis/tables.py` puts those into docs/speed.md. Weights are random: they cost the same.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ import ctypes
 import gc
 import math
 import statistics
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from readme import README, with_block
 
 from clit.config import PRESETS
 from clit.geometry import Window, output_size
@@ -42,7 +43,7 @@ from clit.training.evaluate import markdown
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = [f"{method}-{family}" for family in ("light", "base") for method in ("liif", "lte", "lit", "clit")]
 SIDE, PLAIN_SIDE = 400, 32
-SHOWN = (4.0, 8.0, 30.0)  # scales in README.md
+SHOWN = (4.0, 8.0, 30.0)  # scales in docs/speed.md
 COLUMNS = (
     "model", "scale", "chain", "fast_s_per_mpx", "plain_s_per_mpx", "ratio", "difference", "work_kmac", "rate_gmac",
     "efficiency", "plain_efficiency", "seconds_at_100", "memory_mb", "encoder_s_per_lr_mpx", "threads",
@@ -144,32 +145,34 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
     }
 
 
-def told(value: object) -> str:
+def format_value(value: object) -> str:
+    """A value as the file and the terminal show it: a number with three digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def read(row: dict[str, str]) -> dict[str, object]:
-    """A row of the file, as `measure` made it."""
-    return {c: value if c in ("model", "chain") else float(value) for c, value in row.items()}
+def read(path: Path = ROOT / "analysis" / "speed.csv") -> list[dict[str, object]]:
+    """The rows of the file, as `measure` made them."""
+    with path.open(newline="") as file:
+        return [{c: v if c in ("model", "chain") else float(v) for c, v in row.items()} for row in csv.DictReader(file)]
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    """The lines that README.md shows, as Markdown."""
+    """The lines at the scales of `SHOWN`, as Markdown."""
     lines = [["model", "scale", "chain", "s/MPx", "times the plain", "efficiency", "400x400 at 100 GMAC/s", "memory"]]
     for row in rows:
         if row["scale"] in SHOWN:
             lines.append(
                 [
                     row["model"], f"x{row['scale']:g}", row["chain"], f"{row['fast_s_per_mpx']:.1f}",
-                    f"{row['ratio']:.1f}", f"{row['efficiency']:.2f}", f"{row['seconds_at_100']:.2f} s",
+                    f"{row['ratio']:.1f}", f"{row['efficiency']:.2f}", f"{row['seconds_at_100']:.3g} s",
                     f"{row['memory_mb']:.0f} MB",
                 ]
             )  # fmt: skip
     rates = statistics.median(row["rate_gmac"] for row in rows)
     worst = max(row["difference"] for row in rows)
-    told = f"{rows[0]['threads']:.0f} threads, product rate {rates:.0f} GMAC/s (median)."
-    told += f" Fast and plain differ by {worst:.1g} at most."
-    return f"{markdown(lines)}\n\n{told}"
+    note = f"{rows[0]['threads']:.0f} threads, product rate {rates:.0f} GMAC/s (median)."
+    note += f" Fast and plain differ by {worst:.1g} at most."
+    return f"{markdown(lines)}\n\n{note}"
 
 
 def by_size(names: list[str]) -> dict[str, list[tuple[float, float]]]:
@@ -219,29 +222,24 @@ def main() -> None:
     parser.add_argument("--scales", default="2,4,8,16,30", help="separated by commas")
     parser.add_argument("--repeats", type=int, default=5, help="timings of which the median counts")
     parser.add_argument("--out", type=Path, default=ROOT / "analysis" / "speed.csv", help="a .png goes beside it")
-    parser.add_argument("--update-readme", action="store_true", help="put some lines into README.md")
     flags = parser.parse_args()
-    if flags.update_readme:
-        with_block("speed", "")  # before the work, not after it
     rows: list[dict[str, object]] = []
     names = flags.models or MODELS
-    print(" ".join(COLUMNS))
+    print(" ".join(COLUMNS), file=sys.stderr)
     for name in names:
         for scale in (float(s) for s in flags.scales.split(",")):
             both = PRESETS[name].decoder.name == "clit" and PRESETS[name].decoder.stages > 1 and scale > 4
             for chain in ("published", "balanced") if both else ("published",):
                 rows.append(measure(name, scale, chain, flags.repeats))
-                print(" ".join(told(rows[-1][c]) for c in COLUMNS), flush=True)
+                print(" ".join(format_value(rows[-1][c]) for c in COLUMNS), file=sys.stderr)
     if flags.models and flags.out.is_file():
-        with flags.out.open(newline="") as file:
-            kept = [read(row) for row in csv.DictReader(file) if row["model"] not in names]
+        kept = [row for row in read(flags.out) if row["model"] not in names]
         rows = sorted(kept + rows, key=lambda row: MODELS.index(row["model"]))
-    if flags.update_readme:
-        README.write_text(with_block("speed", table(rows)))
     with flags.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows({c: told(row[c]) for c in COLUMNS} for row in rows)
+        writer.writerows({c: format_value(row[c]) for c in COLUMNS} for row in rows)
+    print(table(read(flags.out)))
     if not flags.models:
         figure(rows, by_size(names), flags.out.with_suffix(".png"))
 

@@ -1,6 +1,6 @@
-"""Command line: python -m clit COMMAND: upscale, compare, attend, film, evaluate, train, import-official (see --help).
+"""The command line, `python -m clit COMMAND`: upscale, compare, attend, film, evaluate, import-official, train.
 
-Commands import what they need when they run, so that --help answers at once.
+Each command imports what it needs when it runs, so that --help answers at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clit.system.process import prepare_process
 
 
 class _Commands(TyperGroup):
-    """Wrong input ends with one line and code 2, never with a traceback."""
+    """Commands that end with one line and exit code 2 for wrong input, never with a traceback."""
 
     def invoke(self, ctx):
         try:
@@ -52,34 +52,44 @@ Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=MODEL_HELP
 Scale = Annotated[float | None, typer.Option(help="How many times larger, 1 to 64; need not be whole.")]
 Size = Annotated[str | None, typer.Option(metavar="HxW", help="The output size in pixels, instead of --scale.")]
 Chain = Annotated[str, typer.Option(help="How CLIT splits the scale into stages: published or balanced.")]
+Whole = Annotated[bool, typer.Option("--whole", help="Refuse a JPEG or PNG whose end is missing.")]
 Data = Annotated[list[Path], typer.Option(metavar="DIR", help="A folder of pictures; can be given again.")]
 
 
 @app.command()
 def upscale(
     source: Input,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A .png, .tiff, .webp (lossless) or .jpg file to write.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The .png, .tiff, .webp, .jpg or .avif file to write.")
+    ],
     scale: Scale = None,
     size: Size = None,
     model: Model = "lit-light",
     chain: Chain = "published",
     stages: Annotated[int | None, typer.Option(help="Stop CLIT after this many stages.")] = None,
+    wrap: Annotated[
+        bool, typer.Option("--wrap", help="The picture is a texture that repeats: enlarge it without a seam.")
+    ] = False,
+    strip: Annotated[bool, typer.Option("--strip", help="Leave out resolution, EXIF and text of the input.")] = False,
+    whole: Whole = False,
 ) -> None:
-    """Enlarge a picture. Transparency and 16 bit are kept where the output's format can hold them."""
-    from clit.pictures.files import check_output
+    """Enlarge a picture. Transparency, 16 bit and metadata are kept where the output's format can hold them."""
+    from clit.pictures.files import check_output, list_losses
 
     check_output(out)
-    picture, wanted = _picture_and_size(source, scale, size)
+    picture, wanted = _read_picture_and_size(source, scale, size, whole)
     check_output(out, wanted)
-    _check_other(out, source)
+    _check_not_input(out, source)
     network = _load(model)
 
     from clit import estimate, save
 
-    options = {"size": wanted, "chain": chain, "stages": stages}
+    options = {"size": wanted, "chain": chain, "stages": stages, "wrap": wrap}
     seconds = estimate(network, picture.rgb, **options).seconds
     with _progress(f"upscale, about {seconds:.0f} s" if seconds >= 1 else "upscale") as progress:
-        save(network, picture, out, progress=progress, **options)
+        save(network, picture, out, strip=strip, progress=progress, **options)
+    for notice in list_losses(out, picture):
+        _note(notice)
     typer.echo(f"{out}: {wanted[0]} x {wanted[1]} pixels (height x width)")
 
 
@@ -94,34 +104,34 @@ def compare(
         typer.Option(metavar="TOP,LEFT,HEIGHT,WIDTH", help="A part to show, in output pixels; can be given again."),
     ] = None,
     truth: Annotated[
-        bool, typer.Option("--truth", help="Make the picture smaller by the scale first, and tell scores.")
+        bool, typer.Option("--truth", help="Make the picture smaller by the scale first, and print scores.")
     ] = False,
     chain: Chain = "published",
 ) -> None:
-    """Draw a comparison sheet: the same crops by several methods, with PSNR and SSIM where the truth is known."""
-    from clit.exports.compare import compare as crops_of
+    """Draw a comparison sheet: the same crops by several methods, with PSNR and SSIM if --truth is given."""
+    from clit.exports.compare import compare as compare_crops
     from clit.exports.compare import parse_crop
     from clit.exports.figures import comparison_figure
     from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
 
     check_writable(out, (".png", ".svg", ".pdf"))
-    _check_other(out, source)
+    _check_not_input(out, source)
     crops = [parse_crop(text) for text in crop or ()]
-    networks = {Path(name).name: _load(name) for name in model or _with_weights()}
+    networks = {Path(name).name: _load(name) for name in model or _list_default_models()}
     with _progress("compare") as progress:
-        found = crops_of(networks, source, scale, crops=crops, truth=truth, chain=chain, progress=progress)
-    write_bytes(out, comparison_figure(found, out.suffix.lower().removeprefix(".")))
-    for panel in found.panels:
+        sheet = compare_crops(networks, source, scale, crops=crops, truth=truth, chain=chain, progress=progress)
+    write_bytes(out, comparison_figure(sheet, out.suffix.lower().removeprefix(".")))
+    for panel in sheet.panels:
         if panel.psnr is not None:
             typer.echo(f"{panel.name}: {panel.psnr:.2f} dB, {panel.ssim:.4f}")
-    height, width = found.size
-    crops_told = f"{len(found.crops)} crop{'s' if len(found.crops) > 1 else ''}"
-    typer.echo(f"{out}: {crops_told} of {height} x {width} pixels (height x width)")
+    height, width = sheet.size
+    crop_count = f"{len(sheet.crops)} crop{'s' if len(sheet.crops) > 1 else ''}"
+    typer.echo(f"{out}: {crop_count} of {height} x {width} pixels (height x width)")
 
 
-def _with_weights() -> list[str]:
-    """Bicubic and the light presets whose weights are here."""
+def _list_default_models() -> list[str]:
+    """Return bicubic and the light presets that have weights."""
     from clit.networks.checkpoints import available
 
     return ["bicubic", *(name for name in available() if name.endswith("-light"))]
@@ -143,44 +153,44 @@ def attend(
     from clit.system.atomic import write_bytes
 
     check_writable(out, FORMS)
-    _check_other(out, source)
-    position = _two_numbers(pixel, ",", "--pixel", "ROW,COLUMN")
-    picture, wanted = _picture_and_size(source, scale, size)
+    _check_not_input(out, source)
+    position = _parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
+    picture, wanted = _read_picture_and_size(source, scale, size)
     network = _load(model)
 
-    from clit import attend as look
+    from clit import attend as find_attention
 
-    found = look(network, picture.opaque(), position, size=wanted, chain=chain)
-    write_bytes(out, attention_file(found, picture.opaque(), out.suffix.lower(), model))
-    typer.echo(f"{out}: {found.kind}, {len(found.stages)} stage{'s' if len(found.stages) > 1 else ''}")
+    attention = find_attention(network, picture.opaque(), position, size=wanted, chain=chain)
+    write_bytes(out, attention_file(attention, picture.opaque(), out.suffix.lower(), model))
+    typer.echo(f"{out}: {attention.kind}, {len(attention.stages)} stage{'s' if len(attention.stages) > 1 else ''}")
 
 
 @app.command()
 def film(
     source: Input,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A film to write: .mp4, .webp or .gif.")],
-    model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Given again: side by side.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again: side by side.")] = None,
     about: Annotated[
         str | None, typer.Option(metavar="Y,X", help="The point to zoom in on, in LR pixels; the middle by default.")
     ] = None,
     start: Annotated[float, typer.Option(help="The first scale.")] = 1.0,
     end: Annotated[float, typer.Option(help="The last scale.")] = 30.0,
-    side: Annotated[str, typer.Option(metavar="HxW", help="A method's frame, in pixels.")] = "400x400",
-    seconds: Annotated[float, typer.Option(help="How long it plays.")] = 6.0,
-    fps: Annotated[int, typer.Option(help="Frames a second.")] = 20,
+    side: Annotated[str, typer.Option(metavar="HxW", help="The size of each method's frame in pixels.")] = "400x400",
+    seconds: Annotated[float, typer.Option(help="Length of the film.")] = 6.0,
+    fps: Annotated[int, typer.Option(help="Frames per second.")] = 20,
     chain: Chain = "published",
 ) -> None:
-    """Make a zoom film about a point: every frame is rendered at its own scale."""
+    """Make a film that zooms in on a point: every frame is rendered at its own scale."""
     from clit.exports.film import SUFFIXES, Film, save_film
     from clit.pictures.files import as_array, check_writable
 
     check_writable(out, SUFFIXES)
-    _check_other(out, source)
+    _check_not_input(out, source)
     point = None
     if about is not None:
         y, _, x = about.partition(",")
-        point = tuple(_number(each, "--about", "two numbers, Y,X") for each in (y, x))
-    wanted = Film(start, end, point, _two_numbers(side, "x", "--side", "HxW"), seconds, fps)
+        point = tuple(_parse_number(each, "--about", "two numbers, Y,X") for each in (y, x))
+    wanted = Film(start, end, point, _parse_pair(side, "x", "--side", "HxW"), seconds, fps)
     networks = {Path(name).name: _load(name) for name in model or ["lit-light"]}
     with _progress("film") as progress:
         height, width = save_film(networks, as_array(source), out, wanted, chain=chain, progress=progress)
@@ -193,32 +203,35 @@ def evaluate(
     data: Data,
     scales: Annotated[str, typer.Option(help="Scales, separated by commas.")] = "2,3,4",
     rule: Annotated[
-        str, typer.Option(help="benchmark (luma), rgb, or div2k (RGB, wider border): what the PSNR counts.")
-    ] = ("benchmark"),
+        str, typer.Option(help="How the PSNR is measured: benchmark (luma), rgb, or div2k (RGB, wider border).")
+    ] = "benchmark",
     chain: Chain = "published",
     held_out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Only every second picture of this list: those that chose no checkpoint; read as in training.",
+            help="A list of file names: score only every second, those that chose no checkpoint; read as in training.",
         ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write every picture's figures here.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the scores of every picture to this file.")
+    ] = None,
 ) -> None:
-    """Score models on folders of full-resolution pictures: mean PSNR / SSIM per folder and scale."""
+    """Score models on folders of full-resolution pictures: mean PSNR / SSIM by folder and scale."""
     from clit.pictures.files import check_writable
     from clit.pictures.metrics import check_rule
 
     if csv is not None:
         check_writable(csv, (".csv",))
     check_rule(rule)
-    factors = [_number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")]
+    factors = [
+        _parse_number(text, "--scales", "numbers separated by commas, as in 2,3,4") for text in scales.split(",")
+    ]
 
     from clit.training.evaluate import evaluate as score
-    from clit.training.evaluate import reported, table, write_csv
+    from clit.training.evaluate import find_reported, table, write_csv
 
-    only = None if held_out is None else reported(data, set(_text_of(held_out).splitlines()))
-
+    only = None if held_out is None else find_reported(data, _read_lines(held_out))
     short = [Path(name).name for name in models]
     labels = short if len(set(short)) == len(models) else models
     networks = {label: _load(name) for label, name in zip(labels, models, strict=True)}
@@ -237,12 +250,12 @@ def import_official(
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The checkpoint directory to write.")],
 ) -> None:
     """Turn published weights into a checkpoint directory, which loads without unpickling."""
-    from clit import import_official as read
+    from clit import import_official as read_published
     from clit.networks import checkpoints
 
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file: give a directory to write the checkpoint into.")
-    model = read(file)
+    model = read_published(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     card = (
         f"# {out.name}\n\nImported from the published file `{file.name}` (sha256 `{digest}`): "
@@ -257,33 +270,38 @@ def import_official(
 def train(
     presets: Annotated[list[str], typer.Argument(metavar="PRESET...", help="Presets that share one encoder.")],
     data: Data,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; an unfinished run in it goes on.")],
-    minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes of training.")] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of the run; an unfinished run in it is continued.")
+    ],
+    minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the run in steps, instead of --minutes.")] = None,
     start: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder of checkpoints: the presets in it start from those.")
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder of checkpoints; presets that are in it start from them."),
     ] = None,
-    encoder: Annotated[str | None, typer.Option(help="The model whose encoder to start from.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="A model; the encoder starts from its encoder.")] = None,
     freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Train decoders only.")] = False,
     rate: Annotated[float, typer.Option(help="Learning rate of Adam, after the warm-up.")] = 1e-3,
-    encoder_rate: Annotated[
-        float | None, typer.Option(help="Learning rate of the encoder, where it is to be a smaller one.")
-    ] = None,
-    batch: Annotated[int, typer.Option(help="Crops a step, of each process.")] = 8,
-    patch: Annotated[int, typer.Option(help="LR pixels a side of a crop.")] = 24,
-    latents: Annotated[int, typer.Option(help="Latents a side that are asked for a pixel each, of a crop.")] = 24,
-    accumulate: Annotated[int, typer.Option(help="Batches a step, one after another.")] = 1,
+    encoder_rate: Annotated[float | None, typer.Option(help="A smaller learning rate for the encoder.")] = None,
+    batch: Annotated[int, typer.Option(help="Crops per step and process.")] = 8,
+    patch: Annotated[int, typer.Option(help="Side of a low-resolution crop in pixels.")] = 24,
+    latents: Annotated[
+        int, typer.Option(help="Side of the part of a crop's latents that is trained, a pixel for each.")
+    ] = 24,
+    accumulate: Annotated[int, typer.Option(help="Batches per step, one after another.")] = 1,
     held_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A list of file names that are never trained on.")
     ] = None,
-    credits: Annotated[Path | None, typer.Option(metavar="FILE", help="Text that ends each checkpoint's card.")] = None,
+    credits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A text to end each checkpoint's card with.")
+    ] = None,
 ) -> None:
-    """Train presets on photographs."""
-    names = None if held_out is None else set(_text_of(held_out).splitlines())
-    ending = "" if credits is None else _text_of(credits)
+    """Train presets on photographs. Needs the package accelerate: pip install 'clit[train]'."""
+    names = set() if held_out is None else _read_lines(held_out)
+    ending = "" if credits is None else _read_text(credits)
 
-    from clit.training.run import Settings
-    from clit.training.run import train as run
+    from clit.training.loop import train as train_presets
+    from clit.training.settings import Settings
 
     source = None if encoder is None else _load(encoder)
     if source is not None and source.kind == "plain":
@@ -292,7 +310,7 @@ def train(
         minutes, steps, batch, patch, latents, rate, encoder_rate, accumulate=accumulate, freeze_encoder=freeze_encoder
     )
     with _progress("train") as progress:
-        run(
+        train_presets(
             presets,
             data,
             out,
@@ -307,19 +325,24 @@ def train(
 
 
 def _load(name: str) -> Any:
-    """What MODEL_HELP lists."""
+    """Load a model by any of the names that MODEL_HELP lists."""
     import clit
 
     return clit.import_official(name) if Path(name).suffix in (".pth", ".pt") else clit.load(name)
 
 
-def _check_other(out: Path, source: Path) -> None:
-    """UserError if a command would write over what it reads."""
+def _check_not_input(out: Path, source: Path) -> None:
+    """Raise a UserError if a command would write over its input."""
     if out.exists() and source.exists() and os.path.samefile(source, out):
         raise UserError(f"The output {out} is the input itself: give another name.")
 
 
-def _text_of(file: Path) -> str:
+def _read_lines(file: Path) -> set[str]:
+    return set(_read_text(file).splitlines())
+
+
+def _read_text(file: Path) -> str:
+    """Return the text of a file; UserError if there is none."""
     if not file.is_file():
         raise UserError(f"There is no file {file}.")
     try:
@@ -328,24 +351,34 @@ def _text_of(file: Path) -> str:
         raise UserError(f"{file} is not a text file.") from None
 
 
-def _picture_and_size(source: Path, scale: float | None, size: str | None):
-    """The picture, and the output size (H, W) that --scale or --size asks for."""
+def _read_picture_and_size(source: Path, scale: float | None, size: str | None, whole: bool = False):
+    """Read the picture; return it with the output size (H, W) that --scale or --size asks for.
+
+    whole: refuse a picture whose end is missing.
+    """
     from clit.geometry import resolve_size
     from clit.pictures.files import read_image
 
-    wanted = None if size is None else _two_numbers(size, "x", "--size", "HxW")
-    picture = read_image(source)
+    wanted = None if size is None else _parse_pair(size, "x", "--size", "HxW")
+    picture = read_image(source, strict=whole)
+    for notice in picture.notices:
+        _note(notice)
     return picture, resolve_size(*picture.size, scale, wanted)
 
 
-def _two_numbers(text: str, between: str, option: str, form: str) -> tuple[int, int]:
+def _note(notice: str) -> None:
+    """Print what was approximated or lost, where it does not disturb a piped result."""
+    typer.echo(f"note: {notice}", err=True)
+
+
+def _parse_pair(text: str, between: str, option: str, form: str) -> tuple[int, int]:
     match = re.fullmatch(rf"\s*(-?\d+)\s*{between}\s*(-?\d+)\s*", text, re.IGNORECASE)
     if match is None:
         raise UserError(f'{option} is "{text}", but must be two whole numbers, {form}.')
     return int(match[1]), int(match[2])
 
 
-def _number(text: str, option: str, form: str) -> float:
+def _parse_number(text: str, option: str, form: str) -> float:
     try:
         return float(text)
     except ValueError:
@@ -354,7 +387,10 @@ def _number(text: str, option: str, form: str) -> float:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[..., None]]:
-    """A bar on standard error, for a person. Yields what to call with the share done, 0..1, and maybe a line to log."""
+    """Show a progress bar on standard error if that is a terminal.
+
+    Yields a function to call with the share done, 0..1, and optionally a line to print above the bar.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

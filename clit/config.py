@@ -188,15 +188,15 @@ PRESETS: dict[str, ModelConfig] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model and what its training changes of the usual: see `ABLATIONS`."""
+    """A model, and what is special about its training."""
 
     config: ModelConfig
     factors: int | None = None
-    """Its scales are products of up to so many stage factors; None: as many as it has stages."""
+    """Number of stage factors multiplied to draw a training scale, at most; None: the decoder's number of stages."""
     cumulative: bool = True
-    """Fewer stages first, each new one started from the one before; else all from the first step on."""
+    """Whether stages come in one after another, each started from the one before; else all train from the start."""
     positional_bias: bool = True
-    """Else the bias is zero and stays so: attention by similarity alone."""
+    """Whether the positional bias is trained; else it stays zero, so that attention goes by similarity alone."""
 
 
 def _lit_light(**changes) -> ModelConfig:
@@ -214,11 +214,14 @@ ABLATIONS: dict[str, Recipe] = {
     "clit-light-cumulative": Recipe(PRESETS["clit-light"]),
     "clit-light-at-once": Recipe(PRESETS["clit-light"], cumulative=False),
 }
-"""What the light presets are compared with: LIT on the cascade's scales, smaller windows, the frequency branch, no
-positional bias, no cumulative training. They are trained like presets. `lit-light-r3` and `clit-light-cumulative` are
-`lit-light` and `clit-light` under another name: what the ablations of one run are held against."""
+"""Variants of the light presets, each with one change; they train like presets.
+
+The changes: LIT on the cascade's scales (x32), smaller windows (r1, r2), a branch of local Fourier features, no
+positional bias, no cumulative training. `lit-light-r3` and `clit-light-cumulative` change nothing. They are trained in
+the same run as the others, as the baselines to compare these with.
+"""
 
 
 def recipe(name: str) -> Recipe | None:
-    """How a preset or an ablation is trained; None for another name."""
+    """Return how a preset or an ablation is trained; None for an unknown name."""
     return ABLATIONS.get(name) or (Recipe(PRESETS[name]) if name in PRESETS else None)

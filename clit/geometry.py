@@ -3,6 +3,11 @@
 Everything that relates output pixels, latents and stage grids is here. Order is (y, x) everywhere. Coordinates are
 float32, computed by the published formulas: at scales such as 2.5 a third of all queries lies exactly between two
 latents, and the rounding of these formulas decides which latent is the nearest.
+
+The published formulas are not periodic, so a periodic picture (`View.wrap`) needs others. Its positions are exact
+fractions: pixel i of an axis of N lies at p = ((2i + 1) n - N) / 2N among n latents. A shift of the picture by whole
+pixels and whole latents therefore changes p by a whole number and nothing else. Halves round up. Indices continue
+beyond the border; latent j is latent j mod n.
 """
 
 from __future__ import annotations
@@ -37,6 +42,10 @@ class Taps(NamedTuple):
     def shift(self, by: int) -> Taps:
         """Return the taps with `by` added to every index."""
         return Taps(self.index + by, self.weight)
+
+    def wrap(self, n: int) -> Taps:
+        """Return the taps with every index taken modulo n."""
+        return Taps(self.index % n, self.weight)
 
 
 @dataclass(frozen=True)
@@ -144,9 +153,9 @@ class Region:
         """Return the region with a border of `by` on every side."""
         return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
 
-    def relative_to(self, top: int, left: int) -> Region:
-        """Return the region in the coordinates of an array whose first row and column are `top` and `left`."""
-        return Region(self.top - top, self.left - left, self.bottom - top, self.right - left)
+    def move(self, down: int, right: int) -> Region:
+        """Return the region moved down and to the right."""
+        return Region(self.top + down, self.left + right, self.bottom + down, self.right + right)
 
 
 @dataclass(frozen=True)
@@ -154,13 +163,14 @@ class View:
     """A request to a decoder: which pixels of which output, and how the scale is split over the stages.
 
     lr: (h, w) of the small picture. size: (H, W) of the whole output. pixels: the wanted ones, in whole-output
-    indices. factors: (y, x) of each stage in use; only a cascade reads them.
+    indices. factors: (y, x) of each stage in use; only a cascade reads them. wrap: the picture is periodic.
     """
 
     lr: tuple[int, int]
     size: tuple[int, int]
     pixels: Lattice
     factors: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    wrap: bool = False
 
     @property
     def count(self) -> int:
@@ -179,6 +189,10 @@ class View:
     def to(self, device: torch.device) -> View:
         """Return the view with its pixel indices on a device."""
         return self.with_pixels(self.pixels.to(device))
+
+    def clip(self, region: Region) -> Region:
+        """Return the part of a region inside the small picture. A periodic picture has no outside."""
+        return region if self.wrap else region.clip(self.lr)
 
     def grids(self) -> list[tuple[int, int]]:
         """Return the latent grid (h, w) of each stage in use."""
@@ -273,6 +287,27 @@ def linear_taps(positions: Tensor, n: int, padding: str) -> Taps:
     else:
         weight = weight * ((index >= 0) & (index < n))
     return Taps(index, weight)
+
+
+def periodic_positions(n_out: int, n: int, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the exact positions of pixels of a periodic axis of n_out among its n latents.
+
+    pixels: (Q,) indices, any whole numbers. Returns whole (Q,) and rest (Q,), int64: a position is
+    whole + rest / (2 n_out), with 0 <= rest < 2 n_out.
+    """
+    twice = (2 * pixels + 1) * n - n_out
+    whole = torch.div(twice, 2 * n_out, rounding_mode="floor")
+    return whole, twice - whole * 2 * n_out
+
+
+def periodic_taps(n_out: int, n: int, pixels: Tensor) -> Taps:
+    """Return the two taps of linear interpolation at pixels (Q,) of a periodic axis of n_out, over n latents.
+
+    Indices continue beyond the border. The weights are float32.
+    """
+    whole, rest = periodic_positions(n_out, n, pixels)
+    fraction = (rest.double() / (2 * n_out)).float()
+    return Taps(torch.stack([whole, whole + 1], -1), torch.stack([1 - fraction, fraction], -1))
 
 
 def axis_factors(size: tuple[int, int], lr: tuple[int, int]) -> tuple[float, float]:

@@ -5,12 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clit.errors import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
 
 
 def test_paired_intervals_hold_the_mean_as_often_as_they_say():
@@ -26,11 +23,17 @@ def test_paired_intervals_hold_the_mean_as_often_as_they_say():
     assert 0.88 < held / 200 < 0.99
 
 
+def _row(model: str, scale: float, image: int, psnr: float):
+    import scores
+
+    return scores.Row("D", f"{image}.png", scale, model, psnr, 0.9)
+
+
 def test_paired_table_matches_pictures_by_name_and_marks_what_is_clear():
     import paired
 
     rows = [
-        {"dataset": "D", "image": f"{i}.png", "scale": "2", "model": model, "psnr": str(30 + i + gain)}
+        _row(model, 2.0, i, 30 + i + gain)
         for i in range(9)
         for model, gain in (("liif-light", 0.0), ("lit-light", 0.5), ("clit-light", 0.5 + 0.1 * (-1) ** i))
     ]
@@ -43,9 +46,9 @@ def test_gains_are_over_bicubic_on_the_same_picture(tmp_path):
     import scale_curves
 
     rows = [
-        {"dataset": "D", "image": f"{i}.png", "scale": scale, "model": model, "psnr": str(30 + 3 * i + gain)}
+        _row(model, scale, i, 30 + 3 * i + gain)
         for i in range(5)
-        for scale, factor in (("8", 1), ("2.5", 2))
+        for scale, factor in ((8.0, 1), (2.5, 2))
         for model, gain in (("bicubic", 0.0), ("lit-light", 0.5 * factor))
     ]
     assert np.allclose(scale_curves.gains(rows, "lit-light"), [(2.5, 1.0, 1.0, 1.0), (8, 0.5, 0.5, 0.5)])
@@ -55,15 +58,15 @@ def test_gains_are_over_bicubic_on_the_same_picture(tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
-def test_what_training_took_is_told_of_all_weights():
-    import scores
+def test_what_training_took_is_known_of_all_weights():
+    import training_curves
 
     from clit.networks.checkpoints import CONFIG
 
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in scores.training_spent().splitlines()[2:]]
-    assert {line[0] for line in lines} == {path.parent.name for path in (ROOT / "checkpoints").glob(f"*/{CONFIG}")}
-    for line in lines:
-        assert line[1].endswith(("fifth", "ablations")) and int(line[2]) > 1000
+    assert set(training_curves.RUNS) == {path.parent.name for path in (ROOT / "checkpoints").glob(f"*/{CONFIG}")}
+    for name in training_curves.RUNS:
+        runs, steps, *_ = training_curves.spent(name)
+        assert runs.endswith(("fifth", "ablations")) and int(steps) > 1000
 
 
 def test_the_course_of_training_goes_on_from_run_to_run(tmp_path):
@@ -82,9 +85,70 @@ def test_the_course_of_training_goes_on_from_run_to_run(tmp_path):
     assert (tmp_path / "training.png").stat().st_size > 1000
 
 
-def test_cards_tell_what_all_runs_took():
+def test_summary_counts_every_set_alike_and_marks_the_best():
     import scores
 
-    for name in scores.RUNS:
-        card = (ROOT / "checkpoints" / name / "README.md").read_text()
-        assert card == scores.with_all_runs(card, name) and "| all its runs" in card
+    sets = [("A", 30.0, 1), ("B", 20.0, 9)]
+    gains = {name: 0.1 * i for i, name in enumerate(scores.SUMMARY)}
+    rows = [
+        scores.Row(dataset, f"{i}.png", scale, name, psnr + gain, 0.9)
+        for dataset, psnr, count in sets
+        for i in range(count)
+        for scale in (*scores.SUMMARY_SCALES, *scores.SUMMARY_LARGE)
+        for name, gain in gains.items()
+    ]
+    large = [row for row in rows if row.dataset == "A" and row.model != scores.PUBLISHED]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in scores.summary(rows, large).splitlines()]
+    assert lines[0] == ["model", "x2", "x3", "x4", "x8", "x12, large", "x30, large"]
+    assert lines[2] == ["bicubic", *["25.00"] * 4, *["30.00"] * 2]
+    assert lines[-2][-2:] == ["**30.40**"] * 2
+    assert lines[-1] == ["LIIF, published", *["**25.50**"] * 4, "-", "-"]
+
+
+def test_a_new_latency_keeps_the_other_lines(tmp_path, monkeypatch):
+    import latency
+
+    (tmp_path / "analysis").mkdir()
+    monkeypatch.setattr(latency, "ROOT", tmp_path)
+    monkeypatch.setattr(latency, "VISITS", tmp_path / "visits.csv")
+    latency.VISITS.write_text("name,paint,exact\nold,0.3,1.4\n")
+    row = dict.fromkeys(latency.COLUMNS, 120.0) | {"picture": "4 × 3", "scale": 1.5, "pixels": 160360}
+    latency.write("new", [row, row | {"exact_ms": 2000.0}], {"paint": 0.25, "exact": 2.0})
+    assert latency.VISITS.read_text() == "name,paint,exact\nnew,0.25,2\nold,0.3,1.4\n"
+    assert "| 4 × 3   | x1.5  | 120 ms     | 0.12 s | 1.06 s |" in latency.table("new")
+    assert "three panes of 160360 pixels" in latency.table("new")
+
+
+def test_only_what_stands_between_marks_is_written():
+    import tables
+
+    text = "a\n<!-- one:begin -->\nold\n<!-- one:end -->\nb <!-- two:begin -->\n<!-- two:end -->"
+    filled = tables.fill(text, {"one": lambda: "| new |", "two": lambda: "2"})
+    assert filled == "a\n<!-- one:begin -->\n| new |\n<!-- one:end -->\nb <!-- two:begin -->\n2\n<!-- two:end -->"
+    assert tables.fill(filled, {"one": lambda: "| new |", "two": lambda: "2"}) == filled
+    with pytest.raises(UserError, match='no table "two".*one of one'):
+        tables.fill(text, {"one": lambda: ""})
+
+
+def test_every_table_has_one_place():
+    import tables
+
+    places = [name for page in tables.documents() for name in tables.names_in(page.read_text(encoding="utf-8"))]
+    assert sorted(places) == sorted(tables.TABLES)
+
+
+def test_pages_hold_what_the_scripts_print():
+    import tables
+
+    for page in tables.documents():
+        text = page.read_text(encoding="utf-8")
+        assert tables.fill(text) == text, f"{page.name} is out of date: python analysis/tables.py"
+
+
+def test_cards_hold_what_the_scripts_print():
+    import cards
+
+    for path in cards.paths():
+        card = path.read_text(encoding="utf-8")
+        assert cards.fill(card, path.parent.name) == card, f"{path} is out of date: python analysis/tables.py"
+        assert "| all its runs" in card and "\n## Scores\n" in card and "\n## Licence and credits\n" in card

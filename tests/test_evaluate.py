@@ -11,7 +11,7 @@ from clit.errors import UserError
 from clit.pictures.files import write_image
 from clit.pictures.metrics import psnr, ssim
 from clit.pictures.resize import published_pair, resize_pil
-from clit.training.evaluate import Row, evaluate, means, reported, table, write_csv
+from clit.training.evaluate import Row, evaluate, find_reported, means, table, write_csv
 from clit.training.photographs import read_photograph
 
 
@@ -52,13 +52,14 @@ def test_div2k_rule_is_another(dataset):
 
 def test_reported_pictures_chose_no_checkpoint(dataset):
     names = {"a.png", "b.tif", "grey.bmp", "elsewhere.png"}
-    assert [path.name for path in reported([dataset], names)] == ["b.tif"], "every second, in order"
-    rows = evaluate({"plain": clit.load("bicubic")}, [dataset], [2], only=reported([dataset], names))
+    assert [path.name for path in find_reported([dataset], names)] == ["b.tif"], "every second, in order"
+    rows = evaluate({"plain": clit.load("bicubic")}, [dataset], [2], only=find_reported([dataset], names))
     assert [row.image for row in rows] == ["b.tif"]
     with pytest.raises(UserError, match="held-out"):
-        reported([dataset], {"a.png"})
+        find_reported([dataset], {"a.png"})
 
 
+@pytest.mark.slow
 def test_held_out_photographs_may_be_read_as_in_training(tmp_path):
     folder = tmp_path / "large"
     folder.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from clit import geometry
 from clit.errors import UserError
-from clit.geometry import Region, Window
+from clit.geometry import Region, View, Window
 
 
 def list_factors(scale: float, stages: int = 3, chain: str = "published", lr: int = 100) -> list[float]:
@@ -91,6 +92,15 @@ def test_stage_grids():
     assert geometry.stage_grids((9, 7), [(2.5, 1.5), (2, 2)]) == [(9, 7), (22, 10)]
 
 
+def test_a_view_knows_the_grids_of_its_stages():
+    pixels = Window(3, 4, 5, 6).lattice()
+    view = View((10, 10), (60, 60), pixels, ((2.0, 2.0), (3.0, 3.0)))
+    assert view.grids() == [(10, 10), (20, 20)] and view.count == 30 and view.density == 36
+    assert view.with_pixels(pixels.select(slice(0, 2), slice(0, 3))).count == 6
+    assert view.clip(Region(-1, 3, 12, 9)) == Region(0, 3, 10, 9)
+    assert replace(view, wrap=True).clip(Region(-1, 3, 12, 9)) == Region(-1, 3, 12, 9)
+
+
 def test_unknown_chain():
     with pytest.raises(UserError, match='"golden".*"published" or "balanced"'):
         geometry.scale_chain((30, 30), (10, 10), 3, "golden")
@@ -166,9 +176,9 @@ def test_regions():
     assert region.clip((3, 8)).slices() == (slice(0, 3), slice(2, 8))
     assert region.intersect(Region(5, 10, 6, 12)).area == 0
     assert region.grow(2) == Region(-3, 0, 6, 11)
-    assert region.relative_to(-1, 1) == Region(0, 1, 5, 8)
+    assert region.move(1, -1) == Region(0, 1, 5, 8)
     assert region.contains(Region(0, 3, 4, 9)) and region.contains(region)
-    assert not any(region.contains(region.relative_to(*by)) for by in ((1, 0), (-1, 0), (0, 1), (0, -1)))
+    assert not any(region.contains(region.move(*by)) for by in ((1, 0), (-1, 0), (0, 1), (0, -1)))
     assert Region.enclosing(torch.tensor([4, 2]), torch.tensor([[7], [7]])) == Region(2, 7, 5, 8)
 
 

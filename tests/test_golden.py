@@ -98,6 +98,7 @@ def case(request, tmp_path_factory):
         yield Case(golden, model, model.encode(golden.image))
 
 
+@pytest.mark.slow
 @on_files("")
 def test_full_picture(case):
     for stage in case.stages:

@@ -1,24 +1,51 @@
-"""What the project's files say of one another holds: requirements, example pictures, README."""
+"""What the project's files say of one another holds: requirements, example pictures, README, docs."""
 
 import json
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
 CREDITS = json.loads((EXAMPLES / "credits.json").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_requirements_are_those_of_the_page():
+def _requirements(lines) -> dict[str, Requirement]:
+    return {requirement.name: requirement for requirement in map(Requirement, lines)}
+
+
+@pytest.fixture(scope="module")
+def hosted() -> dict[str, Requirement]:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return _requirements(line for line in lines if line and not line.startswith("#"))
+
+
+def test_requirements_are_those_of_the_page(hosted):
     tomllib = pytest.importorskip("tomllib", reason="part of Python 3.11 and newer")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    required = {line for line in lines if line and not line.startswith("#")}
-    assert required == {*project["dependencies"], *extras["page"], *extras["figures"]}
+    needed = _requirements([*project["dependencies"], *extras["page"], *extras["figures"]])
+    assert hosted | {"torch": None} == needed | {"torch": None}
+    torch, allowed = hosted["torch"].specifier, needed["torch"].specifier
+    releases = [f"2.{minor}.0" for minor in range(30)]
+    assert [r for r in releases if r in torch] == ["2.8.0", "2.9.0", "2.10.0", "2.11.0"]  # what ZeroGPU offers
+    assert all(release in allowed for release in releases if release in torch)
+
+
+def test_the_header_is_one_that_spaces_knows(hosted):
+    header = yaml.safe_load(README.split("---\n")[1])
+    assert header["sdk"] == "gradio" and header["sdk_version"] in hosted["gradio"].specifier
+    assert (ROOT / header["app_file"]).is_file()
+    assert header["suggested_hardware"] == "cpu-basic"
+    assert 0 < len(header["short_description"]) <= 60
+    assert header["tags"] and all(re.fullmatch(r"[a-z-]+", tag) for tag in header["tags"])
 
 
 def test_every_example_has_its_credit():
@@ -36,13 +63,42 @@ def test_examples_are_small_colour_pictures(name):
         assert 96 <= max(picture.size) <= 200
 
 
-def test_readme_has_a_line_for_every_file():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    files = text.split("\n## Files\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (.+?) \|", files, re.M)
-    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    assert {name for name in named if not (ROOT / name).exists()} == set()
-    scripts = {*ROOT.glob("*.py"), *(ROOT / "analysis").glob("*.py"), *(ROOT / "clit").glob("*.py")}
-    packages = {path.parent for path in (ROOT / "clit").glob("*/__init__.py")}
-    found = {path.relative_to(ROOT).as_posix() for path in scripts | packages}
-    assert found - {"clit/__init__.py"} <= named
+def test_readme_is_short():
+    assert len(README.encode()) <= 10_240
+
+
+def test_readme_has_a_line_for_every_folder():
+    tree = README.split("\n## Folders\n")[1].split("```")[1]
+    named = {("clit/" if indent else "") + name for indent, name in re.findall(r"^( *)(\w+)/ +\w", tree, re.M)}
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
+    folders = {
+        path.relative_to(ROOT).as_posix()
+        for path in (*ROOT.iterdir(), *(ROOT / "clit").iterdir())
+        if path.is_dir() and not path.name.startswith(".") and not any(fnmatch(path.name, each) for each in ignored)
+    }
+    assert named == folders
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    for target in targets:
+        if target.startswith("https://"):
+            continue
+        name, _, heading = target.partition("#")
+        found = page.parent / name if name else page
+        assert found.is_file(), f"{page.name} links to {target}"
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.M)
+            assert heading in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_paths_of_one_machine(page):
+    assert not re.search(r"(?<![\w/])/(home|root|work|tmp|Users|mnt)/", page.read_text(encoding="utf-8"))
+
+
+def test_every_page_of_docs_is_linked():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert not [page.name for page in PAGES[1:] if f"{page.name})" not in text]

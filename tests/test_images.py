@@ -266,7 +266,7 @@ def test_bad_files(tmp_path):
     (tmp_path / "cut.png").write_bytes(buffer.getvalue()[:5000])
     for name in ("empty.png", "text.png", "folder.png", "cut.png", "missing.png"):
         with pytest.raises(UserError, match=name) as error:
-            read_image(tmp_path / name)
+            read_image(tmp_path / name, strict=True)
         assert one_sentence(error)
 
 

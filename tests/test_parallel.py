@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clit.errors import Cancelled
-from clit.system.threads import blocks, even, spread
+from clit.system.threads import blocks, even_size, parallel_map
 
 
 @pytest.fixture
@@ -25,17 +25,17 @@ def test_results_come_in_order_from_threads_with_one_torch_thread_each(three_thr
         return item, torch.get_num_threads(), torch.is_inference_mode_enabled()
 
     with torch.inference_mode():
-        assert list(spread(work, range(6))) == [(i, 1, True) for i in range(6)]
+        assert list(parallel_map(work, range(6))) == [(i, 1, True) for i in range(6)]
     with torch.no_grad():
-        assert list(spread(work, range(3))) == [(i, 1, False) for i in range(3)]
+        assert list(parallel_map(work, range(3))) == [(i, 1, False) for i in range(3)]
     assert torch.get_num_threads() == 3
 
 
 def test_with_gradients_or_inside_another_everything_stays_on_one_thread(three_threads):
     here = threading.get_ident()
-    assert {t for t in spread(lambda _: threading.get_ident(), range(4))} == {here}
+    assert {t for t in parallel_map(lambda _: threading.get_ident(), range(4))} == {here}
     with torch.no_grad():
-        inner = list(spread(lambda _: set(spread(lambda _: threading.get_ident(), range(4))), range(3)))
+        inner = list(parallel_map(lambda _: set(parallel_map(lambda _: threading.get_ident(), range(4))), range(3)))
     assert all(len(threads) == 1 and here not in threads for threads in inner)
 
 
@@ -44,7 +44,7 @@ def test_an_error_goes_through_and_threads_come_back(three_threads):
         raise ValueError(item)
 
     with torch.no_grad(), pytest.raises(ValueError, match="0"):
-        list(spread(work, range(9)))
+        list(parallel_map(work, range(9)))
     assert torch.get_num_threads() == 3
 
 
@@ -57,13 +57,13 @@ def test_blocks_cover_everything_once(height, width, most):
         seen[rows, columns] += 1
         assert seen[rows, columns].numel() <= 2 * most
     assert (seen == 1).all()
-    assert even(10, 4) == 4 and even(9, 4) == 3 and even(3, 9) == 3
+    assert even_size(10, 4) == 4 and even_size(9, 4) == 3 and even_size(3, 9) == 3
 
 
 @pytest.mark.parametrize("gradients", [True, False])
 def test_cancel_is_asked_before_each_result(gradients, three_threads):
     seen: list[int] = []
     with torch.set_grad_enabled(gradients), pytest.raises(Cancelled):
-        for result in spread(lambda item: item, range(50), lambda: len(seen) == 7):
+        for result in parallel_map(lambda item: item, range(50), lambda: len(seen) == 7):
             seen.append(result)
     assert seen == list(range(7)) and torch.get_num_threads() == 3

@@ -10,7 +10,7 @@ import numpy as np
 
 from clit.errors import UserError
 from clit.geometry import Window, check_scale, output_size
-from clit.pictures.files import as_array
+from clit.pictures.files import as_array, to_bytes
 from clit.pictures.metrics import psnr, ssim
 from clit.pictures.resize import published_pair
 from clit.rendering.renderer import Renderer
@@ -62,7 +62,7 @@ def compare(
     """
     scale, hr = check_scale(scale), None
     if truth:
-        small, hr = published_pair(np.rint(as_array(image) * 255).astype(np.uint8), scale)
+        small, hr = published_pair(to_bytes(as_array(image)), scale)
         size = hr.shape[:2]
     else:
         small = as_array(image)

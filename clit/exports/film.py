@@ -19,7 +19,7 @@ from PIL import Image
 
 from clit.errors import UserError
 from clit.geometry import Window, check_scale, output_size
-from clit.pictures.files import as_array, check_writable
+from clit.pictures.files import as_array, check_writable, to_bytes
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
 
@@ -162,7 +162,7 @@ def _render_panel(
     window = Window(top, left, height, width)
     drawn = renderer.render(model, rgb, size=size, window=window, chain=chain, cancel=cancel)
     panel = np.full((*side, 3), GROUND, np.uint8)
-    panel[places[0] : places[0] + height, places[1] : places[1] + width] = np.rint(drawn * 255).astype(np.uint8)
+    panel[places[0] : places[0] + height, places[1] : places[1] + width] = to_bytes(drawn)
     return panel
 
 

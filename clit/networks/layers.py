@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.geometry import Region, Taps, linear_taps, pixel_centres, to_pixels
+from clit.geometry import Region, Taps, linear_taps, periodic_taps, pixel_centres, to_pixels
 
 
 def relu() -> nn.Module:
@@ -91,12 +91,15 @@ class Resampling:
     matrix: Tensor  # (points, pixels read); the rows of points outside the grid are zero
 
     @staticmethod
-    def prepare(n: int, n_grid: int, start: int, stop: int, device) -> Resampling:
+    def prepare(n: int, n_grid: int, start: int, stop: int, device, wrap: bool = False) -> Resampling:
         """Prepare resampling from an axis of n pixels to the points start..stop of a grid of n_grid points."""
         points = torch.arange(start, stop, device=device)
-        index, weight = linear_taps(to_pixels(pixel_centres(n_grid, points), n), n, "zeros")
-        weight = weight * ((points >= 0) & (points < n_grid))[:, None]
-        index = index.clamp(0, n - 1)
+        if wrap:
+            index, weight = periodic_taps(n_grid, n, points)
+        else:
+            index, weight = linear_taps(to_pixels(pixel_centres(n_grid, points), n), n, "zeros")
+            weight = weight * ((points >= 0) & (points < n_grid))[:, None]
+            index = index.clamp(0, n - 1)
         first = int(index.min())
         matrix = weight.new_zeros(stop - start, int(index.max()) + 1 - first)
         return Resampling(first, matrix.scatter_add_(1, index - first, weight))

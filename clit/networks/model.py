@@ -51,7 +51,7 @@ class SRModel(nn.Module):
         part = x[(..., *seen.slices())]
         down, right = (-n % self.encoder.multiple for n in part.shape[-2:])
         map = self.encoder(_pad_by_reflection(part, down, right))
-        return map[(..., *region.relative_to(seen.top, seen.left).slices())]
+        return map[(..., *region.move(-seen.top, -seen.left).slices())]
 
     @staticmethod
     def normalise(image: Tensor) -> Tensor:
@@ -91,19 +91,26 @@ class SRModel(nn.Module):
         window: Window | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
     ) -> View:
         """Return the view of a window, or of all, of the output of `size` (H, W) of a small picture of `lr` (h, w).
 
         chain: how a cascade splits the scale, "published" or "balanced" (`geometry.scale_chain`). stages: how many
-        stages to run at most. UserError for a wrong window, chain or number of stages.
+        stages to run at most. wrap: the picture is periodic. UserError for a wrong window, chain or number of stages,
+        and if the picture is periodic but the encoder cannot treat it so.
         """
+        if wrap and self.encoder.reach is None:
+            raise UserError(
+                f'The encoder "{self.config.encoder.name}" sees whole pictures, which have borders: for a periodic '
+                "one choose a model whose encoder is made of convolutions."
+            )
         window = Window(0, 0, *size) if window is None else window.check(size)
         factors = scale_chain(size, lr, self.stage_count, chain)
         if stages is not None and (not isinstance(stages, int) or not 1 <= stages <= self.stage_count):
             raise UserError(
                 f"The number of stages is {stages}, but for this model must be from 1 to {self.stage_count}."
             )
-        return View(lr, size, window.lattice(), tuple(factors[:stages]))
+        return View(lr, size, window.lattice(), tuple(factors[:stages]), wrap)
 
     def prepare(self, features: Features, view: View) -> Any:
         """Return the decoder's field of one view."""

@@ -11,35 +11,79 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from clit.system.atomic import replacing
+from clit.pictures.metadata import EXIF_IFD, GPS_IFD, Metadata, directory_bytes, kept_tags
+from clit.pictures.png import SIGNATURE, chunk, colour_and_metadata_chunks
+from clit.pictures.profiles import srgb_profile
+from clit.system.atomic import open_atomic
 
 _TILE = 256  # side of a TIFF's tiles
-_COLOUR = {3: 2, 4: 6}  # channels -> PNG's colour type
+_COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's colour type
 
 
 def write_bands(
-    path: str | os.PathLike, shape: tuple[int, int, int], bands: Iterable[np.ndarray], kind: str, bits: int = 8
+    path: str | os.PathLike,
+    shape: tuple[int, int, int],
+    bands: Iterable[np.ndarray],
+    kind: str,
+    bits: int = 8,
+    metadata: Metadata | None = None,
 ) -> None:
     """Write a picture that comes as bands of rows, top to bottom; the file appears complete or not at all.
 
-    shape: (H, W, channels), three or four channels, RGB or with alpha. bands: (rows, W, channels) uint8 or uint16, as
+    shape: (H, W, channels), grey or RGB, each with or without alpha. bands: (rows, W, channels) uint8 or uint16, as
     `bits` says, of any heights that add up to H. kind: "PNG" or "TIFF" (deflated tiles; a BigTIFF over 2 GB).
     UserError if the path cannot be written; whatever the bands raise goes through.
     """
-    with replacing(path) as file:
-        (_png if kind == "PNG" else _tiff)(file, shape, bands, bits)
+    with open_atomic(path) as file:
+        (_write_png if kind == "PNG" else _write_tiff)(file, shape, bands, bits, metadata or Metadata())
 
 
-def _tiff(file: BinaryIO, shape: tuple[int, int, int], bands: Iterable[np.ndarray], bits: int) -> None:
+def _write_tiff(
+    file: BinaryIO, shape: tuple[int, int, int], bands: Iterable[np.ndarray], bits: int, metadata: Metadata
+) -> None:
+    big = bool(np.prod(shape) * bits / 8 > 2 << 30)
+    alpha = shape[2] in (2, 4)
+    try:
+        tags, *directories = kept_tags(metadata, shape[:2])
+    except Exception:  # Pillow raises all kinds of errors on broken directories
+        tags, directories = {}, [{}, {}]
+    texts = [(tag, 2, 0, value, True) for tag, value in tags.items() if isinstance(value, str) and value.isascii()]
+    pointers = {} if big else {tag: d for tag, d in zip((EXIF_IFD, GPS_IFD), directories, strict=True) if d}
     tifffile.imwrite(
-        file, _tiles(_regular(bands, shape)), shape=shape, dtype=f"uint{bits}", tile=(_TILE, _TILE),
-        photometric="rgb", extrasamples=["unassalpha"] if shape[2] == 4 else None, compression="zlib",
-        predictor=True, bigtiff=np.prod(shape) * bits / 8 > 2 << 30, metadata=None, software=False,
+        file, _tiles(_regular(bands, shape)), shape=shape if shape[2] > 1 else shape[:2], dtype=f"uint{bits}",
+        tile=(_TILE, _TILE), photometric="rgb" if shape[2] > 2 else "minisblack",
+        planarconfig="contig" if shape[2] > 1 else None, extrasamples=["unassalpha"] if alpha else None,
+        compression="zlib", predictor=True, bigtiff=big, byteorder="<", metadata=None, software=False,
+        resolution=metadata.dpi, resolutionunit="inch" if metadata.dpi else None,
+        iccprofile=srgb_profile(grey=shape[2] < 3),
+        extratags=[*texts, *((tag - 1, 4, 1, 0, True) for tag in pointers)],
     )  # fmt: skip
+    if pointers:
+        _append_directories(file, pointers)
+
+
+def _append_directories(file: BinaryIO, pointers: dict[int, dict]) -> None:
+    """Append EXIF directories to a TIFF, and put their places into the tags that wait for them.
+
+    tifffile does not write these tags itself: those before them in number stand in their places.
+    """
+    file.flush()
+    file.seek(0)
+    written = tifffile.TiffFile(file)
+    places = {tag: written.pages[0].tags[tag - 1].offset for tag in pointers}
+    for tag, directory in pointers.items():
+        end = file.seek(0, os.SEEK_END)
+        end += end % 2
+        data = directory_bytes(directory, end)
+        if data:
+            file.seek(end)
+            file.write(data)
+            file.seek(places[tag])
+            file.write(struct.pack("<HHII", tag, 4, 1, end))
 
 
 def _regular(bands: Iterable[np.ndarray], shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
-    """Bands of other heights as bands of a tile's height, the last one as high as what is left."""
+    """Yield the rows of bands of any heights as bands of a tile's height, the last one as high as what is left."""
     held, rows = [], 0
     for band in bands:
         held.append(band)
@@ -57,33 +101,34 @@ def _tiles(bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for left in range(0, band.shape[1], _TILE):
             tile = band[:, left : left + _TILE]
             short = [(0, _TILE - n) for n in tile.shape[:2]]
-            yield np.ascontiguousarray(np.pad(tile, [*short, (0, 0)]))
+            tile = np.ascontiguousarray(np.pad(tile, [*short, (0, 0)]))
+            yield tile if tile.shape[2] > 1 else tile[..., 0]
 
 
-def _png(file: BinaryIO, shape: tuple[int, int, int], bands: Iterable[np.ndarray], bits: int) -> None:
-    """PNG (ISO/IEC 15948): of each row the filter with the smallest sum of differences, deflated."""
+def _write_png(
+    file: BinaryIO, shape: tuple[int, int, int], bands: Iterable[np.ndarray], bits: int, metadata: Metadata
+) -> None:
+    """Write a PNG (ISO/IEC 15948): of each row the filter with the smallest sum of differences, deflated."""
     height, width, channels = shape
     step = channels * bits // 8  # bytes of a pixel
-
-    def chunk(name: bytes, data: bytes) -> None:
-        file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
-
-    file.write(b"\x89PNG\r\n\x1a\n")
-    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, _COLOUR[channels], 0, 0, 0))
+    file.write(SIGNATURE)
+    file.write(chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, _COLOUR[channels], 0, 0, 0)))
+    for part in colour_and_metadata_chunks(metadata, (height, width)):
+        file.write(part)
     deflate = zlib.compressobj(3, strategy=zlib.Z_FILTERED)
     above = np.zeros(width * step, np.uint8)
     for band in bands:
         rows = np.ascontiguousarray(band.astype(f">u{bits // 8}")).view(np.uint8).reshape(len(band), -1)
-        data = deflate.compress(_filtered(rows, above, step).tobytes())
+        data = deflate.compress(_filter_rows(rows, above, step).tobytes())
         if data:
-            chunk(b"IDAT", data)
+            file.write(chunk(b"IDAT", data))
         above = rows[-1]
-    chunk(b"IDAT", deflate.flush())
-    chunk(b"IEND", b"")
+    file.write(chunk(b"IDAT", deflate.flush()))
+    file.write(chunk(b"IEND", b""))
 
 
-def _filtered(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
-    """Rows of bytes (n, k) after the row `above`, each led by its filter's number: (n, k + 1)."""
+def _filter_rows(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
+    """Return rows of bytes (n, k) after the row `above`, filtered, each led by its filter's number: (n, k + 1)."""
     up = np.vstack([above, rows[:-1]])
     left = np.zeros_like(rows)
     left[:, step:] = rows[:, :-step]

@@ -48,7 +48,7 @@ def axis_taps(n_in: int, n_out: int, rule: str = "pil", scale: float | None = No
         inside = True
     else:
         raise UserError(f'The resizing rule is "{rule}", but must be "pil" or "matlab".')
-    weight = _cubic((index - centre + 0.5) / stretch) * inside
+    weight = cubic((index - centre + 0.5) / stretch) * inside
     weight /= weight.sum(1, keepdims=True)
     if rule == "matlab":
         index %= 2 * n_in
@@ -128,7 +128,7 @@ def published_pair(hr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray
     return np.floor(lr + 0.5).clip(0, 255).astype(np.uint8), hr
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
+def cubic(x: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel with a = -0.5."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1

@@ -93,7 +93,7 @@ class FeatureCache:
                 *same, known = key
                 if same == [*features, stamp] and made_by() is module and known.contains(region):
                     self._maps.move_to_end(key)
-                    rows, columns = region.relative_to(known.top, known.left).slices()
+                    rows, columns = region.move(-known.top, -known.left).slices()
                     return tuple(map[:, rows, columns] for map in maps)
         maps = make()
         with self._lock:
@@ -143,7 +143,7 @@ class FeatureCache:
             if key in self._images:
                 self._images.move_to_end(key)
                 return self._images[key]
-        x = model.normalise(torch.from_numpy(image).permute(2, 0, 1)[None].to(device, dtype))
+        x = model.normalise(torch.tensor(image).permute(2, 0, 1)[None].to(device, dtype))
         with self._lock:
             self._images[key] = x
             while len(self._images) > 1 and (

@@ -11,19 +11,20 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from clit.config import PLAIN
 from clit.errors import Cancelled, UserError
 from clit.geometry import Region, View, Window, resolve_size
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
-from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, read_image, write_image, write_image_bands
-from clit.pictures.resize import resize_pil
+from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, read_image, write_image_bands
+from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.features import MAPS_LIMIT, FeatureCache
@@ -53,12 +54,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Request:
-    """A checked request."""
+    """A checked request.
+
+    A periodic picture is encoded with a margin of its own pixels on every side, so that the encoder sees across its
+    borders. `image` includes this margin.
+    """
 
     model: SRModel
     image: np.ndarray
     view: View
     window: Window
+    grey: bool  # the image is grey, so the output is too
+    margin: int = 0
 
 
 Progress = Callable[[float], None]
@@ -98,19 +105,21 @@ class Renderer:
         method: str = "fast",
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> np.ndarray:
         """Return RGB (height, width, 3) float32 of `window` (top, left, height, width), or of the whole output.
 
-        image: path, PIL image, or array (h, w, 3), uint8 or float in [0, 1]. Give either `scale` (1 to 64) or `size`
-        (H, W). step: render only every `step`-th row and column (see `Window.lattice`), for a quick coarse view of
-        exact pixels. clip: to [0, 1]. method: "fast", or "reference" for the plain definition. chain: how CLIT splits
-        the scale, "published" or "balanced". stages: how many of its stages to run at most. progress(done) is called
-        with a share 0..1 after each tile. When cancel() is true, Cancelled is raised soon.
-        UserError for wrong input, and for requests that do not fit into memory.
+        image: path, PIL image, or array (h, w, 3), uint8 or float in [0, 1]; the output of a grey picture is grey. Give
+        either `scale` (1 to 64) or `size` (H, W). step: render only every `step`-th row and column (see
+        `Window.lattice`), for a quick coarse view of exact pixels. clip: to [0, 1]. method: "fast", or "reference" for
+        the plain definition. chain: how CLIT splits the scale, "published" or "balanced". stages: how many of its
+        stages to run at most. wrap: treat the picture as periodic, such as a texture: the output then tiles without a
+        seam. progress(done) is called with a share 0..1 after each tile. When cancel() is true, Cancelled is raised
+        soon. UserError for wrong input, and for requests that do not fit into memory.
         """
-        request = self._check_request(model, image, scale, size, window, chain, stages)
+        request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         if method not in ("fast", "reference"):
             raise UserError(f'The method is "{method}", but must be "fast" or "reference".')
         if not isinstance(step, int) or step < 1:
@@ -130,40 +139,31 @@ class Renderer:
         size: tuple[int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
+        strip: bool = False,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> tuple[int, int]:
         """Write the whole output as a picture file and return its size (H, W). Arguments as for `render`.
 
-        PNG and TIFF are written in row blocks, so they may be of any size; WebP and JPEG need the picture in memory.
-        Transparency, enlarged bicubically, and 16 bits are kept if the format has them.
+        PNG and TIFF are written in bands, so they may be of any size; the other formats need the picture in memory.
+        Transparency (enlarged bicubically), 16 bits, greyness, resolution, EXIF and text are kept if the format has
+        them. strip: leave out resolution, EXIF and text.
         """
         picture = read_image(image)
         check_output(path)
-        request = self._check_request(model, picture.rgb, scale, size, None, chain, stages)
+        request = self._check_request(model, picture.to_enlarge(), scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
-        alpha = None if picture.alpha is None else resize_pil(picture.alpha, size)
-        if WRITTEN[Path(path).suffix.lower()] not in STREAMED:
-            self._check_memory(request, height * width)
-            rgb = self._render_view(request, request.view, "fast", progress, cancel)
-            write_image(path, rgb, alpha, picture.bits)
-            return size
-        self._check_memory(request, TILE * width)
-        starts = range(0, height, TILE)
-
-        def report(done: int, share: float) -> None:
-            if progress:
-                progress((done + share) / len(starts))
-
-        def render_bands() -> Iterator[np.ndarray]:
-            for done, top in enumerate(starts):
-                band = Window(top, 0, min(TILE, height - top), width)
-                view = request.view.with_pixels(band.lattice())
-                yield self._render_view(request, view, "fast", partial(report, done), cancel)
-
-        alphas = None if alpha is None else (alpha[top : top + TILE] for top in starts)
-        write_image_bands(path, size, render_bands(), alphas, picture.bits)
+        self._check_memory(request, width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height))
+        alphas = None
+        if picture.alpha is not None:
+            alpha = np.broadcast_to(picture.alpha[..., None], (*picture.size, 3))
+            alpha = self._check_request(SRModel(PLAIN["bicubic"]), alpha, None, size, None, "published", None, wrap)
+            alphas = (band[..., 0] for band in self._render_bands(alpha, None, cancel))
+        metadata = None if strip else picture.metadata
+        bands = self._render_bands(request, progress, cancel)
+        write_image_bands(path, size, bands, alphas, picture.bits, grey=picture.grey, metadata=metadata)
         return size
 
     def survey(
@@ -176,6 +176,7 @@ class Renderer:
         window: Window | tuple[int, int, int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> np.ndarray:
@@ -185,7 +186,7 @@ class Renderer:
         window alike) and the weighted mean offset (dy, dx) from the pixel to the latents, in latents of the last stage.
         Arguments as for `render`. UserError for models without heads.
         """
-        request = self._check_request(model, image, scale, size, window, chain, stages)
+        request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         if not model.heads:
             raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
         view = request.view
@@ -210,9 +211,10 @@ class Renderer:
         window: Window | tuple[int, int, int, int] | None = None,
         chain: str = "published",
         stages: int | None = None,
+        wrap: bool = False,
     ) -> Estimate:
         """Return what `render` needs for the same arguments if the image's features are not cached."""
-        request = self._check_request(model, image, scale, size, window, chain, stages)
+        request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         work = model.multiply_adds(request.view)
         rate = self._rates.get(model.config.decoder.name) or model.decoder.efficiency * _measure_product_rate()
         return Estimate(work, work / rate, self._estimate_memory(request, request.view.count))
@@ -240,20 +242,30 @@ class Renderer:
                 f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
             )
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
-        return attend_pixel(model, self._get_features(request, view), view)
+        found = attend_pixel(model, self._get_features(request, view), view)
+        return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
 
-    def _check_request(self, model, image, scale, size, window, chain: str, stages: int | None) -> _Request:
+    def _check_request(
+        self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
+    ) -> _Request:
         if not isinstance(model, SRModel):
             raise UserError(f"The model is {model!r}, but must be what clit.load or clit.import_official returns.")
         image = as_array(image)
+        grey = is_grey(image)
         lr = image.shape[:2]
         size = resolve_size(*lr, scale, size)
         window = Window(0, 0, *size) if window is None else _to_window(window)
-        return _Request(model, image, model.view(lr, size, window, chain, stages), window)
+        view = model.view(lr, size, window, chain, stages, wrap)
+        if not wrap:
+            return _Request(model, image, view, window, grey)
+        margin = model.encoder.reach + model.radius + 4  # at most four convolutions follow the encoder
+        image = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
+        image.flags.writeable = False  # so that the cache hashes it once, not for every tile
+        return _Request(model, image, view, window, grey, margin)
 
     def _estimate_memory(self, request: _Request, pixels: int) -> int:
         """Return the bytes at the peak of rendering so many pixels: output, a tile's arrays, image, cached features."""
-        (h, w), channels = request.view.lr, request.model.encoder.channels
+        (h, w), channels = request.image.shape[:2], request.model.encoder.channels
         kept = min(4 * channels * h * w, self._cache.limit) + min(64 * channels * h * w, MAPS_LIMIT)
         encoding = channels * min(_ENCODING_MEMORY, 32 * h * w)
         return 12 * pixels + TILE_MEMORY + 24 * h * w + kept + encoding
@@ -266,7 +278,8 @@ class Renderer:
         rest = (free - (needed - 12 * pixels)) / 12  # pixels that would fit
         fits = math.sqrt(rest / (pixels / (height * width)) / (h * w)) if rest > 0 else 0
         raise UserError(
-            f"This needs about {memory.told(needed)} of memory, more than the {memory.told(free)} there are: choose "
+            f"This needs about {memory.format_bytes(needed)} of memory, more than the {memory.format_bytes(free)} "
+            "there are: choose "
             + (f"a scale up to {math.floor(fits * 10) / 10:g}, " if fits >= 1 else "a smaller image, ")
             + "a smaller window, or write a PNG or TIFF file, which is done row block by row block."
         )
@@ -274,8 +287,12 @@ class Renderer:
     def _get_features(
         self, request: _Request, view: View, around: Region | None = None, cancel: Cancel | None = None
     ) -> Features:
-        wanted = request.model.decoder.reads(view)
-        return self._cache.get(request.model, request.image, wanted, around, cancel)
+        (h, w), margin = view.lr, request.margin
+        wanted = request.model.decoder.reads(view).move(margin, margin)
+        around = around and around.move(margin, margin)
+        found = self._cache.get(request.model, request.image, wanted, around, cancel)
+        image = found.image[..., margin : margin + h, margin : margin + w]
+        return replace(found, image=image, top=found.top - margin, left=found.left - margin)
 
     def _render_view(
         self, request: _Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None
@@ -286,16 +303,33 @@ class Renderer:
 
         def draw(features: Features, part: View) -> np.ndarray:
             if method == "reference":
-                return _render_by_definition(model, features, part)
-            began = time.perf_counter()
-            drawn = _render_fast(model, features, part, cancel)
-            rate = model.decoder.multiply_adds(part) / (time.perf_counter() - began)
-            name = model.config.decoder.name
-            self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
-            return drawn
+                drawn = _render_by_definition(model, features, part)
+            else:
+                began = time.perf_counter()
+                drawn = _render_fast(model, features, part, cancel)
+                rate = model.decoder.multiply_adds(part) / (time.perf_counter() - began)
+                name = model.config.decoder.name
+                self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
+            return to_grey(drawn) if request.grey else drawn
 
         self._fill(rgb, request, view, draw, progress, cancel)
         return rgb
+
+    def _render_bands(
+        self, request: _Request, progress: Progress | None, cancel: Cancel | None
+    ) -> Iterator[np.ndarray]:
+        """Yield RGB (rows, W, 3), unclipped, of the whole output in bands of TILE rows, top to bottom."""
+        height, width = request.view.size
+        starts = range(0, height, TILE)
+
+        def report(done: int, share: float) -> None:
+            if progress:
+                progress((done + share) / len(starts))
+
+        for done, top in enumerate(starts):
+            band = Window(top, 0, min(TILE, height - top), width)
+            view = request.view.with_pixels(band.lattice())
+            yield self._render_view(request, view, "fast", partial(report, done), cancel)
 
     def _fill(
         self,

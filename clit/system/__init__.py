@@ -1,1 +1,1 @@
-"""The machine: its cores and memory, and files that are written whole."""
+"""The machine: cores, memory, process settings, and files written atomically."""

@@ -1,11 +1,14 @@
-"""Files that appear complete or not at all."""
+"""Write files atomically: a file appears complete or not at all."""
 
 from __future__ import annotations
 
 import os
+import signal
+import stat
+import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,26 +16,53 @@ from clit.errors import UserError
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """A file to write that takes its place under `path` when all went well, whenever the process dies.
+def open_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` for writing, and move it to `path` at the end.
 
-    UserError if it cannot be written; after any error nothing is left of it.
+    The file at `path` is either the old one or the complete new one, at every moment. A replaced file's mode is kept,
+    and a link stays a link. After an error, or when SIGTERM arrives, the temporary file is removed.
+    UserError if the file cannot be written.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
+        target = Path(os.path.realpath(path))
+        part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short: the target's name may be as long as allowed
+        with _exit_on_sigterm():
+            try:
+                with part.open("w+b") as file:
+                    yield file
+                    file.flush()
+                    with suppress(OSError):
+                        os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
+                    os.fsync(file.fileno())
+                os.replace(part, target)
+            finally:
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit, so that clean-up runs. Only the main thread can ask for it.
+
+    A handler that the program has set itself stays.
+    """
+    on_main = threading.current_thread() is threading.main_thread()
+    if not on_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def leave(*_) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
     finally:
-        part.unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file so that it appears complete or not at all; UserError if that fails."""
-    with replacing(path) as file:
+    """Write a file atomically; UserError if that fails."""
+    with open_atomic(path) as file:
         file.write(data)

@@ -1,19 +1,20 @@
-"""How much memory there is, so that a request that cannot fit is refused before anything is allocated."""
+"""Measure free memory, so that a request that cannot fit is refused before anything is allocated."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-FALLBACK = 4 << 30  # where the system does not say
+FALLBACK = 4 << 30
+"""Bytes assumed where the system does not say."""
 
 
 def available() -> int:
-    """Bytes that this process may still take: what the system has free, within its control group's limit."""
-    found = [n for n in (_system(), _control_group()) if n is not None]
+    """Return the bytes this process may still allocate: free memory, within the limit of its control group."""
+    found = [n for n in (_system_free(), _control_group_free()) if n is not None]
     return max(0, min(found, default=FALLBACK))
 
 
-def _system() -> int | None:
+def _system_free() -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
@@ -21,7 +22,7 @@ def _system() -> int | None:
         return None
 
 
-def _control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+def _control_group_free(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -33,6 +34,6 @@ def _control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     return None
 
 
-def told(count: float) -> str:
-    """A number of bytes for people."""
+def format_bytes(count: float) -> str:
+    """Return a number of bytes as text: "1.5 GB" or "120 MB"."""
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"

@@ -1,7 +1,7 @@
-"""Independent pieces of work on all cores, each piece on one.
+"""Run independent pieces of work on all cores, one piece per core.
 
-Products as small as a decoder's share out badly within one: two threads that meet after each of them are hardly
-faster than one. Threads that take whole blocks of pixels, whole tiles or whole pictures do not meet.
+A decoder's matrix products are too small to be shared between threads: two threads that wait for each other after
+every product are hardly faster than one. Threads that take whole blocks, tiles or pictures never wait.
 """
 
 from __future__ import annotations
@@ -26,53 +26,54 @@ _pool: ThreadPoolExecutor | None = None
 _thread = threading.local()
 
 
-def spread(
+def parallel_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     cancel: Callable[[], bool] | None = None,
     device: torch.device | None = None,
 ) -> Iterator[Result]:
-    """function(item) for each item, in order, on as many threads as torch has, each with one torch thread.
+    """Yield function(item) for each item, in order, computed on as many threads as torch has.
 
-    When cancel() is true, Cancelled is raised before the next result; what is under way ends unseen.
+    Each thread runs torch on one core and inherits the caller's inference mode. When cancel() is true, Cancelled is
+    raised before the next result, and unfinished work is dropped.
 
-    The caller's inference mode holds in all of them. Where gradients are recorded, on a single thread, on a `device`
-    that is no CPU, or inside another `spread`, the items are simply taken one after another.
+    The items are taken one after another, without threads, where gradients are recorded, where torch has one thread,
+    on a `device` other than the CPU, and inside another `parallel_map`.
     """
     items = list(items)
     alone = len(items) < 2 or (_threads if _users else torch.get_num_threads()) < 2
     alone = alone or (device is not None and device.type != "cpu")
-    if alone or torch.is_grad_enabled() or getattr(_thread, "spread", False):
+    if alone or torch.is_grad_enabled() or getattr(_thread, "inside", False):
         for item in items:
-            _check(cancel)
+            _raise_if_cancelled(cancel)
             yield function(item)
         return
     inference = torch.is_inference_mode_enabled()
 
     def work(item: Item) -> Result:
-        _thread.spread = True
+        _thread.inside = True
         with torch.inference_mode(inference), torch.no_grad():
             return function(item)
 
-    with _one_torch_thread() as pool:
+    with _shared_pool() as pool:
         waiting = [pool.submit(work, item) for item in items]
         try:
             for future in waiting:
-                _check(cancel)
+                _raise_if_cancelled(cancel)
                 yield future.result()
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def _check(cancel: Callable[[], bool] | None) -> None:
+def _raise_if_cancelled(cancel: Callable[[], bool] | None) -> None:
     if cancel and cancel():
         raise Cancelled
 
 
 @contextmanager
-def _one_torch_thread() -> Iterator[ThreadPoolExecutor]:
-    """The pool; torch's own threads are put away while anybody uses it."""
+def _shared_pool() -> Iterator[ThreadPoolExecutor]:
+    """Yield the pool; while anybody uses it, torch itself runs on one thread."""
     global _users, _threads, _pool
     with _lock:
         if not _users:
@@ -91,9 +92,9 @@ def _one_torch_thread() -> Iterator[ThreadPoolExecutor]:
 
 
 def blocks(height: int, width: int, most: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of blocks of about `most` pixels, as square as can be, that together are height x width."""
-    down = even(height, math.ceil(math.sqrt(most)))
-    across = even(width, max(1, most // down))
+    """Cut height x width pixels into nearly square blocks of about `most` pixels: (rows, columns) of each."""
+    down = even_size(height, math.ceil(math.sqrt(most)))
+    across = even_size(width, max(1, most // down))
     return [
         (slice(top, top + down), slice(left, left + across))
         for top in range(0, height, down)
@@ -101,6 +102,6 @@ def blocks(height: int, width: int, most: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def even(count: int, most: int) -> int:
-    """The size of equal pieces, of `most` at most, that `count` is cut into."""
+def even_size(count: int, most: int) -> int:
+    """Return the size of the pieces when `count` is cut into the fewest equal ones of at most `most`."""
     return math.ceil(count / math.ceil(count / most))

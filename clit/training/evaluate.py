@@ -1,4 +1,4 @@
-"""PSNR and SSIM of models on folders of pictures, as published evaluations do it: rows, means, CSV."""
+"""Score models on folders of pictures, with PSNR and SSIM as in published evaluations."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from clit.pictures.metrics import psnr, ssim
 from clit.pictures.resize import published_pair
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
-from clit.system.threads import spread
-from clit.training.photographs import as_bytes, read_photograph
+from clit.system.threads import parallel_map
+from clit.training.held_out import split_held_out
+from clit.training.photographs import read_photograph, read_pixels
 
 
 class Row(NamedTuple):
-    """One model on one picture at one scale; psnr in dB."""
+    """The score of one model on one picture at one scale; psnr in dB."""
 
     dataset: str
     image: str
@@ -34,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """The mean over a dataset's pictures."""
+    """The mean score of one model over a dataset's pictures at one scale; psnr in dB."""
 
     dataset: str
     scale: float
@@ -45,7 +46,7 @@ class Mean(NamedTuple):
 
 
 def find_pictures(folder: str | Path) -> list[Path]:
-    """The picture files in a folder (not below it), sorted by name; UserError if there are none."""
+    """Return the picture files in a folder (not below it), sorted by name; UserError if there are none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: give the folder that holds the pictures.")
@@ -56,15 +57,15 @@ def find_pictures(folder: str | Path) -> list[Path]:
     return pictures
 
 
-def reported(folders: Sequence[str | Path], names: Collection[str]) -> list[Path]:
-    """Of the pictures with held-out names every second one, in sorted order: the others chose checkpoints in training.
+def find_reported(folders: Sequence[str | Path], names: Collection[str]) -> list[Path]:
+    """Return the pictures with held-out names that did not choose checkpoints in training; see `split_held_out`.
 
     UserError if there are none.
     """
-    found = sorted(path for folder in folders for path in find_pictures(folder) if path.name in names)
-    if len(found) < 2:
+    _, found = split_held_out((path for folder in folders for path in find_pictures(folder)), names)
+    if not found:
         raise UserError("The folders hold less than two of the held-out pictures: give those they are in.")
-    return found[1::2]
+    return found
 
 
 def evaluate(
@@ -80,11 +81,12 @@ def evaluate(
 ) -> list[Row]:
     """Score models on every picture of every folder at every scale.
 
-    models: name -> what `clit.load` or `clit.import_official` returned. folders: each is a dataset, called by the
-    folder's name. The low-resolution picture is made by `degrade.published_pair`; the prediction is clipped to [0, 1]
-    and not rounded. rule: a key of `metrics.RULES`, for the PSNR. chain: how CLIT splits the scale. only: pictures of
-    the folders to leave it at. halve: read files as training does, large and coarsely compressed JPEGs at half size.
-    progress(done) hears a share 0..1. UserError for empty folders, unreadable pictures, wrong scales or rules.
+    models: by name, what `clit.load` or `clit.import_official` returned. folders: each is a dataset with the folder's
+    name. `resize.published_pair` makes the low-resolution picture. Predictions are clipped to [0, 1], not rounded.
+
+    rule: a key of `metrics.RULES`, for the PSNR. chain: how CLIT splits the scale. only: the pictures to score; None:
+    all. halve: read files as training does, large and coarsely compressed JPEGs at half size. progress(done): called
+    with the share done, 0..1. UserError for empty folders, unreadable pictures, wrong scales or rules.
     """
     scales = [check_scale(scale) for scale in scales]
     pictures = [(Path(folder), path) for folder in folders for path in find_pictures(folder)]
@@ -93,7 +95,7 @@ def evaluate(
 
     def score(job: tuple[Path, Path, float]) -> list[Row]:
         folder, path, scale = job
-        truth = read_photograph(path) if halve else as_bytes(path)
+        truth = read_photograph(path) if halve else read_pixels(path)
         lr, hr = published_pair(truth, scale)
         rows = []
         for name, model in models.items():
@@ -104,7 +106,7 @@ def evaluate(
 
     rows: list[Row] = []
     with torch.inference_mode():
-        for done, found in enumerate(spread(score, jobs)):
+        for done, found in enumerate(parallel_map(score, jobs)):
             rows += found
             if progress:
                 progress((done + 1) / len(jobs))
@@ -112,7 +114,7 @@ def evaluate(
 
 
 def means(rows: Iterable[Row]) -> list[Mean]:
-    """Means per dataset, scale and model, in the order they first come."""
+    """Return the means by dataset, scale and model, in the order in which these first occur."""
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.scale, row.model), []).append(row)
@@ -123,7 +125,7 @@ def means(rows: Iterable[Row]) -> list[Mean]:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The mean PSNR / SSIM as a Markdown table: a line per dataset and model, a column per scale."""
+    """Return the mean PSNR / SSIM as a Markdown table: a line per dataset and model, a column per scale."""
     found = {(m.dataset, m.model, m.scale): m for m in means(rows)}
     scales = sorted({scale for _, _, scale in found})
     lines = [["dataset", "model", *(f"x{scale:g}" for scale in scales)]]
@@ -134,7 +136,7 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, aligned to be read as plain text too; the first line is the head."""
+    """Return a Markdown table, aligned so that it reads well as plain text too. The first line is the head."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
     padded.insert(1, ["-" * width for width in widths])
@@ -142,7 +144,7 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 
 def write_csv(rows: Iterable[Row], path: str | Path) -> None:
-    """Write the rows; UserError if that fails."""
+    """Write the rows as a CSV file; UserError if that fails."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Row._fields)

@@ -1,8 +1,7 @@
-"""Training photographs: decoded once into memory, random crops, antialiased bicubic, flips and transposes."""
+"""Photographs for training: decoded once into memory, then cut into random crops and reduced by antialiased bicubic."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +16,15 @@ from clit.pictures.resize import resize_pil
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 JPEG_LIMIT = 4_000_000
-"""JPEG photographs over this many pixels are halved: it takes their compression marks away."""
+"""JPEG photographs of more pixels than this are halved, which removes their compression marks."""
 COARSE = 10.0
-"""So are those whose luma is quantised in steps of this mean or more (about quality 90), and that are still this many
-pixels on their short side afterwards:"""
+"""JPEG photographs whose mean luma quantisation step is at least this (about quality 90) are halved too."""
 SHORT_SIDE = 480
+"""But a coarsely compressed one is halved only if its short side keeps this many pixels."""
 
 
-def find_images(folders: list[Path]) -> list[Path]:
-    """All picture files below the folders, sorted; UserError for a folder that is missing or has none."""
+def find_photographs(folders: list[Path]) -> list[Path]:
+    """Return all picture files in and below the folders, sorted; UserError for a folder that is missing or has none."""
     found: list[Path] = []
     for folder in folders:
         folder = Path(folder)
@@ -38,14 +37,14 @@ def find_images(folders: list[Path]) -> list[Path]:
     return found
 
 
-def as_bytes(path: Path) -> np.ndarray:
-    """(h, w, 3) uint8."""
+def read_pixels(path: Path) -> np.ndarray:
+    """Read a picture file as (h, w, 3) uint8 RGB."""
     return np.rint(as_array(path) * 255).astype(np.uint8)
 
 
 def read_photograph(path: Path) -> np.ndarray:
-    """As `as_bytes`, but a JPEG that is large, or coarsely compressed and not small, is halved."""
-    pixels = as_bytes(path)
+    """Read a photograph as (h, w, 3) uint8 RGB; halve a JPEG that is large, or coarsely compressed and not small."""
+    pixels = read_pixels(path)
     height, width = pixels.shape[:2]
     with Image.open(path) as file:
         tables = getattr(file, "quantization", None)  # JPEG alone has them
@@ -57,28 +56,27 @@ def read_photograph(path: Path) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Batch:
-    """LR (B, 3, p, p) and HR (B, 3, s, s), float32 RGB in [0, 1]."""
+    """Crops: LR (B, 3, p, p) and HR (B, 3, s, s), float32 RGB in [0, 1]."""
 
     lr: Tensor
     hr: Tensor
 
 
 class Photographs:
-    """Photographs in memory, as uint8, from which batches are cut."""
+    """Photographs in memory, as uint8, to cut batches from."""
 
-    def __init__(self, paths: list[Path], progress: Callable[[int], None] | None = None):
+    def __init__(self, paths: list[Path]):
         self.pixels: list[Tensor] = []
         for path in paths:
             self.pixels.append(torch.from_numpy(np.ascontiguousarray(read_photograph(path))))
-            if progress:
-                progress(1)
         self.sides = np.array([min(p.shape[:2]) for p in self.pixels])
         self.areas = np.array([p.shape[0] * p.shape[1] for p in self.pixels], dtype=np.float64)
 
     def batch(self, random: np.random.Generator, count: int, patch: int, scale: float, device=None) -> Batch:
-        """`count` random crops of round(patch * scale) pixels and their LR of patch x patch, made on `device`.
+        """Cut `count` random crops, flipped and transposed at random, and reduce them on `device`.
 
-        Photographs are drawn by area among those large enough. Where none is, the LR patch is made smaller.
+        A crop has round(patch * scale) pixels a side, its LR patch x patch. Photographs are drawn among those large
+        enough, with their areas as probabilities. Where none is large enough, the patch becomes smaller.
         """
         patch = min(patch, int(self.sides.max() / scale))
         side = round(patch * scale)
@@ -94,4 +92,4 @@ class Photographs:
             crops.append(crop.transpose(0, 1) if random.random() < 0.5 else crop)
         hr = torch.stack(crops).to(device).permute(0, 3, 1, 2).float() / 255
         lr = resize_pil(hr, (patch, patch)).clamp(0, 1)
-        return Batch((lr * 255).round() / 255, hr)  # LR pictures are 8 bit files
+        return Batch((lr * 255).round() / 255, hr)  # LR pictures are 8-bit files

@@ -1,1 +1,1 @@
-"""The web page. `session` is what the server remembers and answers, without gradio; `page` puts it behind gradio."""
+"""The web page: `site` holds all visitors, `questions` answers the viewer, `page` puts both behind gradio."""

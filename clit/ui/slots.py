@@ -1,4 +1,4 @@
-"""Whose rendering comes next: a few slots, and a line in which quick answers need not wait for slow ones."""
+"""A priority queue for rendering: a few slots at a time, and quick requests overtake slow ones."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 
 from clit.errors import UserError
+from clit.ui.failures import Stale
 
 PATIENCE = {"preview": 0.0, "exact": 1.0, "ahead": None}
-"""Seconds by which others that come later may go before: what a hand waits for, what an eye does. What is drawn ahead
-nobody waits for: it does not stand in line."""
+"""Kinds of view -> seconds by which later requests may overtake it. A preview follows the hand and an exact view the
+eye; nobody waits for a view drawn ahead, so it never stands in line.
+"""
 
-_LOOK_SECONDS = 0.05  # how often those in line see whether anybody still waits for them
-
-
-class Stale(Exception):
-    """Nobody waits for this answer any more."""
+_CHECK_SECONDS = 0.05  # how often requests in line check whether anybody still waits for them
 
 
 class Slots:
@@ -26,24 +24,24 @@ class Slots:
 
     def __init__(self, slots: int, waiting: int):
         self._free, self._waiting = slots, waiting
-        self._line: list[tuple[float, int]] = []  # when each is due, and its number
+        self._line: list[tuple[float, int]] = []  # (when it is due, its number)
         self._numbers = itertools.count()
-        self._turn = threading.Condition()
+        self._changed = threading.Condition()
 
     @property
-    def waited_for(self) -> bool:
-        """Whether anybody is in line."""
-        return bool(self._line)
+    def line_length(self) -> int:
+        """Number of requests in line."""
+        return len(self._line)
 
     @contextlib.contextmanager
-    def take(self, stale: Callable[[], bool], kind: str = "exact") -> Iterator[None]:
-        """Hold one slot; Stale if `stale()` comes true while in line, UserError if the line is full.
+    def take(self, is_stale: Callable[[], bool], kind: str = "exact") -> Iterator[None]:
+        """Wait for a slot and hold it.
 
-        kind: one of PATIENCE. Among those in line the one that is due first comes next, so that nobody waits forever;
-        Stale at once for what does not stand in line and finds no slot.
+        kind: one of PATIENCE. The request that is due first comes next, so that nobody waits forever. Stale once
+        `is_stale()` is true while in line, and at once for "ahead" if no slot is free. UserError if the line is full.
         """
         patience = PATIENCE[kind]
-        with self._turn:
+        with self._changed:
             if patience is None and (self._line or not self._free):
                 raise Stale
             if len(self._line) >= self._waiting + self._free:
@@ -51,17 +49,17 @@ class Slots:
             place = (time.monotonic() + (patience or 0.0), next(self._numbers))
             self._line.append(place)
             try:
-                while not stale() and (not self._free or place != min(self._line)):
-                    self._turn.wait(_LOOK_SECONDS)
-                if stale():
+                while not is_stale() and (not self._free or place != min(self._line)):
+                    self._changed.wait(_CHECK_SECONDS)
+                if is_stale():
                     raise Stale
                 self._free -= 1
             finally:
                 self._line.remove(place)
-                self._turn.notify_all()
+                self._changed.notify_all()
         try:
             yield
         finally:
-            with self._turn:
+            with self._changed:
                 self._free += 1
-                self._turn.notify_all()
+                self._changed.notify_all()

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from clit.errors import UserError
-from clit.geometry import Lattice, Region, Taps, View, linear_taps, pixel_centres, to_pixels
+from clit.geometry import Region, Taps, View, linear_taps, periodic_taps, pixel_centres, to_pixels
 from clit.networks.layers import crop, sample_grid, sample_points
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a lattice, C channels, M heads, P latents per side.
@@ -40,7 +40,7 @@ class Features:
 
     def crop(self, region: Region) -> Tensor:
         """Return the map over a region of the image, zero outside the image. The map must cover what lies inside."""
-        return crop(self.map, region.relative_to(self.top, self.left))
+        return crop(self.map, region.move(-self.top, -self.left))
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,15 @@ class Skip:
     columns: Taps  # S of them
 
     @staticmethod
-    def prepare(image: Tensor, size: tuple[int, int], pixels: Lattice) -> Skip:
-        """Prepare the skip of images (B, 3, h, w) for a lattice of an output of `size` (H, W)."""
-        h, w = image.shape[-2:]
-        rows = to_pixels(pixel_centres(size[0], pixels.rows), h)
-        columns = to_pixels(pixel_centres(size[1], pixels.columns), w)
-        return Skip(image.permute(0, 2, 3, 1), linear_taps(rows, h, "border"), linear_taps(columns, w, "border"))
+    def prepare(image: Tensor, view: View) -> Skip:
+        """Prepare the skip of images (B, 3, h, w) for a view whose pixels are on the same device."""
+        taps = []
+        for n, n_out, pixels in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True):
+            if view.wrap:
+                taps.append(periodic_taps(n_out, n, pixels).wrap(n))
+            else:
+                taps.append(linear_taps(to_pixels(pixel_centres(n_out, pixels), n), n, "border"))
+        return Skip(image.permute(0, 2, 3, 1), *taps)
 
     def query(self, row: Tensor, column: Tensor) -> Tensor:
         """Return colours (B, Q, 3) at `row`, `column` (Q,): indices into the lattice."""
@@ -143,6 +146,6 @@ class Decoder(nn.Module, ABC):
         """Return, for each head of the last stage in use, its entropy and where it looks: (B, R, S, M, 3).
 
         The three numbers are the entropy of its weights in bits, and the weighted mean offset (dy, dx) from the query
-        to the latents, in latents. UserError if the decoder has no heads.
+        to the latents, in latents. Only decoders with heads have this.
         """
-        raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
+        raise NotImplementedError

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from clit.config import CLITConfig
 from clit.geometry import Lattice, Region, View
 from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
-from clit.networks.decoders.lit import LocalAttention, StageField, StagePlace
+from clit.networks.decoders.lit import LocalAttention, StageField
+from clit.networks.decoders.stage_place import StagePlace
 from clit.networks.layers import PositionalBias, Resampling, convolve_valid, zero_outside
 
 CARRY = 0.75
@@ -53,19 +54,17 @@ class CLIT(Decoder):
         fields = []
         for j, (stage, place) in enumerate(zip(self.stages, self._place_stages(view), strict=False)):
             project = self._project_resampled if j else self._project
-            fields.append(stage.prepare(project(features, stage, place), place, view.size, self.bias))
-        return CascadeField(tuple(fields), Skip.prepare(features.image, view.size, view.pixels), view.pixels)
+            fields.append(stage.prepare(project(features, view, stage, place), place, view, self.bias))
+        return CascadeField(tuple(fields), Skip.prepare(features.image, view), view.pixels)
 
     def reads(self, view: View) -> Region:
         first, *later = self._place_stages(view)
-        parts = [
-            first.region.grow(1),
-            *(_get_region_read(*_prepare_resampling(view.lr, place, None)) for place in later),
-        ]
-        return Region(
+        parts = [first.region.grow(1), *(_get_region_read(*_prepare_resampling(view, place)) for place in later)]
+        region = Region(
             min(p.top for p in parts), min(p.left for p in parts),
             max(p.bottom for p in parts), max(p.right for p in parts),
-        ).grow(1).clip(view.lr)  # fmt: skip
+        )  # fmt: skip
+        return view.clip(region.grow(1))
 
     def multiply_adds(self, view: View) -> float:
         return view.count * sum(self.work(density) for density in _compute_densities(view))
@@ -112,23 +111,23 @@ class CLIT(Decoder):
     def _stages_in_use(self, field: CascadeField) -> list[tuple[LocalAttention, StageField]]:
         return list(zip(self.stages, field.stages, strict=False))
 
-    def _embed(self, features: Features, region: Region) -> Tensor:
-        """Return z (B, h, w, D) over a region of the LR grid, zero outside the image."""
+    def _embed(self, features: Features, view: View, region: Region) -> Tensor:
+        """Return z (B, h, w, D) over a region of the LR grid, zero outside the image unless it is periodic."""
         z = convolve_valid(self.embed, features.crop(region.grow(1))).permute(0, 2, 3, 1)
-        return zero_outside(z, region, features.size)
+        return z if view.wrap else zero_outside(z, region, features.size)
 
-    def _project(self, features: Features, stage: LocalAttention, place: StagePlace) -> Maps:
+    def _project(self, features: Features, view: View, stage: LocalAttention, place: StagePlace) -> Maps:
         """Return the maps of the first stage over its region of the LR grid. They do not depend on the scale."""
 
         def make() -> Maps:
-            return stage.project(self._embed(features, place.region.grow(1)))
+            return stage.project(self._embed(features, view, place.region.grow(1)))
 
         return make() if features.remember is None else features.remember(self, place.region, make)
 
-    def _project_resampled(self, features: Features, stage: LocalAttention, place: StagePlace) -> Maps:
+    def _project_resampled(self, features: Features, view: View, stage: LocalAttention, place: StagePlace) -> Maps:
         """Return the maps of a later stage over its region of its own grid, from z resampled to that grid."""
-        rows, columns = _prepare_resampling(features.size, place, features.map.device)
-        return stage.project_resampled(self._embed(features, _get_region_read(rows, columns)), rows, columns)
+        rows, columns = _prepare_resampling(view, place)
+        return stage.project_resampled(self._embed(features, view, _get_region_read(rows, columns)), rows, columns)
 
 
 def _compute_densities(view: View) -> list[float]:
@@ -136,14 +135,12 @@ def _compute_densities(view: View) -> list[float]:
     return [view.size[0] / h * view.size[1] / w for h, w in view.grids()]
 
 
-def _prepare_resampling(
-    lr: tuple[int, int], place: StagePlace, device: torch.device | None
-) -> tuple[Resampling, Resampling]:
+def _prepare_resampling(view: View, place: StagePlace) -> tuple[Resampling, Resampling]:
     """Prepare the resampling of z to a stage's region, and one more point on every side for the convolutions."""
-    region, (h, w) = place.region.grow(1), place.grid
+    region, (h, w), device = place.region.grow(1), place.grid, view.pixels.rows.device
     return (
-        Resampling.prepare(lr[0], h, region.top, region.bottom, device),
-        Resampling.prepare(lr[1], w, region.left, region.right, device),
+        Resampling.prepare(view.lr[0], h, region.top, region.bottom, device, view.wrap),
+        Resampling.prepare(view.lr[1], w, region.left, region.right, device, view.wrap),
     )
 
 

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.geometry import Lattice, Region, View, nearest_latent, pixel_centres, to_pixels
+from clit.geometry import Lattice, Region, View, nearest_latent, periodic_positions, pixel_centres, to_pixels
 from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
 from clit.networks.layers import MLP
-from clit.system.threads import blocks, spread
+from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a lattice, C channels.
 
@@ -34,8 +34,12 @@ class EnsembleAxis:
     rel: Tensor  # (2, Q) float32; neighbouring latents are 2.0 apart
 
     @staticmethod
-    def prepare(n_out: int, n: int, pixels: Tensor) -> EnsembleAxis:
+    def prepare(n_out: int, n: int, pixels: Tensor, wrap: bool = False) -> EnsembleAxis:
         """Prepare an axis of n_out output pixels, of which `pixels` (Q,) are wanted, over n latents."""
+        if wrap:
+            whole, rest = periodic_positions(n_out, n, pixels)
+            rel = rest.double() / n_out
+            return EnsembleAxis(torch.stack([whole, whole + 1]), torch.stack([rel, rel - 2]).float())
         centres = pixel_centres(n_out, pixels)
         latents = pixel_centres(n, device=pixels.device)
         nearest = []
@@ -77,15 +81,15 @@ class EnsembleDecoder(Decoder):
 
     def prepare(self, features: Features, view: View) -> EnsembleField:
         device, lr, size = features.map.device, view.lr, view.size
-        pixels = view.pixels.to(device)
-        rows, columns, region = _prepare_axes(view.with_pixels(pixels))
+        view = view.to(device)
+        rows, columns, region = _prepare_axes(view)
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor(lr, device=device)
-        skip = Skip.prepare(features.image, size, pixels)
+        skip = Skip.prepare(features.image, view)
         maps = self._make_maps(features.crop(region.grow(1)))
-        return EnsembleField(maps, region, rows, columns, cell.to(features.map.dtype), skip, pixels, lr)
+        return EnsembleField(maps, region, rows, columns, cell.to(features.map.dtype), skip, view.pixels, lr)
 
     def reads(self, view: View) -> Region:
-        return _prepare_axes(view)[2].grow(1).clip(view.lr)
+        return view.clip(_prepare_axes(view)[2].grow(1))
 
     @abstractmethod
     def work(self, queries_per_latent: float) -> float:
@@ -129,7 +133,7 @@ class EnsembleDecoder(Decoder):
 
         widest = max(layer.out_features for layer in self.mlp if isinstance(layer, nn.Linear))
         most = _CPU_BLOCK_FLOATS // widest if out.device.type == "cpu" else _GPU_BLOCK_PIXELS
-        for _ in spread(render_block, blocks(height, width, max(1, most // len(out))), cancel, out.device):
+        for _ in parallel_map(render_block, blocks(height, width, max(1, most // len(out))), cancel, out.device):
             pass
         return out + field.skip.render() if self.adds_skip else out
 
@@ -186,8 +190,8 @@ class EnsembleDecoder(Decoder):
 
 def _prepare_axes(view: View) -> tuple[EnsembleAxis, EnsembleAxis, Region]:
     """Return both axes of the view's lattice, and the region of their latents."""
-    rows = EnsembleAxis.prepare(view.size[0], view.lr[0], view.pixels.rows)
-    columns = EnsembleAxis.prepare(view.size[1], view.lr[1], view.pixels.columns)
+    rows = EnsembleAxis.prepare(view.size[0], view.lr[0], view.pixels.rows, view.wrap)
+    columns = EnsembleAxis.prepare(view.size[1], view.lr[1], view.pixels.columns, view.wrap)
     return rows, columns, Region.enclosing(rows.nearest, columns.nearest)
 
 

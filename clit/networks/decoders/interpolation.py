@@ -9,10 +9,20 @@ import torch
 from torch import Tensor
 
 from clit.config import InterpolationConfig
-from clit.geometry import Lattice, Region, Taps, View, linear_taps, pixel_centres, to_pixels
+from clit.geometry import (
+    Lattice,
+    Region,
+    Taps,
+    View,
+    linear_taps,
+    periodic_positions,
+    periodic_taps,
+    pixel_centres,
+    to_pixels,
+)
 from clit.networks.decoders.base import Decoder, Features
 from clit.networks.layers import sample_grid, sample_points
-from clit.pictures.resize import axis_taps
+from clit.pictures.resize import axis_taps, cubic
 
 
 def _make_linear_taps(n_in: int, n_out: int) -> Taps:
@@ -24,7 +34,22 @@ def _make_cubic_taps(n_in: int, n_out: int) -> Taps:
     return Taps(torch.from_numpy(index), torch.from_numpy(weight).float())
 
 
-_KERNELS: dict[str, Callable[[int, int], Taps]] = {"bilinear": _make_linear_taps, "bicubic": _make_cubic_taps}
+def _make_periodic_linear_taps(n_in: int, n_out: int) -> Taps:
+    return periodic_taps(n_out, n_in, torch.arange(n_out)).wrap(n_in)
+
+
+def _make_periodic_cubic_taps(n_in: int, n_out: int) -> Taps:
+    whole, rest = periodic_positions(n_out, n_in, torch.arange(n_out))
+    offset = torch.arange(-1, 3)
+    distance = offset - (rest.double() / (2 * n_out))[:, None]
+    return Taps(whole[:, None] + offset, torch.from_numpy(cubic(distance.numpy())).float()).wrap(n_in)
+
+
+_KERNELS: dict[str, tuple[Callable[[int, int], Taps], Callable[[int, int], Taps]]] = {
+    "bilinear": (_make_linear_taps, _make_periodic_linear_taps),
+    "bicubic": (_make_cubic_taps, _make_periodic_cubic_taps),
+}
+"""Functions (n_in, n_out) that make the taps of a whole axis, without and with wrapping."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +74,9 @@ class Interpolation(Decoder):
 
     def prepare(self, features: Features, view: View) -> InterpolationField:
         image = features.image.permute(0, 2, 3, 1)
-        taps = []
+        make_taps, taps = _KERNELS[self.config.kernel][view.wrap], []
         for n, n_out, wanted in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True):
-            index, weight = _KERNELS[self.config.kernel](n, n_out).select(wanted.cpu())
+            index, weight = make_taps(n, n_out).select(wanted.cpu())
             taps.append(Taps(index.to(image.device), weight.to(image)))
         return InterpolationField(image, *taps, view.pixels.to(image.device))
 

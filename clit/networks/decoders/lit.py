@@ -17,19 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.config import CLITConfig
-from clit.geometry import (
-    Region,
-    Taps,
-    View,
-    linear_taps,
-    nearest_latent,
-    pixel_centres,
-    relative_coordinates,
-    to_pixels,
-)
+from clit.geometry import Region, View
 from clit.networks.decoders.base import Attended, Maps
+from clit.networks.decoders.stage_place import StageAxis, StagePlace
 from clit.networks.layers import MLP, PositionalBias, Resampling, convolve_resampled, sample_points, zero_outside
-from clit.system.threads import blocks, spread
+from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, P = (2r+1)^2 latents of a window, M heads, D width, d = D / M, H1 first hidden
 # width, F frequencies. Of a block of `render`: R x S latents with a x b queries each; N = B R S, n = a b.
@@ -40,42 +32,6 @@ _BLOCK_LATENTS, _BLOCK_U_FLOATS, _BLOCK_FLOATS = 144, 800_000, 1_600_000
 # Blocks are larger with gradients, where every block adds to the gradients of whole maps, and on a GPU.
 _LARGE_BLOCK_LATENTS, _LARGE_BLOCK_FLOATS = 4096, 4_000_000
 _GROUPED_FROM = 2  # queries per latent from which computing U is cheaper than weighing the values of every query
-
-
-@dataclass(frozen=True)
-class StageAxis:
-    """One axis of a lattice: where its output pixels lie on one stage's grid."""
-
-    nearest: Tensor  # (Q,) index of the nearest latent on the grid
-    rel: Tensor  # (Q, 2r+1) coordinates relative to the window's latents
-    taps: Taps  # (Q, 2) for the bilinear sample of q
-
-    @staticmethod
-    def prepare(n_out: int, n: int, pixels: Tensor, radius: int) -> StageAxis:
-        """Prepare an axis of n_out output pixels, of which `pixels` (Q,) are wanted, over n latents."""
-        centres = pixel_centres(n_out, pixels)
-        positions = to_pixels(centres, n)
-        nearest = nearest_latent(positions, n)
-        rel = relative_coordinates(centres, nearest, n, radius)
-        return StageAxis(nearest, rel, linear_taps(positions, n, "zeros"))
-
-
-@dataclass(frozen=True)
-class StagePlace:
-    """Where a view lies on one stage's grid (h, w): the lattice's axes, and the region of all latents they touch."""
-
-    grid: tuple[int, int]
-    rows: StageAxis
-    columns: StageAxis
-    region: Region
-
-    @staticmethod
-    def prepare(view: View, grid: tuple[int, int], radius: int) -> StagePlace:
-        """Place a view on a stage's grid. The region holds all windows, and all taps for the samples of q."""
-        rows = StageAxis.prepare(view.size[0], grid[0], view.pixels.rows, radius)
-        columns = StageAxis.prepare(view.size[1], grid[1], view.pixels.columns, radius)
-        nearest = Region.enclosing(rows.nearest, columns.nearest)
-        return StagePlace(grid, rows, columns, nearest.grow(max(radius, 1)))
 
 
 @dataclass(frozen=True)
@@ -170,12 +126,12 @@ class LocalAttention(nn.Module):
         """Return the maps that `convs` make of z (B, h, w, D) resampled to this stage's grid."""
         return tuple(convolve_resampled(conv, z, rows, columns) for conv in self.convs())
 
-    def prepare(self, maps: Maps, place: StagePlace, size: tuple[int, int], bias: PositionalBias) -> StageField:
+    def prepare(self, maps: Maps, place: StagePlace, view: View, bias: PositionalBias) -> StageField:
         """Return the field of the maps that `project` made over the place's region."""
         grid, rows, columns, region = place.grid, place.rows, place.columns, place.region
         # Contiguous, because every block would copy a part of a larger map before it could index it.
-        q, k, v, *fourier = (zero_outside(m, region, grid).contiguous() for m in maps)
-        cell = torch.tensor([2 / size[0], 2 / size[1]]) * torch.tensor(grid)
+        q, k, v, *fourier = ((m if view.wrap else zero_outside(m, region, grid)).contiguous() for m in maps)
+        cell = torch.tensor([2 / view.size[0], 2 / view.size[1]]) * torch.tensor(grid)
         return StageField(
             q, k, v, region, grid, rows, columns, bias.along_y(rows.rel), bias.along_x(columns.rel),
             cell.to(q.device, q.dtype), *fourier,
@@ -276,7 +232,7 @@ class LocalAttention(nn.Module):
             down, across = block
             out[:, down.queries[:, None], across.queries] = self._render_block(field, down, across, w1, constant)
 
-        for _ in spread(render_block, self._cut_blocks(field), cancel, out.device):
+        for _ in parallel_map(render_block, self._cut_blocks(field), cancel, out.device):
             pass
         return out
 
@@ -299,7 +255,7 @@ class LocalAttention(nn.Module):
                 found.append(torch.cat([bits, weights @ offsets], -1))
             out[:, down.queries[:, None], across.queries] = _arrange_block(torch.stack(found, -2), down, across)
 
-        for _ in spread(survey_block, self._cut_blocks(field), cancel, out.device):
+        for _ in parallel_map(survey_block, self._cut_blocks(field), cancel, out.device):
             pass
         # These offsets start at the nearest latent. The query lies beside it, by half its relative coordinate.
         out[..., 1] -= field.rows.rel[:, radius].to(out)[:, None, None] / 2

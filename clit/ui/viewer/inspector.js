@@ -90,7 +90,7 @@ async function lookAgain() {
     ),
   );
   state.looking = false;
-  if (picture !== state.picture) return;
+  if (picture !== state.picture) return lookAgain();
   missing.forEach(({ name, looks, ...rest }, index) => {
     if (answers[index].stages) looks.set(name, { ...rest, answer: answers[index] });
   });

@@ -1,0 +1,64 @@
+"""The page's server as a process of its own: for the browser tests, for pictures of the page, for its latency."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 300  # seconds until the page must answer: the first import of torch on a busy machine takes long
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serve_page(checkpoints: str | Path | None = None) -> Iterator[str]:
+    """Run `python app.py` on a free port until the block ends, and give its address once it answers.
+
+    Raises SystemExit with all that the server printed if it stops at its start or does not answer in time.
+    """
+    port = free_port()
+    command = [sys.executable, "app.py", "--port", str(port)]
+    if checkpoints:
+        command += ["--checkpoints", str(Path(checkpoints).resolve())]
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            if not _wait_for_health(url, server):
+                log.seek(0)
+                raise SystemExit(f"The page did not start. `python app.py` printed:\n{log.read()}")
+            yield url
+        finally:
+            _stop(server)
+
+
+def _wait_for_health(url: str, server: subprocess.Popen) -> bool:
+    """Wait until the server answers; return False if it has stopped or is not there in time."""
+    until = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _stop(server: subprocess.Popen) -> None:
+    server.terminate()
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()

@@ -1,0 +1,84 @@
+"""Write all tables of README.md, docs/ and the model cards, from the CSV files that the other scripts wrote.
+
+    python analysis/tables.py
+
+Each table stands between two marks, <!-- NAME:begin --> and <!-- NAME:end -->. Run this after any script here that
+measures; it measures nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cards
+import latency
+import paired
+import scale_curves
+import scores
+import shapes
+import speed
+import throughput
+import training_curves
+
+from clit.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+TABLES: dict[str, Callable[[], str]] = {
+    "summary": lambda: scores.summary(scores.read("scores"), scores.read("large")),
+    **{name: lambda name=name: scores.table(scores.read(name)) for name in ("scores", "large", "ablations")},
+    **{
+        f"paired-{name}": lambda name=name: paired.table(scores.read(name)) for name in ("scores", "large", "ablations")
+    },
+    "curves": lambda: scale_curves.table(scores.read("curves")),
+    "speed": lambda: speed.table(speed.read()),
+    "shapes": lambda: shapes.table(shapes.read()),
+    "latency": lambda: latency.table("latency"),
+    "latency-avx2": lambda: latency.table("latency-avx2"),
+    "throughput": lambda: throughput.table(throughput.read()),
+    "runs": lambda: training_curves.table(training_curves.read()),
+    "spent": training_curves.spent_table,
+}
+"""Each mark's name, and what makes the table between them."""
+
+_PLACE = re.compile(r"<!-- ([\w-]+):begin -->\n(.*?)\n?<!-- \1:end -->", re.DOTALL)
+
+
+def documents() -> list[Path]:
+    """README.md and the pages of docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def names_in(text: str) -> list[str]:
+    """The names of all tables that a text has marks for."""
+    return [match[1] for match in _PLACE.finditer(text)]
+
+
+def fill(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
+    """Return the text with every table between its marks made anew; UserError for a name that no script knows."""
+
+    def place(match: re.Match) -> str:
+        if match[1] not in tables:
+            raise UserError(f'There is no table "{match[1]}": its marks must name one of {", ".join(tables)}.')
+        return f"<!-- {match[1]}:begin -->\n{tables[match[1]]()}\n<!-- {match[1]}:end -->"
+
+    return _PLACE.sub(place, text)
+
+
+def main() -> None:
+    written = {path: fill(path.read_text(encoding="utf-8")) for path in documents()}
+    written |= {path: cards.fill(path.read_text(encoding="utf-8"), path.parent.name) for path in cards.paths()}
+    for path, text in written.items():
+        if text != path.read_text(encoding="utf-8"):
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,485 @@
+"""The page in Chromium, driven as a visitor drives it: for the browser tests, for its pictures and for its latency.
+
+What these know of the page's elements, and of `__viewer`, the read-only hook that it offers them, stands here alone.
+Positions are (y, x): `y, x` of a pane count in CSS pixels from the top left corner of its canvas, panes count from 0.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, Download, Frame, JSHandle, Locator, sync_playwright
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOOK = "document.querySelector('.clit-page').__viewer"
+AT_REST = f"{HOOK}.picture() && Object.values({HOOK}.passes()).every(p => ['exact', 'input', 'none'].includes(p))"
+
+# While `slow`, answers of the server wait: the earlier a question was asked, the later its answer comes.
+DELAY_ANSWERS = """(() => {
+  const real = window.fetch;
+  window.answers = { slow: false, asked: 0, waiting: 0, delayed: 0 };
+  window.fetch = async (...args) => {
+    if (!String(args[0]?.url ?? args[0]).includes('component_server')) return real(...args);
+    const wait = answers.slow ? Math.max(0, 1600 - 120 * answers.delayed++) : 0;
+    answers.asked += 1;
+    answers.waiting += 1;
+    try {
+      const answer = await real(...args);
+      const body = await answer.blob();
+      await new Promise((done) => setTimeout(done, wait));
+      return new Response(body, answer);
+    } finally {
+      answers.waiting -= 1;
+    }
+  };
+})()"""
+# From now on the server seems never to answer.
+HOLD_ANSWERS = """() => {
+  const real = window.fetch;
+  window.fetch = (...args) =>
+    String(args[0]?.url ?? args[0]).includes('component_server') ? new Promise(() => {}) : real(...args);
+}"""
+
+
+@contextlib.contextmanager
+def launch_chromium(path: str = CHROMIUM) -> Iterator[Browser]:
+    """Run Chromium without a window until the block ends."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The newest exact answer that a pane has."""
+
+    scale: float
+    size: tuple[int, int]  # (H, W) of the whole output
+    window: tuple[int, int, int, int]  # top, left, height, width
+    pixels: np.ndarray  # (height, width, 3) uint8
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What a pane shows."""
+
+    corner: tuple[int, int]  # of the whole output, in pixels of the canvas
+    rgba: np.ndarray  # (h, w, 4) uint8
+
+
+def _element(selector: str) -> property:
+    return property(lambda viewer: viewer.frame.locator(selector))
+
+
+class Viewer:
+    """The page in a frame of the browser: its elements as locators, and what a visitor does, sees or waits for."""
+
+    # Pictures, scale and size
+    heading = _element("h1")
+    masthead = _element(".masthead")
+    examples = _element(".example")
+    upload_field = _element(".upload-input")
+    notice = _element(".notice")
+    notice_text = _element(".notice p")
+    notice_close = _element(".notice-close")
+    scale_slider = _element(".scale-slider")
+    scale_number = _element(".scale-number")
+    size_summary = _element(".exact-size summary")
+    size_width = _element(".size-width")
+    size_height = _element(".size-height")
+    axis_scales = _element(".per-axis")
+    field_error = _element(".field-error")
+    wrong_field = _element("[aria-invalid=true]")
+
+    # Panes
+    pane_group = _element(".panes")
+    panes = _element(".pane")
+    shown_panes = _element(".pane:visible")
+    canvases = _element(".pane canvas")
+    methods = _element(".pane .method")
+    shown_methods = _element(".pane:visible .method")
+    magnify_in = _element(".magnify-in")
+    fit = _element(".fit")
+    full_screen = _element(".full-screen")
+    wipe_toggle = _element(".wipe-toggle")
+    wipe_handle = _element(".wipe-handle")
+    paint = _element(".paint-what")
+    paint_head = _element(".paint-head")
+    cascade = _element(".cascade")
+    chain = _element(".chain")
+    factors = _element(".factors")
+
+    # Ground truth
+    truth_toggle = _element(".truth-toggle")
+    scores_section = _element(".scores")
+    error_note = _element(".error-told")
+    few_note = _element(".few-told")
+    best_score = _element(".score-table .best")
+    curve_start = _element(".curve-start")
+    curves = _element(".curve svg")
+
+    # Inspector
+    inspector = _element(".inspector")
+    maps = _element(".maps")
+    map_rows = _element(".maps tbody tr")
+    map_buttons = _element(".maps .map-button")
+    every_map_button = _element(".map-button")
+    map_captions = _element(".maps .map-button + .largest")
+    quantity = _element(".quantity")
+    enlarged_numbers = _element(".enlarged .number")
+    readout = _element(".readout")
+    look_method = _element(".look-model")
+    look_suffix = _element(".look-suffix")
+    look_save = _element(".look-save")
+    pin_toggle = _element(".pin-toggle")
+    pin_rows = _element(".pins tbody tr")
+    pin_columns = _element(".pins thead th")
+    pin_maps = _element(".pins .map-button")
+    pin_go = _element(".pins .pin-go")
+    pin_away = _element(".pins .pin-away")
+
+    # Files, the guided start, programs
+    make_kind = _element(".make-kind")
+    make_method = _element(".make-model")
+    make_text = _element(".make-what")
+    make_start = _element(".make-start")
+    make_link = _element(".make-link:not([hidden])")
+    guide = _element(".guide")
+    guide_step = _element(".guide .step")
+    guided = _element(".guided")
+    guided_inspector = _element(".guided.inspector")
+    guide_act = _element(".guide-act")
+    guide_end = _element(".guide-end")
+    guide_again = _element(".guide-again")
+    snippet = _element(".snippet")
+
+    def __init__(self, frame: Frame, patience: float = 60_000) -> None:
+        """Drive the page in `frame`; whatever does not come within `patience` milliseconds is an error."""
+        self.frame, self.page, self.patience = frame, frame.page, patience
+        self.page.set_default_timeout(patience)
+
+    # What a visitor does
+
+    def open(self, url: str) -> None:
+        """Go to the page and wait until it is there, with its first picture if it has any."""
+        self.page.goto(url)
+        self.wait_until_open()
+
+    def upload(self, file: Path | dict[str, Any]) -> None:
+        """Choose a file as a picture of the visitor's own; a dict is a file as Playwright describes one."""
+        self.upload_field.set_input_files(file)
+
+    def set_scale(self, scale: float | str) -> None:
+        """Type a scale."""
+        self.scale_number.fill(str(scale))
+        self.scale_number.press("Enter")
+
+    def press(self, *keys: str) -> None:
+        """Press these keys one after the other where the panes hear them."""
+        self.pane_group.focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def choose(self, pane: int, method: str) -> None:
+        """Choose the method of a pane."""
+        self.methods.nth(pane).select_option(method)
+
+    def pick(self, pane: int, y: float, x: float) -> None:
+        """Click a pixel of a pane."""
+        top, left, _, _ = self.box(pane)
+        self.page.mouse.click(left + x, top + y)
+
+    def tap(self, pane: int, y: float, x: float) -> None:
+        """Touch a pixel of a pane."""
+        self.canvases.nth(pane).tap(position={"x": x, "y": y})
+
+    def roll_wheel(self, pane: int, y: float, x: float, delta: float) -> None:
+        """Turn the wheel over a pane; upwards, which enlarges, is negative."""
+        top, left, _, _ = self.box(pane)
+        self.page.mouse.move(left + x, top + y)
+        self.page.mouse.wheel(0, delta)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int) -> None:
+        """Move the pressed mouse between two places of the browser's window."""
+        self.page.mouse.move(start[1], start[0])
+        self.page.mouse.down()
+        self.page.mouse.move(end[1], end[0], steps=steps)
+        self.page.mouse.up()
+
+    def pinch(self, pane: int, y: float, x: float, apart: tuple[float, ...]) -> None:
+        """Move two fingers about a pixel of a pane; `apart` is how far from it each is, one place after the other."""
+        top, left, _, _ = self.box(pane)
+        touch = self.page.context.new_cdp_session(self.page)
+
+        def send(kind: str, points: list[dict]) -> None:
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        for index, distance in enumerate(apart):
+            points = [{"x": left + x + side * distance, "y": top + y, "id": i} for i, side in enumerate((-1, 1))]
+            send("touchMove" if index else "touchStart", points)
+        send("touchEnd", [])
+
+    def switch_truth(self, on: bool) -> None:
+        """Switch the ground truth on or off, and wait until its picture is there."""
+        self.truth_toggle.click()
+        self.frame.locator(f".truth-toggle[aria-pressed={'true' if on else 'false'}]").wait_for()
+
+    def download(self, button: Locator) -> Download:
+        """Click what gives a file, and return that."""
+        with self.page.expect_download() as download:
+            button.click()
+        return download.value
+
+    # What happens to the network
+
+    def delay_answers(self) -> None:
+        """Let `slow_down` be used on the next page that is opened."""
+        self.page.add_init_script(DELAY_ANSWERS)
+
+    def slow_down(self, bytes_per_second: int | None = None) -> None:
+        """Delay answers from now on, those of early questions longest; the connection may become slow, too."""
+        if bytes_per_second:
+            network = self.page.context.new_cdp_session(self.page)
+            network.send("Network.enable")
+            speed = {"downloadThroughput": bytes_per_second, "uploadThroughput": bytes_per_second}
+            network.send("Network.emulateNetworkConditions", {"offline": False, "latency": 150, **speed})
+        self.frame.evaluate("window.answers.slow = true")
+
+    def answers(self) -> dict[str, Any]:
+        """Return how many questions were `asked`, how many answers are `waiting` and how many were `delayed`."""
+        return self.frame.evaluate("window.answers")
+
+    def wait_for_questions(self, count: int) -> None:
+        """Wait until the page has asked so many questions since it was opened."""
+        self.wait(f"window.answers.asked >= {count}")
+
+    def wait_for_late_answers(self) -> None:
+        """Wait until every answer is here, and the page has done what it does with it."""
+        self.wait("window.answers.waiting === 0")
+        self.frame.evaluate("new Promise((done) => requestIdleCallback(() => requestAnimationFrame(done)))")
+
+    def hold_answers(self) -> None:
+        """Let the server seem silent from now on."""
+        self.frame.evaluate(HOLD_ANSWERS)
+
+    # What the page says of itself
+
+    def ask(self, expression: str) -> Any:
+        """Return what an expression of the page's hook gives."""
+        return self.frame.evaluate(f"{HOOK}.{expression}")
+
+    def hook(self) -> JSHandle:
+        """Return the hook itself, for a script that runs in the page."""
+        return self.frame.evaluate_handle(HOOK)
+
+    def view(self) -> dict[str, Any]:
+        """Return `scale`, `magnification`, the centre `y`, `x` in input pixels, and the size of a `pane`."""
+        return self.ask("view()")
+
+    def scale(self) -> float:
+        """Return the scale shown."""
+        return self.view()["scale"]
+
+    def magnification(self) -> float:
+        """Return how many CSS pixels an output pixel takes along each axis."""
+        return self.view()["magnification"]
+
+    def centre(self) -> tuple[float, float]:
+        """Return the middle of the view, in input pixels."""
+        view = self.view()
+        return view["y"], view["x"]
+
+    def place_under(self, y: float, x: float) -> tuple[float, float]:
+        """Return the place, in input pixels, that is seen at a place of every pane."""
+        view = self.view()
+        pane = view["pane"]
+        step = view["scale"] * view["magnification"]
+        return view["y"] + (y - pane["height"] / 2) / step, view["x"] + (x - pane["width"] / 2) / step
+
+    def picture(self) -> dict[str, Any] | None:
+        """Return `id`, `height` and `width` of the open picture."""
+        return self.ask("picture()")
+
+    def picked(self) -> tuple[int, int] | None:
+        """Return row and column of the picked output pixel."""
+        picked = self.ask("picked()")
+        return picked and (picked["row"], picked["column"])
+
+    def pins(self) -> list[dict[str, Any]]:
+        """Return the pinned pixels, each with `row`, `column` and the methods in `looks`."""
+        return self.ask("pins()")
+
+    def look(self, method: str) -> dict[str, Any] | None:
+        """Return what the picked pixel looked at by one method: `row`, `column`, and the server's `answer`."""
+        return self.ask(f"look('{method}')")
+
+    def scores(self) -> dict[str, dict[float, dict[str, float]]]:
+        """Return the scores that are known, by method and scale."""
+        return {method: dict(found) for method, found in self.ask("scores()")}
+
+    def passes(self) -> dict[str, str]:
+        """Return what each method's pane shows: input, stretched, preview, exact, overview, failed or none."""
+        return self.ask("passes()")
+
+    def rendering(self, method: str) -> Rendering:
+        """Return the newest exact answer in a method's pane; every pixel of it is opaque."""
+        found = self.ask(f"panePixels('{method}')")
+        window = tuple(found["window"][side] for side in ("top", "left", "height", "width"))
+        rgba = _read_pixels(found["rgba"], *window[2:])
+        assert (rgba[..., 3] == 255).all()
+        return Rendering(found["scale"], (found["size"]["height"], found["size"]["width"]), window, rgba[..., :3])
+
+    def canvas(self, method: str) -> Canvas:
+        """Return what a method's pane shows."""
+        found = self.ask(f"canvasPixels('{method}')")
+        rgba = _read_pixels(found["rgba"], found["height"], found["width"])
+        return Canvas((found["corner"]["y"], found["corner"]["x"]), rgba)
+
+    def mark(self, method: str) -> str:
+        """Return the few words beside a method's name."""
+        return self.frame.locator(f".pane[data-model={method}] .mark").inner_text()
+
+    def link(self) -> str:
+        """Return the address, which holds the view."""
+        return self.frame.evaluate("location.href")
+
+    def content_width(self) -> int:
+        """Return how many CSS pixels the whole page takes from left to right."""
+        return self.frame.evaluate("document.documentElement.scrollWidth")
+
+    def content_height(self) -> int:
+        """Return how many CSS pixels the whole page takes from top to bottom."""
+        return self.frame.evaluate("document.documentElement.scrollHeight")
+
+    def focused(self) -> str:
+        """Return the class of the element that has the focus, the last where it has several."""
+        return self.frame.evaluate("document.activeElement.className.split(' ').at(-1)")
+
+    def box(self, pane: int) -> tuple[float, float, float, float]:
+        """Scroll a pane into view; return its canvas's top, left, height and width in the browser's window."""
+        canvas = self.canvases.nth(pane)
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        return box["y"], box["x"], box["height"], box["width"]
+
+    # Elements of one pane or one row
+
+    def stage_windows(self, pane: int) -> Locator:
+        """Return the outlines, over a pane, of the windows that the picked pixel's stages looked at."""
+        return self.panes.nth(pane).locator(".overlay .window.light")
+
+    def pin_marks(self, pane: int) -> Locator:
+        """Return the marks of pinned pixels over a pane."""
+        return self.panes.nth(pane).locator(".overlay .pin.light")
+
+    def maps_of(self, row: int) -> Locator:
+        """Return the maps in a row of the inspector."""
+        return self.map_rows.nth(row).locator(".map-button")
+
+    def hatched(self, map_button: Locator) -> Locator:
+        """Return the hatched squares of a map."""
+        return map_button.locator(".outside")
+
+    def wiped_area(self) -> Locator:
+        """Return the place of the two panes that lie one over the other."""
+        return self.frame.locator(".stage").first
+
+    # What a visitor waits for
+
+    def wait(self, condition: str) -> None:
+        """Wait until an expression in the page holds."""
+        self.frame.wait_for_function(condition, timeout=self.patience)
+
+    def wait_until_open(self) -> None:
+        """Wait until the page is there, with its first picture if it has any."""
+        self.frame.wait_for_selector(".clit-page[data-ready=yes]")
+        if self.examples.count():
+            self.wait(f"{HOOK}.picture()")
+
+    def wait_for_view(self, condition: str) -> None:
+        """Wait until a condition in JavaScript of `scale`, `magnification`, `y`, `x` and `pane` holds."""
+        self.wait(f"(({{ scale, magnification, y, x, pane }}) => {condition})({HOOK}.view())")
+
+    def wait_for_picture(self, width: int) -> None:
+        """Wait until the open picture is so wide."""
+        self.wait(f"{HOOK}.picture()?.width === {width}")
+
+    def wait_for_example(self) -> None:
+        """Wait until the open picture is an example."""
+        self.wait(f"{HOOK}.picture()?.id.startsWith('example-')")
+
+    def wait_until_exact(self, scale: float | None = None) -> None:
+        """Wait until every pane shows its exact pass, of this scale if one is given."""
+        asked = "true" if scale is None else f"{HOOK}.view().scale === {scale}"
+        self.wait(f"{asked} && {AT_REST}")
+
+    def wait_for_previews(self, *methods: str) -> None:
+        """Wait until the panes of these methods show a rough pass."""
+        self.wait(f"{list(methods)}.every(m => {HOOK}.passes()[m] === 'preview')")
+
+    def wait_until_drawn_ahead(self) -> None:
+        """Wait until the whole picture has been drawn for previews, with every method shown."""
+        self.wait(f"{HOOK}.drawnAhead()")
+
+    def wait_for_link(self, *parts: str) -> None:
+        """Wait until the address holds all of these."""
+        self.wait(f"{list(parts)}.every(part => location.hash.includes(part))")
+
+    def wait_for_looks(self, *methods: str, column: int | None = None) -> None:
+        """Wait until the inspector knows what the pixel, of this column if one is given, looked at by each method."""
+        fresh = "look" if column is None else f"look?.column === {column}"
+        self.wait(f"{list(methods)}.map(m => {HOOK}.look(m)).every(look => {fresh})")
+
+    def wait_until_inspected(self) -> None:
+        """Wait until the inspector shows maps and asks for no more."""
+        self.map_rows.first.wait_for()
+        self.frame.wait_for_selector(".inspector[data-busy=no]")
+
+    def wait_for_pins(self, count: int, looks: int | None = None) -> None:
+        """Wait until so many pixels are pinned, each with what so many methods looked at if that is given."""
+        known = "true" if looks is None else f"pin.looks.length === {looks}"
+        self.wait(f"{HOOK}.pins().length === {count} && {HOOK}.pins().every(pin => {known})")
+
+    def wait_for_scores(self, count: int) -> None:
+        """Wait until so many methods have scores."""
+        self.wait(f"{HOOK}.scores().length === {count}")
+
+    def wait_for_curves(self) -> None:
+        """Wait until the curves against scale are whole."""
+        self.curves.first.wait_for()
+        self.frame.wait_for_selector(".curve-start:not([disabled])")
+
+    def wait_for_file(self, name: str) -> None:
+        """Wait until a file of this name has been made."""
+        self.wait(f"document.querySelector('.make-link:not([hidden])')?.download === '{name}'")
+
+    def wait_until_full_screen(self, on: bool) -> None:
+        """Wait until the page fills the screen, or no longer does."""
+        full = "document.fullscreenElement?.classList.contains('clit-page')"
+        self.wait(full if on else "!document.fullscreenElement")
+
+    def wait_until_panes_end_within(self, least: float, most: float) -> None:
+        """Wait until the first pane's lower edge lies between these shares of the window's height."""
+        share = "document.querySelector('.pane canvas').getBoundingClientRect().bottom / innerHeight"
+        self.wait(f"{least} < {share} && {share} <= {most}")
+
+
+def _read_pixels(data: str, height: int, width: int) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)

@@ -1,0 +1,66 @@
+"""The bundled pictures: a folder of PNGs, and `credits.json` with their captions."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from clit.pictures.files import as_array, to_bytes
+from clit.ui.pictures import Picture, encode_webp
+
+BUNDLED = Path(__file__).parents[2] / "assets" / "examples"
+"""The project's own examples."""
+
+THUMBNAIL = 96
+"""Longer side of an example's thumbnail, in pixels."""
+
+
+class Examples:
+    """Pictures that visitors may open without bringing one.
+
+    folder: PNGs with `credits.json`, {file: {title, author, licence, source}}.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def describe(self) -> list[dict]:
+        """Return the entries of the menu: name, title, thumbnail (WebP in base64)."""
+        return [_load(self._folder, name)[0] for name in self.names()]
+
+    def open(self, name: str) -> Picture:
+        """Return the example of a file name that is one of `names`."""
+        return _load(self._folder, name)[1]
+
+    def names(self) -> list[str]:
+        """Return the file names in the order of the credits, then of the alphabet."""
+        order = list(read_credits(self._folder))
+        names = sorted(path.name for path in self._folder.glob("*.png"))
+        return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+@functools.lru_cache(maxsize=64)
+def _load(folder: Path, name: str) -> tuple[dict, Picture]:
+    """An example's menu entry, and the picture itself."""
+    credit = {key: str(value) for key, value in read_credits(folder).get(name, {}).items()}
+    picture = Picture(f"example-{name}", name, as_array(folder / name), credit)
+    small = Image.fromarray(to_bytes(picture.rgb))
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    entry = {
+        "name": name,
+        "title": credit.get("title") or Path(name).stem.replace("-", " ").capitalize(),
+        "thumbnail": encode_webp(small, quality=85),
+    }
+    return entry, picture
+
+
+def read_credits(folder: Path) -> dict[str, dict]:
+    """Return the captions by file name; none where the file is missing or is something else."""
+    try:
+        found = json.loads((folder / "credits.json").read_text(encoding="utf-8"))
+        return {name: dict(credit) for name, credit in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}

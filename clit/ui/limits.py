@@ -1,0 +1,23 @@
+"""Bounds of one server: what every visitor may ask, and what all of them may hold together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sides and areas in pixels, times in seconds."""
+
+    scale: float = 30.0
+    upload_bytes: int = 40_000_000
+    upload_pixels: int = 50_000_000
+    input_pixels: int = 2_000_000  # larger uploads are reduced: the whole picture must be seen at x1, and sent, in time
+    view_pixels: int = 2_000_000
+    full_pixels: int = 64_000_000
+    made_files: int = 8  # finished files kept on disk, of all visitors together
+    visits: int = 200
+    visit_seconds: float = 1800.0
+    picture_bytes: int = 256_000_000  # all visitors' uploads together
+    slots: int = 1  # renderings at a time: torch already uses every core for one
+    waiting: int = 24  # renderings in line

@@ -1,0 +1,46 @@
+"""What programs ask: one question about one picture file, without a session. UserError where it cannot be answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from clit.errors import UserError
+from clit.exports.figures import attention_json
+from clit.ui.pictures import Picture
+from clit.ui.requests import ProgramRequest
+from clit.ui.site import Site
+from clit.ui.uploads import read_upload
+
+
+def upscale_file(site: Site, path: Path, model: str, scale: float, chain: str) -> Path:
+    """Enlarge a picture file; return the path of a PNG that is kept until some more were asked for."""
+    picture = _read_whole(site, path)
+    request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
+    network, enlargement = site.models.get(request.model), request.enlargement
+    enlargement.check_area(picture, site.limits)
+    out = site.new_path(".png")
+    renderer = site.renderer.in_turn(lambda: site.slots.take(lambda: False))
+    renderer.save(network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain)
+    site.keep_for_program(out)
+    return out
+
+
+def attend_pixel(site: Site, path: Path, model: str, scale: float, row: int, column: int, chain: str) -> dict:
+    """Return what an output pixel of a picture file looked at: what `figures.attention_json` writes."""
+    picture = _read_whole(site, path)
+    request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
+    network, enlargement = site.models.get(request.model), request.enlargement
+    with site.slots.take(lambda: False):
+        found = site.renderer.attend(
+            network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain
+        )
+    return json.loads(attention_json(found))
+
+
+def _read_whole(site: Site, path: Path) -> Picture:
+    """The picture of a file; UserError for one that a visitor would get reduced."""
+    picture = read_upload(path, "the picture", site.limits)
+    if picture.notice:
+        raise UserError(f"The picture has more than {site.limits.input_pixels / 1e6:g} megapixels: reduce it first.")
+    return picture

@@ -1,0 +1,266 @@
+"""The viewer's questions. Each function takes the site and what the browser sent, and returns an answer fit for JSON.
+
+What browsers send is not trusted: `entries`, `requests` and `uploads` read it. Docstrings say {entries} -> answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clit.errors import UserError
+from clit.exports.figures import attention_file
+from clit.networks.model import SRModel
+from clit.pictures import metrics
+from clit.pictures.files import to_bytes
+from clit.rendering.attention import Attention, StageAttention
+from clit.ui.colours import attention_colours, entropy_span, error_colours
+from clit.ui.entries import read_picture, read_token
+from clit.ui.failures import describe_failure
+from clit.ui.jobs import FILM_FPS, FILM_SECONDS, KINDS
+from clit.ui.pictures import Picture, encode_lossless, make_smaller
+from clit.ui.requests import (
+    TRUTH,
+    Enlargement,
+    ExampleRequest,
+    PixelFileRequest,
+    PixelRequest,
+    ScoreRequest,
+    TruthRequest,
+    ViewRequest,
+)
+from clit.ui.sessions import Session
+from clit.ui.site import Site
+from clit.ui.uploads import Upload, read_upload
+
+Question = Callable[[Site, Any], dict]
+
+
+def ask(question: Question, site: Site, sent: Any) -> dict:
+    """Return the answer to a question; what goes wrong is an answer too: see `describe_failure`."""
+    try:
+        return question(site, sent)
+    except Exception as error:
+        return describe_failure(error)
+
+
+def begin(site: Site, sent: Any) -> dict:
+    """Begin a visit: {} -> its secret token, and what the page offers."""
+    limits = site.limits
+    return {
+        "token": site.begin().token,
+        "models": site.models.describe(),
+        "duplicate": _duplicate_link(),
+        "examples": site.examples.describe(),
+        "kinds": {name: list(kind.suffixes) for name, kind in KINDS.items()},
+        "film_frames": round(FILM_SECONDS * FILM_FPS),
+        "limits": {
+            "scale": limits.scale,
+            "view_pixels": limits.view_pixels,
+            "full_pixels": limits.full_pixels,
+            "upload_bytes": limits.upload_bytes,
+        },
+    }
+
+
+def open_example(site: Site, sent: Any) -> dict:
+    """Open one of the examples: {token, name} -> the picture, see `Picture.answer`."""
+    session = site.session(read_token(sent))
+    request = ExampleRequest.read(sent, site.examples.names())
+    return site.show(session, site.examples.open(request.name), uploaded=False)
+
+
+def open_upload(site: Site, sent: Any) -> dict:
+    """Open what the visitor brought: {token, name, path of the received file} -> the picture, as `open_example`.
+
+    The file is read and deleted.
+    """
+    upload = Upload.read(sent, site.uploads)
+    try:
+        session = site.session(read_token(sent))
+        return site.show(session, read_upload(upload.path, upload.name, site.limits), uploaded=True)
+    finally:
+        upload.path.unlink(missing_ok=True)
+
+
+def open_truth(site: Site, sent: Any) -> dict:
+    """Switch ground truth on or off: {token, picture, scale or None} -> the picture, as `open_example`.
+
+    On: the open picture made smaller by `scale`. Off: the whole picture again.
+    """
+    session, picture = _find_visitor(site, sent)
+    whole, scale = picture.whole or picture, TruthRequest.read(sent, site.limits).scale
+    return site.show(session, whole if scale is None else make_smaller(whole, scale), session.uploaded)
+
+
+def render_view(site: Site, sent: Any) -> dict:
+    """Render a part of the enlarged picture: {token, picture, as ViewRequest} ->
+
+    {image (lossless WebP in base64), size [H, W] of the whole output, window [top, left, height, width], scale,
+    milliseconds, wanted, factors of all stages of a cascade, span of the entropies painted in bits}.
+    """
+    session, picture = _find_visitor(site, sent)
+    request = ViewRequest.read(sent, picture, site.limits)
+    model = None if request.model == TRUTH else site.models.get(request.model)
+    request.check_head(0 if model is None else model.heads)
+    session.note_view(request)
+
+    def is_stale() -> bool:
+        return session.is_stale(picture, request)
+
+    def cancel() -> bool:
+        return is_stale() or (request.kind == "ahead" and site.slots.line_length > 0)
+
+    with site.slots.take(is_stale, request.kind):
+        start = time.perf_counter()
+        rgb, span = _draw(site, request, picture, model, cancel)
+        milliseconds = (time.perf_counter() - start) * 1000
+    window = request.window
+    return {
+        "image": encode_lossless(rgb),
+        "size": list(request.enlargement.size),
+        "window": [window.top, window.left, window.height, window.width],
+        "scale": request.enlargement.scale,
+        "milliseconds": round(milliseconds, 1),
+        "wanted": request.wanted,
+        "factors": _stage_factors(model, picture, request.enlargement),
+        "span": span,
+    }
+
+
+def _draw(
+    site: Site, request: ViewRequest, picture: Picture, model: SRModel | None, cancel: Callable[[], bool]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """A view's colours (height, width, 3) in [0, 1], and the span of the entropies they show, if they do.
+
+    model: None is the ground truth.
+    """
+    enlargement, span = request.enlargement, None
+    options = {"size": enlargement.size, "window": request.window, "chain": enlargement.chain}
+    options |= {"stages": request.stages, "cancel": cancel}
+    truth = picture.truth[request.window.slices()] if request.needs_truth else None
+    if model is None:
+        rgb = truth
+    elif request.paint == "colours":
+        rgb = site.renderer.render(model, picture.rgb, **options)
+    else:
+        survey = site.renderer.survey(model, picture.rgb, **options)
+        rgb = attention_colours(survey, request.paint, request.head, model.radius)
+        span = entropy_span(survey, request.head) if request.paint == "entropy" else None
+    return error_colours(rgb, truth) if request.error else rgb, span
+
+
+def _stage_factors(model: SRModel | None, picture: Picture, enlargement: Enlargement) -> list[float]:
+    """By how much each stage of a cascade enlarges, of two axes the larger; nothing for other models."""
+    if model is None or model.stage_count == 1:
+        return []
+    view = model.view(picture.size, enlargement.size, chain=enlargement.chain)
+    return [max(pair) for pair in view.factors]
+
+
+def score(site: Site, sent: Any) -> dict:
+    """Compare a method with the ground truth, over the whole picture: {token, picture, as ScoreRequest} ->
+
+    {scale, psnr and ssim of luma with a border of ceil(scale) left out, psnr_rgb}; equal pictures have no psnr. For
+    another scale than the open picture's the small picture is made anew.
+    """
+    session, picture = _find_visitor(site, sent)
+    if picture.whole is None:
+        raise UserError("There is no ground truth: switch it on first.")
+    request = ScoreRequest.read(sent, site.limits)
+    pair = picture if request.scale == picture.scale else make_smaller(picture.whole, request.scale)
+    model = site.models.get(request.model)
+
+    def is_stale() -> bool:
+        return session.is_stale(picture)
+
+    with site.slots.take(is_stale):
+        size = pair.truth.shape[:2]
+        rgb = site.renderer.render(model, pair.rgb, size=size, chain=request.chain, cancel=is_stale)
+    return {
+        "scale": request.scale,
+        "psnr": _finite(metrics.psnr(rgb, pair.truth, scale=request.scale)),
+        "ssim": metrics.ssim(rgb, pair.truth, scale=request.scale),
+        "psnr_rgb": _finite(metrics.psnr(rgb, pair.truth, "rgb", scale=request.scale)),
+    }
+
+
+def inspect(site: Site, sent: Any) -> dict:
+    """Look up what one output pixel looked at: {token, picture, as PixelRequest} ->
+
+    {kind, size [H, W], pixel, rgb in 0..255, stages: the fields of `StageAttention`}.
+    """
+    session, picture = _find_visitor(site, sent)
+    found = _attend(site, session, picture, PixelRequest.read(sent, picture, site.limits))
+    return {
+        "kind": found.kind,
+        "size": list(found.size),
+        "pixel": list(found.pixel),
+        "rgb": to_bytes(found.rgb).tolist(),
+        "stages": [_stage_answer(stage) for stage in found.stages],
+    }
+
+
+def look_file(site: Site, sent: Any) -> dict:
+    """Write what `inspect` answers as a file: {token, picture, as PixelFileRequest} -> {file (base64), name}."""
+    session, picture = _find_visitor(site, sent)
+    request = PixelFileRequest.read(sent, picture, site.limits)
+    found = _attend(site, session, picture, request.pixel)
+    data = attention_file(found, picture.rgb, request.suffix, request.pixel.model)
+    return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
+
+
+def stop_making(site: Site, sent: Any) -> dict:
+    """Stop the file being made, if there is one: {token} -> {}."""
+    site.session(read_token(sent)).stop.set()
+    return {}
+
+
+QUESTIONS: tuple[Question, ...] = (
+    begin, open_example, open_upload, open_truth, render_view, score, inspect, look_file, stop_making,
+)  # fmt: skip
+"""All questions; the viewer's script asks them by the functions' names."""
+
+
+def _find_visitor(site: Site, sent: Any) -> tuple[Session, Picture]:
+    """The session of whoever asks, and its open picture."""
+    session = site.session(read_token(sent))
+    return session, session.open_picture(read_picture(sent))
+
+
+def _attend(site: Site, session: Session, picture: Picture, request: PixelRequest) -> Attention:
+    model, enlargement = site.models.get(request.model), request.enlargement
+    with site.slots.take(lambda: session.is_stale(picture)):
+        return site.renderer.attend(
+            model, picture.rgb, pixel=request.pixel, size=enlargement.size, chain=enlargement.chain
+        )
+
+
+def _stage_answer(stage: StageAttention) -> dict:
+    return {
+        "weights": stage.weights.tolist(),
+        "content": None if stage.content is None else stage.content.tolist(),
+        "position": None if stage.position is None else stage.position.tolist(),
+        "influence": stage.influence.tolist(),
+        "latents": stage.latents.tolist(),
+        "inside": stage.inside.tolist(),
+        "grid": list(stage.grid),
+    }
+
+
+def _duplicate_link() -> str | None:
+    """Where the hosted page can be copied to an account of one's own; None where it is not hosted there."""
+    space = os.environ.get("SPACE_ID", "")
+    return f"https://huggingface.co/spaces/{space}?duplicate=true" if re.fullmatch(r"[\w.-]+/[\w.-]+", space) else None
+
+
+def _finite(psnr: float) -> float | None:
+    """JSON knows no infinity, which is what equal pictures have."""
+    return psnr if math.isfinite(psnr) else None

@@ -1,0 +1,330 @@
+"""What a browser may ask: one frozen dataclass per question, read from a dict that is not trusted.
+
+Each `read` takes the dict as it came, checks every entry it uses, and raises a UserError of one sentence. Its docstring
+lists the entries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clit.errors import UserError
+from clit.exports.figures import FORMS
+from clit.geometry import Window, output_size
+from clit.ui.colours import PAINTS
+from clit.ui.entries import (
+    LARGEST,
+    check_choice,
+    is_list,
+    is_number,
+    is_whole,
+    read_chain,
+    read_models,
+    read_name,
+    read_scale,
+    read_whole,
+    read_window,
+)
+from clit.ui.limits import Limits
+from clit.ui.pictures import Picture
+from clit.ui.slots import PATIENCE
+
+TRUTH = "truth"
+"""Name of the ground truth among the methods."""
+
+MAKE_ENTRIES = (
+    "token", "picture", "run", "kind", "suffix", "models", "scale", "size", "chain", "about", "side", "crops",
+)  # fmt: skip
+"""All entries of a question for a file."""
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Enlargement:
+    """By how much a picture is enlarged.
+
+    size: (H, W) of the whole output, as asked or that of `scale`. chain: how CLIT splits the scale. label: the same for
+    names of files, "x2.7", or "300x200" (width first) where a size was asked for.
+    """
+
+    scale: float
+    size: Pair
+    chain: str
+    label: str
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> Enlargement:
+        """Read {scale, size (or None), chain ("published" if missing)}, for a picture."""
+        scale, chain, asked = read_scale(sent, limits), read_chain(sent), sent.get("size")
+        if asked is None:
+            return cls(scale, output_size(*picture.size, scale), chain, f"x{scale:g}")
+        if not is_list(asked, 2, is_whole):
+            raise UserError("The size must be two whole numbers: height, width.")
+        for n, n_lr, name in zip(asked, picture.size, ("height", "width"), strict=True):
+            most = math.floor(n_lr * limits.scale)
+            if not n_lr <= n <= most:
+                raise UserError(f"The {name} is {str(n)[:20]} pixels, but for this picture must be {n_lr} to {most}.")
+        height, width = asked
+        return cls(scale, (height, width), chain, f"{width}x{height}")
+
+    def check_area(self, picture: Picture, limits: Limits) -> None:
+        """Raise a UserError if the whole output is more than this server gives."""
+        height, width = self.size
+        if height * width > limits.full_pixels:
+            largest = math.floor(10 * math.sqrt(limits.full_pixels / math.prod(picture.size))) / 10
+            raise UserError(
+                f"The full picture would have {height * width / 1e6:.0f} megapixels, more than the "
+                f"{limits.full_pixels / 1e6:.0f} allowed here: choose a scale of at most {largest:g}."
+            )
+
+
+@dataclass(frozen=True)
+class ProgramRequest:
+    """What a program asks about a picture that it sent along."""
+
+    model: str
+    enlargement: Enlargement
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> ProgramRequest:
+        """Read {model, scale, chain}."""
+        return cls(enlargement=Enlargement.read(sent, picture, limits), model=read_name(sent, "model"))
+
+
+@dataclass(frozen=True)
+class ExampleRequest:
+    """One of the bundled pictures."""
+
+    name: str
+
+    @classmethod
+    def read(cls, sent: dict, offered: Sequence[str]) -> ExampleRequest:
+        """Read {name}, one of those offered."""
+        name = sent.get("name")
+        if name not in offered:
+            raise UserError("There is no such example: choose one of those shown.")
+        return cls(name)
+
+
+@dataclass(frozen=True)
+class TruthRequest:
+    """The open picture made smaller by `scale`, with itself as ground truth; None is the whole picture again."""
+
+    scale: float | None
+
+    @classmethod
+    def read(cls, sent: dict, limits: Limits) -> TruthRequest:
+        """Read {scale}."""
+        return cls(None if sent.get("scale") is None else read_scale(sent, limits))
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """A part of the enlarged picture, the window clipped to it.
+
+    stages: stop CLIT after so many. wanted: the number of this view among the visitor's; a newer one of the same
+    `series` makes it stale. kind: one of `slots.PATIENCE`; "ahead" makes way for all others. paint: one of PAINTS, and
+    head, from 1, or 0 for all. error: show how far the model is from the truth.
+    """
+
+    model: str
+    enlargement: Enlargement
+    window: Window
+    stages: int | None
+    wanted: int
+    kind: str
+    paint: str
+    head: int
+    error: bool
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> ViewRequest:
+        """Read {model, scale, size, chain, window, stages, wanted, kind, paint, head, error}."""
+        enlargement = Enlargement.read(sent, picture, limits)
+        head = sent.get("head")
+        request = cls(
+            model=read_name(sent, "model"),
+            enlargement=enlargement,
+            window=read_window(sent.get("window"), enlargement.size, limits),
+            stages=None if sent.get("stages") is None else read_whole(sent, "stages", 1, 100),
+            wanted=read_whole(sent, "wanted", 0, LARGEST),
+            kind=check_choice(sent.get("kind", "exact"), PATIENCE, "The kind of view"),
+            paint=check_choice(sent.get("paint", "colours"), PAINTS, "What a pane shows"),
+            head=head if is_whole(head) else -1,  # `check_head` refuses that
+            error=sent.get("error") is True,
+        )
+        if request.needs_truth and (picture.truth is None or enlargement.size != picture.truth.shape[:2]):
+            raise UserError("There is no ground truth at this scale: switch it on first.")
+        return request
+
+    def check_head(self, heads: int) -> None:
+        """Raise a UserError if a model with so many heads, 0 for none, cannot be painted so."""
+        if self.paint == "colours":
+            return
+        if not heads:
+            raise UserError("Only LIT and CLIT have heads to look at: choose one of them.")
+        if not 0 <= self.head <= heads:
+            raise UserError(f'"head" must be a whole number from 0 to {heads}.')
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether the ground truth is shown or compared with."""
+        return self.error or self.model == TRUTH
+
+    @property
+    def series(self) -> str:
+        """Views of one series replace one another: each pane has its own."""
+        return f"{self.model} {self.stages} {self.error} {self.paint}"
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """How near a method comes to the ground truth at a scale."""
+
+    model: str
+    scale: float
+    chain: str
+
+    @classmethod
+    def read(cls, sent: dict, limits: Limits) -> ScoreRequest:
+        """Read {model, scale, chain}."""
+        return cls(scale=read_scale(sent, limits), model=read_name(sent, "model"), chain=read_chain(sent))
+
+
+@dataclass(frozen=True)
+class PixelRequest:
+    """What an output pixel (row, column) looked at."""
+
+    model: str
+    enlargement: Enlargement
+    pixel: Pair
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelRequest:
+        """Read {model, scale, size, chain, pixel}."""
+        enlargement, pixel = Enlargement.read(sent, picture, limits), sent.get("pixel")
+        if not is_list(pixel, 2, is_whole):
+            raise UserError("The pixel must be two whole numbers: row, column.")
+        (row, column), (height, width) = pixel, enlargement.size
+        if not (0 <= row < height and 0 <= column < width):
+            raise UserError(
+                f"The pixel lies outside the enlarged picture of {width} × {height} pixels: pick one inside."
+            )
+        return cls(read_name(sent, "model"), enlargement, (row, column))
+
+
+@dataclass(frozen=True)
+class PixelFileRequest:
+    """The same as a file of one of `figures.FORMS`."""
+
+    pixel: PixelRequest
+    suffix: str
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelFileRequest:
+        """Read {as PixelRequest, suffix}."""
+        suffix = check_choice(sent.get("suffix"), FORMS, "The kind of file")
+        return cls(PixelRequest.read(sent, picture, limits), suffix)
+
+    def file_name(self, picture: Picture) -> str:
+        """The name to save it under."""
+        row, column = self.pixel.pixel
+        asked = f"{self.pixel.enlargement.label}-{self.pixel.model}-{row}-{column}"
+        return f"{Path(picture.name).stem}-{asked}{self.suffix}"
+
+
+@dataclass(frozen=True)
+class FileRequest:
+    """A file to be made, of one of the kinds and with one of the suffixes that are offered."""
+
+    kind: str
+    suffix: str
+
+    @classmethod
+    def read(cls, sent: dict, offered: Mapping[str, Sequence[str]]) -> FileRequest:
+        """Read {kind, suffix}; offered: kind -> its suffixes."""
+        kind, suffix = read_name(sent, "kind"), read_name(sent, "suffix")
+        if suffix not in offered.get(kind, ()):
+            raise UserError("There is no such file to make: choose one of those offered.")
+        return cls(kind, suffix)
+
+
+@dataclass(frozen=True)
+class PictureRequest:
+    """The whole output as a picture file."""
+
+    models: tuple[str, ...]
+    enlargement: Enlargement
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> PictureRequest:
+        """Read {models (one), scale, size, chain}."""
+        enlargement = Enlargement.read(sent, picture, limits)
+        enlargement.check_area(picture, limits)
+        return cls(read_models(sent, 1), enlargement)
+
+    @property
+    def label(self) -> str:
+        """What it shows, for the file's name."""
+        return f"{self.enlargement.label}-{self.models[0]}"
+
+
+@dataclass(frozen=True)
+class FilmRequest:
+    """A film from x1 to `end` about a point (y, x) in LR pixels; side: (height, width) of a method's frame."""
+
+    models: tuple[str, ...]
+    end: float
+    chain: str
+    about: tuple[float, float]
+    side: Pair
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> FilmRequest:
+        """Read {models (up to 4), scale, chain, about [y, x], side [height, width]}.
+
+        A point outside the picture is moved to its border.
+        """
+        models, chain, end = read_models(sent, 4), read_chain(sent), read_scale(sent, limits)
+        about, side = sent.get("about"), sent.get("side")
+        if not is_list(about, 2, is_number):
+            raise UserError("The point to zoom in on must be two numbers: y, x.")
+        if not is_list(side, 2, lambda n: is_whole(n) and 32 <= n <= 640):
+            raise UserError("The frame must be two whole numbers from 32 to 640: height, width.")
+        y, x = (min(max(float(at), 0.0), float(n)) for at, n in zip(about, picture.size, strict=True))
+        return cls(models, end, chain, (y, x), (side[0], side[1]))
+
+    @property
+    def label(self) -> str:
+        """What it shows, for the file's name."""
+        return f"to-x{self.end:g}-{'-'.join(self.models)}"
+
+
+@dataclass(frozen=True)
+class SheetRequest:
+    """A figure of crops by every method; with no crops, of the middle."""
+
+    models: tuple[str, ...]
+    enlargement: Enlargement
+    crops: tuple[Window, ...]
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> SheetRequest:
+        """Read {models (up to 6), scale, size, chain, crops (up to 4 windows)}."""
+        enlargement, models = Enlargement.read(sent, picture, limits), read_models(sent, 6)
+        crops = sent.get("crops", [])
+        if not (isinstance(crops, list) and len(crops) <= 4 and all(isinstance(crop, list) for crop in crops)):
+            raise UserError("A sheet shows up to four crops.")
+        windows = tuple(read_window(crop, enlargement.size, limits) for crop in crops)
+        if picture.truth is not None:
+            enlargement.check_area(picture, limits)  # scores are of whole outputs
+        return cls(models, enlargement, windows)
+
+    @property
+    def label(self) -> str:
+        """What it shows, for the file's name."""
+        return f"{self.enlargement.label}-compared"

@@ -1,0 +1,61 @@
+"""What the server answers besides the page: its health, finished files, the end of a visit; and what it does alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from clit.ui.site import Site
+
+SWEEP_SECONDS = 60
+"""How often idle sessions are looked for."""
+
+_TOKEN_BYTES = 200
+"""Longest message that ends a visit: its token, and room to spare."""
+
+
+def make_routes(site: Site) -> list[Route]:
+    """Return the routes /health, /made/{name} and /end."""
+
+    def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def made(request: Request) -> Response:
+        file = site.made_file(request.path_params["name"])
+        if file is None:
+            return JSONResponse({"error": "This file is no longer kept: make it again."}, status_code=404)
+        return FileResponse(file.path, filename=file.name)
+
+    async def end(request: Request) -> Response:  # a beacon: browsers send it even while they leave
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _TOKEN_BYTES:
+                return Response(status_code=413)
+        site.end(body.decode("ascii", "replace"))
+        return Response(status_code=204)
+
+    return [Route("/health", health), Route("/made/{name}", made), Route("/end", end, methods=["POST"])]
+
+
+def sweep_regularly(site: Site):
+    """Return a lifespan in which idle sessions, and their pictures, are forgotten while nobody asks anything."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        async def sweep():
+            while True:
+                await asyncio.sleep(SWEEP_SECONDS)
+                site.sweep()
+
+        task = asyncio.create_task(sweep())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    return lifespan

@@ -1,0 +1,85 @@
+"""The picture made smaller and compared with what it was: truth, errors, scores, curves; and back again."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+import clit
+from clit.pictures import metrics
+
+
+def test_ground_truth_keeps_the_place_and_the_pixel(viewer):
+    viewer.set_scale(3)
+    viewer.magnify_in.click()
+    viewer.wait_until_exact(3)
+    viewer.press("ArrowLeft")
+    viewer.pick(2, 90, 60)
+    row, column = viewer.picked()
+    view = viewer.view()
+    assert view["magnification"] == 2
+    viewer.switch_truth(True)
+    viewer.wait_for_picture(32)
+    assert viewer.picked() == (row // 3, column // 3)
+    viewer.wait_for_looks("lit-light")
+    expect(viewer.inspector).to_have_attribute("data-open", "yes")
+    viewer.switch_truth(False)
+    viewer.wait_for_picture(96)
+    assert viewer.picked() == (row, column)
+    assert viewer.magnification() == 2
+    assert viewer.centre() == (view["y"], view["x"])
+
+
+def test_a_pixel_whose_answer_comes_after_the_ground_truth_is_asked_about_again(new_viewer, open_photograph):
+    viewer = new_viewer()
+    viewer.delay_answers()
+    open_photograph(viewer)
+    viewer.set_scale(3)
+    viewer.wait_until_exact(3)
+    viewer.slow_down()
+    viewer.pick(2, 90, 60)
+    viewer.switch_truth(True)  # asked later, so answered earlier
+    viewer.wait_for_looks("lit-light")
+    viewer.wait_until_inspected()
+
+
+def test_ground_truth_errors_and_scores(viewer, photograph, models):
+    viewer.set_scale(3)
+    viewer.wait_until_exact(3)
+    viewer.switch_truth(True)
+    viewer.wait_for_picture(32)
+    viewer.wait_for_scores(4)
+    viewer.wait_until_exact(3)
+    assert viewer.error_note.is_hidden() and viewer.few_note.is_hidden()
+    viewer.choose(0, "truth")
+    viewer.choose(1, "error:clit-light")
+    viewer.wait_until_exact()
+    assert {"truth", "error:clit-light"} < set(viewer.passes())
+    assert viewer.error_note.is_visible()
+    truth = viewer.rendering("truth")
+    top, left, height, width = truth.window
+    whole = np.asarray(Image.open(photograph))
+    assert np.array_equal(truth.pixels, whole[top : top + height, left : left + width])
+    small = np.asarray(Image.fromarray(whole).resize((32, 24), Image.BICUBIC))
+    every = {name: clit.upscale(model, small, size=(72, 96)) for name, model in models.items()}
+    every["bicubic"] = clit.upscale(clit.load("bicubic"), small, size=(72, 96))
+    scores = viewer.scores()
+    for name, rgb in every.items():
+        assert abs(scores[name][3]["psnr"] - metrics.psnr(rgb, whole, scale=3)) < 0.01
+    assert viewer.scale_slider.is_disabled(), "the small picture was made for this scale"
+    assert viewer.magnification() == 3, "a small picture fills its pane"
+    viewer.roll_wheel(2, 60, 50, -400)
+    viewer.wait_for_view("magnification === 4 && scale === 3")
+    viewer.curve_start.click()
+    viewer.wait_for_curves()
+    scales = {name: sorted(found) for name, found in viewer.scores().items()}
+    assert scales.pop("liif-light") == [3], "no pane shows it any more"
+    assert all(found == [2, 3, 4, 6, 8] for found in scales.values()), scales
+    viewer.switch_truth(False)
+    viewer.wait_for_picture(96)
+    assert viewer.scores_section.is_hidden()
+    assert viewer.methods.nth(0).input_value() == "input"
+    viewer.set_scale(6)
+    viewer.switch_truth(True)
+    expect(viewer.few_note).to_be_visible()  # 16 x 12 pixels

@@ -1,0 +1,43 @@
+"""Files made on request: the whole picture, a film, a comparison sheet."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from PIL import Image
+
+import clit
+from browser.expected import LEVEL
+
+
+def test_full_picture_downloads(viewer, photograph, models):
+    viewer.set_scale(6.5)
+    viewer.make_method.select_option("lit-light")
+    viewer.make_start.click()
+    download = viewer.download(viewer.make_link)
+    assert download.suggested_filename == "photograph-x6.5-lit-light.png"
+    pixels = np.asarray(Image.open(download.path()))
+    expected = clit.upscale(models["lit-light"], photograph, scale=6.5)
+    assert np.abs(pixels / 255 - expected).max() <= LEVEL
+
+
+def test_film_and_sheet_download(viewer):
+    viewer.press("2")
+    viewer.choose(0, "bilinear")
+    viewer.choose(1, "bicubic")
+    viewer.wait_until_exact()
+    for kind, name in (
+        ("film .webp", "photograph-to-x4-bilinear-bicubic.webp"),
+        ("sheet .png", "photograph-x4-compared.png"),
+    ):
+        viewer.make_kind.select_option(kind)
+        text = viewer.make_text.inner_text()
+        assert re.search(r", about \d+ (s|min)$", text) if kind.startswith("film") else "about" not in text
+        viewer.make_start.click()
+        viewer.wait_for_file(name)
+        download = viewer.download(viewer.make_link)
+        assert download.suggested_filename == name
+        with Image.open(download.path()) as file:
+            assert getattr(file, "n_frames", 1) == 1 or kind.startswith("film")
+            assert min(file.size) > 100

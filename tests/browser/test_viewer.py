@@ -1,0 +1,173 @@
+"""Scales by mouse, keyboard, wheel and fingers; sizes; panes side by side, under one handle and in full screen."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+import clit
+from browser.expected import MODELS, assert_equal_upscale, assert_panes_equal_upscale
+
+
+def test_scales_by_mouse_and_keyboard_show_what_upscale_computes(viewer, photograph, models):
+    slider = viewer.scale_slider
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    start, end = box["x"] + 0.4 * box["width"], box["x"] + 0.25 * box["width"]
+    viewer.drag((middle, start), (middle, end), steps=4)
+    scale = viewer.scale()
+    assert 2.2 < scale < 2.5, "a quarter of the way from 1 to 30 by factors is about 2.34"
+    for _ in range(100):
+        if scale >= 2.7:
+            break
+        slider.press("ArrowRight")
+        before, scale = scale, viewer.scale()
+        assert before < scale < before * 1.03, "fine steps"
+    assert scale == 2.7
+    viewer.wait_until_exact(2.7)
+    assert_panes_equal_upscale(viewer, photograph, models, 2.7)
+    slider.press("End")
+    viewer.wait_until_exact(30)
+    assert_panes_equal_upscale(viewer, photograph, models, 30)
+    assert viewer.scale_number.input_value() == "30.00"
+
+
+def test_wheel_keeps_the_point_under_the_pointer(viewer):
+    before = viewer.place_under(60, 90)
+    viewer.roll_wheel(2, 60, 90, -400)
+    viewer.wait_for_view("scale > 4")
+    after = viewer.place_under(60, 90)
+    assert np.allclose(after, before, atol=0.3), "sizes are whole, so the scale is only nearly kept"
+    y, _ = viewer.centre()
+    viewer.press("ArrowDown")
+    assert viewer.centre()[0] > y
+    scale = viewer.scale()
+    viewer.press(">")
+    assert (viewer.magnification(), viewer.scale()) == (2, scale)
+
+
+def test_pinch_changes_the_scale_about_its_middle(new_viewer, open_photograph):
+    viewer = open_photograph(new_viewer(has_touch=True, viewport={"width": 420, "height": 860}))
+    before = viewer.place_under(60, 80)
+    viewer.pinch(1, 60, 80, apart=(20, 24, 28, 32, 36, 40))
+    viewer.wait_for_view("Math.abs(scale - 8) < 0.1")
+    assert np.allclose(viewer.place_under(60, 80), before, atol=0.4), "the place between the fingers stays"
+    assert not viewer.picked(), "two fingers do not pick"
+    viewer.tap(1, 60, 80)
+    viewer.wait_for_looks("lit-light")
+
+
+def test_twenty_random_views_show_what_upscale_computes(viewer, photograph, models):
+    random = np.random.default_rng(5)
+    for turn in range(20):
+        scale = round(float(np.exp(random.uniform(0, np.log(30)))), 2)
+        viewer.set_scale(scale)
+        top, left, height, width = viewer.box(2)
+        start = top + height / 2, left + width / 2
+        viewer.drag(start, start + random.uniform(-60, 60, 2), steps=2)
+        viewer.wait_until_exact(scale)
+        name = MODELS[turn % 3]
+        assert_equal_upscale(viewer.rendering(name), models[name], photograph, scale=scale)
+
+
+def test_a_size_for_each_axis(viewer, photograph, models):
+    viewer.size_summary.click()
+    viewer.size_height.fill("100")
+    viewer.size_width.fill("1000")
+    viewer.size_width.press("Enter")
+    viewer.wait_until_exact()
+    rendering = viewer.rendering("clit-light")
+    assert rendering.size == (100, 1000)
+    assert_equal_upscale(rendering, models["clit-light"], photograph, size=(100, 1000))
+    assert viewer.axis_scales.inner_text() == "×10.4 across, ×1.39 down"
+    viewer.size_height.fill("71")
+    viewer.size_height.press("Enter")
+    assert viewer.field_error.inner_text() == "The height is 71, but must be 72 to 2160 pixels."
+    assert viewer.wrong_field.get_attribute("class") == "size-height"
+    for on in (True, False):  # there and back: a sentence about another picture's size does not stay
+        viewer.switch_truth(on)
+        assert viewer.field_error.is_hidden()
+        assert viewer.picture()
+    viewer.set_scale(2)
+    viewer.wait_until_exact(2)
+    assert viewer.size_width.input_value() == "192", "a scale is one for both axes"
+
+
+def test_two_panes_under_one_handle(viewer):
+    viewer.choose(0, "bicubic")
+    viewer.set_scale(12)
+    viewer.press("w")
+    handle = viewer.wipe_handle
+    handle.scroll_into_view_if_needed()
+    viewer.wait_for_view("pane.width > 1000")
+    viewer.wait_until_exact(12)
+    assert set(viewer.passes()) == {"bicubic", "liif-light"}
+    box = handle.bounding_box()
+    start, end = (box["y"] + 60, box["x"] + 16), (box["y"] + 70, box["x"] - 284)
+    viewer.drag(start, end, steps=3)
+    handle.press("ArrowLeft")
+    area = viewer.wiped_area().bounding_box()
+    share = float(handle.get_attribute("aria-valuenow")) / 100
+    assert abs(share - (0.5 - 300 / area["width"] - 0.02)) < 0.02
+    viewer.wait_for_link("wipe=")
+    seen = np.asarray(Image.open(io.BytesIO(viewer.page.screenshot(clip=area))).convert("RGB"))
+    cut = int(share * area["width"])
+    for name, columns in (("bicubic", slice(0, cut - 30)), ("liif-light", slice(cut + 30, None))):
+        rgba = viewer.canvas(name).rgba
+        drawn = rgba[:, columns, 3] == 255
+        assert drawn.mean() > 0.05
+        height = min(len(seen), len(rgba))
+        part = seen[:height, : rgba.shape[1]][:, columns][drawn[:height]].astype(int)
+        assert np.abs(part - rgba[:height, columns, :3][drawn[:height]]).max() <= 1
+    viewer.page.keyboard.press("Escape")
+    viewer.wipe_toggle.click()
+    expect(viewer.shown_panes).to_have_count(4)
+    assert handle.is_hidden()
+
+
+def test_full_screen_and_back(viewer):
+    viewer.full_screen.click()
+    viewer.wait_until_full_screen(True)
+    expect(viewer.full_screen).to_have_attribute("aria-pressed", "true")
+    expect(viewer.masthead).to_be_hidden()
+    assert viewer.pane_group.is_visible()
+    viewer.wait_until_panes_end_within(0.95, 1)
+    viewer.full_screen.click()
+    viewer.wait_until_full_screen(False)
+    expect(viewer.masthead).to_be_visible()
+
+
+def test_late_answers_never_overwrite_newer_views(new_viewer, open_photograph, photograph, models):
+    viewer = new_viewer()
+    viewer.delay_answers()
+    open_photograph(viewer)
+    viewer.slow_down(bytes_per_second=400_000)
+    for scale in (9, 14, 5, 21, 3.3):
+        asked = viewer.answers()["asked"]
+        viewer.set_scale(scale)
+        viewer.wait_for_questions(asked + 3)  # each of three panes has asked for this view
+    viewer.wait_until_exact(3.3)
+    viewer.wait_for_late_answers()
+    assert viewer.answers()["delayed"] > 5
+    assert set(viewer.passes().values()) == {"input", "exact"}
+    assert_panes_equal_upscale(viewer, photograph, models, 3.3)
+
+
+def test_what_was_drawn_ahead_previews_a_view_without_the_server(viewer, photograph, models):
+    viewer.wait_until_drawn_ahead()
+    viewer.hold_answers()
+    viewer.set_scale(2.5)
+    viewer.wait_for_previews(*MODELS)
+    assert viewer.mark("lit-light") == "rough, from ×2.00"
+    for name, model in models.items():
+        ahead = clit.upscale(model, photograph, scale=2)
+        ahead = Image.fromarray((ahead * 255).round().astype(np.uint8))
+        canvas = viewer.canvas(name)
+        top, left = canvas.corner
+        # At the sides, which the frame at x4 did not reach.
+        part = canvas.rgba[top : top + 180, left : left + 18, :3].astype(float)
+        expected = np.asarray(ahead.resize((240, 180), Image.Resampling.BILINEAR), float)[:, :18]
+        assert np.abs(part - expected)[4:-4, 4:].mean() < 2, name

@@ -1,0 +1,92 @@
+"""Files made on request: the whole picture, a film, a comparison sheet."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import clit
+from clit.rendering.renderer import TILE
+from clit.ui import jobs
+from clit.ui.jobs import make_file
+from clit.ui.limits import Limits
+from clit.ui.questions import ask, open_truth, stop_making
+from clit.ui.site import Site
+from server.visitor import arrive
+
+PNG = {"kind": "picture", "suffix": ".png"}
+
+
+def test_full_picture_is_the_whole_output(site, visit, examples):
+    request = {**visit, **PNG, "models": ["bicubic"], "scale": 26, "run": 3}
+    states = list(make_file(site, request))
+    assert states[0] == {"run": 3, "state": "running", "done": 0.0, "seconds_left": None}
+    assert states[-1]["state"] == "done" and states[-1]["size"] == [780, 1040]
+    assert max(states[-1]["size"]) > TILE, "more than one tile"
+    made = site.made_file(states[-1]["file"].removeprefix("made/"))
+    path, name = made.path, made.name
+    assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).dtype == np.uint8
+    assert name == "one-x26-bicubic.png" and states[-1]["bytes"] == path.stat().st_size
+    expected = clit.upscale(clit.load("bicubic"), examples / "one.png", scale=26)
+    assert np.abs(np.asarray(Image.open(path)) / 255 - expected).max() <= 1 / 255
+    again = list(make_file(site, request))[-1]
+    assert not path.exists(), "a visit keeps one full picture"
+    path = site.made_file(again["file"].removeprefix("made/")).path
+    site.end(visit["token"])
+    assert not path.exists() and site.made_file(path.name) is None
+
+
+def test_full_pictures_are_bounded_together(examples, uploads):
+    site = Site(examples, uploads, Limits(made_files=2))
+    files = []
+    for _ in range(3):
+        state = list(make_file(site, {**arrive(site), **PNG, "models": ["bicubic"], "scale": 2}))[-1]
+        files.append(site.made_file(state["file"].removeprefix("made/")).path)
+    assert [path.exists() for path in files] == [False, True, True]
+
+
+def test_full_picture_stops(site, visit):
+    run = make_file(site, {**visit, **PNG, "models": ["lit-light"], "scale": 30})
+    assert next(run)["state"] == "running"
+    assert ask(stop_making, site, visit) == {}
+    assert list(run)[-1] == {"run": 0, "state": "stopped"}
+
+
+def test_full_picture_has_a_limit_and_names_the_largest_scale(examples, uploads):
+    site = Site(examples, uploads, Limits(full_pixels=100_000))
+    visit = arrive(site)
+    [refused] = make_file(site, {**visit, **PNG, "models": ["bicubic"], "scale": 10})
+    assert refused["state"] == "error" and "at most 9.1" in refused["error"]
+    assert list(make_file(site, {**visit, **PNG, "models": ["bicubic"], "scale": 9.1}))[-1]["state"] == "done"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webp", ".gif"])
+def test_film_of_two_methods(site, visit, suffix, monkeypatch):
+    monkeypatch.setattr(jobs, "FILM_SECONDS", 0.5)
+    asked = {**visit, "kind": "film", "suffix": suffix, "models": ["bilinear", "lit-light"], "scale": 6}
+    states = list(make_file(site, {**asked, "about": [3, 35.5], "side": [40, 50]}))
+    assert states[-1]["state"] == "done" and states[-1]["name"] == f"one-to-x6-bilinear-lit-light{suffix}"
+    assert states[-1]["size"] == [62, 100], "both methods side by side, under a strip with their names"
+    path = site.made_file(states[-1]["file"].removeprefix("made/")).path
+    assert path.stat().st_size == states[-1]["bytes"] > 500
+    for wrong in ({"about": [1]}, {"about": None}, {"side": [9, 40]}, {"side": [40, 9000]}, {"suffix": ".exe"}):
+        [refused] = make_file(site, {**asked, "about": [3, 3], "side": [40, 40], **wrong})
+        assert refused["state"] == "error"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("truth", [False, True])
+def test_comparison_sheet(site, visit, truth):
+    if truth:
+        visit = {**visit, "picture": ask(open_truth, site, {**visit, "scale": 2})["id"]}
+    asked = {**visit, "kind": "sheet", "models": ["bicubic", "clit-light"], "scale": 2}
+    for suffix, opening in ((".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")):
+        state = list(make_file(site, {**asked, "suffix": suffix, "crops": [[4, 4, 16, 16], [0, 30, 20, 9]]}))[-1]
+        assert state["state"] == "done" and state["name"] == f"one-x2-compared{suffix}"
+        path = site.made_file(state["file"].removeprefix("made/")).path
+        assert path.read_bytes().startswith(opening)
+        assert suffix != ".svg" or (b" dB" in path.read_bytes()) == truth
+    for wrong in ({"crops": [[0, 0, 4, 4]] * 5}, {"crops": 3}, {"crops": [[500, 0, 9, 9]]}, {"models": []}):
+        assert list(make_file(site, {**asked, "suffix": ".png", **wrong}))[-1]["state"] == "error"

@@ -1,0 +1,29 @@
+"""The menu of methods."""
+
+from __future__ import annotations
+
+import shutil
+
+from clit.networks import checkpoints
+from clit.ui.models import Models
+
+
+def test_zerogpu_answers_from_the_cpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert next(Models().get("lit-light").parameters()).device.type == "cpu"
+
+
+def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
+    shutil.copytree(checkpoints.folder() / "lit-light", tmp_path / "lit-light-x32")
+    shutil.copytree(checkpoints.folder() / "clit-light", tmp_path / "my-own")
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
+    offered = [each for each in Models().describe() if each["available"]]
+    assert [each["name"] for each in offered if each["ablation"]] == ["lit-light-x32"]
+    labels = {each["name"]: each["label"] for each in offered}
+    assert labels == {
+        "bilinear": "Bilinear",
+        "bicubic": "Bicubic",
+        "lit-light-x32": "LIT light x32",
+        "my-own": "my-own",
+    }

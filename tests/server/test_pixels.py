@@ -1,0 +1,72 @@
+"""What a pixel looked at: what `attend` computes, as an answer and as files."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+
+import clit
+from clit.ui.questions import ask, inspect, look_file
+
+PNG = {"kind": "picture", "suffix": ".png"}
+
+
+@pytest.mark.parametrize("model", ["liif-light", "lit-light", "clit-light"])
+@pytest.mark.parametrize("scale, pixel", [(2.7, [0, 0]), (30, [417, 1199])])
+def test_inspect_is_what_attend_computes(site, visit, examples, model, scale, pixel):
+    answer = ask(inspect, site, {**visit, "model": model, "scale": scale, "pixel": pixel})
+    expected = clit.attend(clit.load(model), examples / "one.png", pixel=tuple(pixel), scale=scale)
+    assert answer["kind"] == expected.kind and answer["size"] == list(expected.size)
+    assert len(answer["stages"]) == len(expected.stages)
+    for stage, wanted in zip(answer["stages"], expected.stages, strict=True):
+        assert np.allclose(np.sum(stage["weights"], (1, 2)), 1, atol=1e-5)
+        assert np.allclose(stage["weights"], wanted.weights, atol=1e-6)
+        assert np.allclose(stage["latents"], wanted.latents)
+        assert np.array_equal(stage["inside"], wanted.inside)
+        assert tuple(stage["grid"]) == wanted.grid
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pixel": [60, 0]},
+        {"pixel": [-1, 0]},
+        {"pixel": [0.5, 0]},
+        {"pixel": None},
+        {"pixel": [1]},
+        {"model": "bicubic"},
+    ],
+)
+def test_bad_pixels_get_one_sentence(site, visit, wrong):
+    answer = ask(inspect, site, {**visit, "model": "lit-light", "scale": 2, "pixel": [0, 0], **wrong})
+    assert set(answer) == {"error"}
+
+
+def test_inspect_tells_both_parts_of_the_logits_and_the_influence(site, visit, examples):
+    answer = ask(inspect, site, {**visit, "model": "lit-light", "scale": 3, "pixel": [7, 9]})
+    expected = clit.attend(clit.load("lit-light"), examples / "one.png", pixel=(7, 9), scale=3).stages[0]
+    for name in ("content", "position", "influence"):
+        assert np.allclose(answer["stages"][0][name], getattr(expected, name), atol=1e-6)
+    ensemble = ask(inspect, site, {**visit, "model": "liif-light", "scale": 3, "pixel": [7, 9]})["stages"][0]
+    assert ensemble["content"] is None and np.shape(ensemble["influence"]) == (2, 2)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".json", ".npz"])
+def test_a_look_as_a_file(site, visit, examples, suffix):
+    question = {**visit, "model": "clit-light", "scale": 10, "pixel": [7, 9], "chain": "balanced", "suffix": suffix}
+    answer = ask(look_file, site, question)
+    assert answer["name"] == f"one-x10-clit-light-7-9{suffix}"
+    data = base64.b64decode(answer["file"])
+    starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".json": b"{", ".npz": b"PK"}
+    assert data.startswith(starts[suffix])
+    if suffix == ".svg":  # text is drawn as paths, with itself as a comment
+        assert b"clit-light: output pixel (row 7, column 9)" in data and b"head 1" in data and b"head 0" not in data
+    if suffix == ".npz":
+        expected = clit.attend(
+            clit.load("clit-light"), examples / "one.png", pixel=(7, 9), scale=10, chain="balanced"
+        ).stages[1]
+        assert np.allclose(np.load(io.BytesIO(data))["stage1_weights"], expected.weights, atol=1e-6)
+    assert set(ask(look_file, site, {**question, "suffix": "../x"})) == {"error"}

@@ -52,13 +52,16 @@ Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=MODEL_HELP
 Scale = Annotated[float | None, typer.Option(help="How many times larger, 1 to 64; need not be whole.")]
 Size = Annotated[str | None, typer.Option(metavar="HxW", help="The output size in pixels, instead of --scale.")]
 Chain = Annotated[str, typer.Option(help="How CLIT splits the scale into stages: published or balanced.")]
+Whole = Annotated[bool, typer.Option("--whole", help="Refuse a JPEG or PNG whose end is missing.")]
 Data = Annotated[list[Path], typer.Option(metavar="DIR", help="A folder of pictures; can be given again.")]
 
 
 @app.command()
 def upscale(
     source: Input,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A .png, .tiff, .webp (lossless) or .jpg file to write.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The .png, .tiff, .webp, .jpg or .avif file to write.")
+    ],
     scale: Scale = None,
     size: Size = None,
     model: Model = "lit-light",
@@ -67,12 +70,14 @@ def upscale(
     wrap: Annotated[
         bool, typer.Option("--wrap", help="The picture is a texture that repeats: enlarge it without a seam.")
     ] = False,
+    strip: Annotated[bool, typer.Option("--strip", help="Leave out resolution, EXIF and text of the input.")] = False,
+    whole: Whole = False,
 ) -> None:
-    """Enlarge a picture. Transparency and 16 bit are kept where the output's format can hold them."""
-    from clit.pictures.files import check_output
+    """Enlarge a picture. Transparency, 16 bit and metadata are kept where the output's format can hold them."""
+    from clit.pictures.files import check_output, list_losses
 
     check_output(out)
-    picture, wanted = _read_picture_and_size(source, scale, size)
+    picture, wanted = _read_picture_and_size(source, scale, size, whole)
     check_output(out, wanted)
     _check_not_input(out, source)
     network = _load(model)
@@ -82,7 +87,9 @@ def upscale(
     options = {"size": wanted, "chain": chain, "stages": stages, "wrap": wrap}
     seconds = estimate(network, picture.rgb, **options).seconds
     with _progress(f"upscale, about {seconds:.0f} s" if seconds >= 1 else "upscale") as progress:
-        save(network, picture, out, progress=progress, **options)
+        save(network, picture, out, strip=strip, progress=progress, **options)
+    for notice in list_losses(out, picture):
+        _note(notice)
     typer.echo(f"{out}: {wanted[0]} x {wanted[1]} pixels (height x width)")
 
 
@@ -344,14 +351,24 @@ def _read_text(file: Path) -> str:
         raise UserError(f"{file} is not a text file.") from None
 
 
-def _read_picture_and_size(source: Path, scale: float | None, size: str | None):
-    """Read the picture; return it with the output size (H, W) that --scale or --size asks for."""
+def _read_picture_and_size(source: Path, scale: float | None, size: str | None, whole: bool = False):
+    """Read the picture; return it with the output size (H, W) that --scale or --size asks for.
+
+    whole: refuse a picture whose end is missing.
+    """
     from clit.geometry import resolve_size
     from clit.pictures.files import read_image
 
     wanted = None if size is None else _parse_pair(size, "x", "--size", "HxW")
-    picture = read_image(source)
+    picture = read_image(source, strict=whole)
+    for notice in picture.notices:
+        _note(notice)
     return picture, resolve_size(*picture.size, scale, wanted)
+
+
+def _note(notice: str) -> None:
+    """Print what was approximated or lost, where it does not disturb a piped result."""
+    typer.echo(f"note: {notice}", err=True)
 
 
 def _parse_pair(text: str, between: str, option: str, form: str) -> tuple[int, int]:

@@ -91,8 +91,11 @@ def test_stage_grids():
     assert geometry.stage_grids((9, 7), [(2.5, 1.5), (2, 2)]) == [(9, 7), (22, 10)]
 
 
-def test_a_chain_of_given_factors_is_taken_as_it_is():
-    assert geometry.scale_chain((60, 60), (10, 10), 3, (2.0, 3)) == [(2.0, 2.0), (3.0, 3.0)]
+def test_a_view_knows_the_grids_of_its_stages():
+    pixels = geometry.Window(3, 4, 5, 6).lattice()
+    view = geometry.View((10, 10), (60, 60), pixels, ((2.0, 2.0), (3.0, 3.0)))
+    assert view.grids() == [(10, 10), (20, 20)] and view.count == 30 and view.density == 36
+    assert view.of(pixels.part(slice(0, 2), slice(0, 3))).count == 6
 
 
 def test_unknown_chain():

@@ -40,6 +40,8 @@ ALLOWED = {
     "safetensors": {"networks"},
     "huggingface_hub": {"networks"},
     "tifffile": {"pictures"},
+    "imagecodecs": {"pictures"},
+    "pillow_heif": {"pictures"},
     "cv2": {"pictures", "exports", "ui"},
 }
 

@@ -421,3 +421,34 @@ def test_only_attention_is_surveyed(image):
     for model in (tiny("liif"), clit.load("bicubic")):
         with pytest.raises(clit.UserError, match="LIT"):
             clit.survey(model, image, 2)
+
+
+@pytest.mark.parametrize("name", ["liif", "lte", "lit", "clit"])
+def test_a_grey_picture_stays_grey(name, tmp_path):
+    grey = (np.random.default_rng(5).random((12, 10)) < 0.5).astype(np.uint8) * 255
+    model = tiny(name)
+    for method in ("fast", "reference"):
+        rgb = clit.upscale(model, grey, 4, method=method)
+        assert (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 0] == rgb[..., 2]).all()
+    seen = clit.attend(model, grey, (7, 9), 4)
+    np.testing.assert_allclose(np.clip(seen.rgb, 0, 1), rgb[7, 9], atol=1e-5)
+    coloured = np.repeat(grey[..., None], 3, 2)
+    coloured[0, 0] = 250, 255, 255
+    assert np.ptp(clit.upscale(model, coloured, 4), axis=2).max() > 1e-3
+    clit.save(model, grey, tmp_path / "grey.png", 4)
+    from PIL import Image
+
+    with Image.open(tmp_path / "grey.png") as file:
+        assert file.mode == "L"
+        np.testing.assert_allclose(np.asarray(file) / 255, np.clip(rgb[..., 0], 0, 1), atol=0.51 / 255)
+
+
+def test_transparency_is_enlarged_in_bands_and_without_a_seam(tmp_path, monkeypatch):
+    random = np.random.default_rng(6)
+    picture = random.integers(0, 256, (20, 16, 4), dtype=np.uint8)
+    for band, wrap in ((512, False), (7, False), (7, True)):
+        monkeypatch.setattr(rendering, "TILE", band)
+        clit.save(clit.load("bicubic"), picture, tmp_path / "out.png", 3, wrap=wrap)
+        alpha = read_image(tmp_path / "out.png").alpha
+        expected = clit.upscale(clit.load("bicubic"), picture[..., 3], 3, wrap=wrap)[..., 0]
+        np.testing.assert_allclose(alpha, expected, atol=0.51 / 255)

@@ -112,8 +112,8 @@ def check_writable(path: str | os.PathLike, endings) -> Path:
     path = Path(path)
     if path.suffix.lower() not in endings:
         raise UserError(f"The output is {path}, but its name must end in {', '.join(endings)}.")
-    if len(os.fsencode(path.name)) > _LONGEST_NAME:
-        raise UserError(f"The output's name has more than {_LONGEST_NAME} bytes: choose a shorter one.")
+    if len(os.fsencode(path.name)) > _LONGEST_NAME or "\0" in str(path):
+        raise UserError(f"The output's name must have at most {_LONGEST_NAME} bytes, none of them zero.")
     try:
         if path.is_dir():
             raise UserError(f"The output {path} is a folder: give a file name.")

@@ -10,7 +10,6 @@ from clit.errors import UserError
 from clit.pictures.alpha import fill_hidden, over_white, spread_colours
 from clit.pictures.metadata import Metadata
 from clit.pictures.profiles import Samples, to_srgb
-from clit.pictures.resize import resize_pil_rows
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,6 @@ class Picture:
     def opaque(self) -> np.ndarray:
         """Return the picture over white, (h, w, 3) float32."""
         return self.rgb if self.alpha is None else over_white(self.rgb, self.alpha)
-
-    def alpha_rows(self, size: tuple[int, int], rows: slice) -> np.ndarray:
-        """Return rows of the alpha of this transparent picture, enlarged bicubically to `size` (H, W): (n, W)."""
-        return resize_pil_rows(self.alpha, size, rows)
 
     def to_enlarge(self) -> np.ndarray:
         """Return the colours (h, w, 3) to enlarge beside alpha: faint pixels' do not spill into visible ones."""
@@ -91,23 +86,30 @@ def finish(found: Decoded) -> Picture:
     return Picture(rgb, alpha, found.bits, grey, notices, metadata)
 
 
+def is_grey(rgb: np.ndarray) -> bool:
+    """Return whether red, green and blue are equal everywhere in a picture (h, w, 3)."""
+    first, *rest = np.moveaxis(rgb, -1, 0)
+    # Most colour pictures show it in their first row: look there before looking everywhere.
+    return all(np.array_equal(first[:1], other[:1]) for other in rest) and all(
+        np.array_equal(first, other) for other in rest
+    )
+
+
 def to_grey(rgb: np.ndarray) -> np.ndarray:
-    """Return a picture (h, w, 3) with its luma (BT.601) in all channels; where these are equal, it stays as it is.
+    """Return colours (..., 3) with their luma (BT.601) in all channels; where these are equal, it stays as it is.
 
     A network makes slightly coloured pixels of grey ones: call this on what it made of a grey picture.
     """
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     luma = red + np.float32(0.587) * (green - red) + np.float32(0.114) * (blue - red)
-    return np.repeat(luma[..., None], 3, axis=2)
+    return np.repeat(luma[..., None], 3, axis=-1)
 
 
 def picture_of_array(array: np.ndarray) -> Picture:
     """Return an array as a picture; see `split_array`."""
     rgb, alpha = split_array(array)
-    grey = all(np.array_equal(rgb[..., 0], rgb[..., k]) for k in (1, 2))
-    return Picture(
-        rgb if alpha is None else fill_hidden(rgb, alpha), alpha, 8 if array.dtype in (np.uint8, bool) else 16, grey
-    )
+    bits = 8 if array.dtype in (np.uint8, bool) else 16
+    return Picture(rgb if alpha is None else fill_hidden(rgb, alpha), alpha, bits, is_grey(rgb))
 
 
 def split_array(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -48,7 +48,8 @@ class Samples:
 
     def unit(self) -> np.ndarray:
         """Return the values as float32, 1 where they are `full`."""
-        return self.values.astype(np.float32, copy=False) / np.float32(self.full) if self.full != 1 else self.values
+        values = self.values.astype(np.float32, copy=False)
+        return values if self.full == 1 else values / np.float32(self.full)
 
     def one_channel(self) -> Samples:
         """Return grey samples where red, green and blue are equal everywhere, else these samples themselves."""

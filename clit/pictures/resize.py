@@ -90,16 +90,6 @@ def resize_pil(image: np.ndarray | Tensor, size: tuple[int, int]) -> np.ndarray 
     return back(x)
 
 
-def resize_pil_rows(image: np.ndarray, size: tuple[int, int], rows: slice) -> np.ndarray:
-    """Return some rows of `resize_pil(image, size)`, made without the others; image: (h, w) or (h, w, C) floats."""
-    index, weight = axis_taps(image.shape[0], size[0])
-    index, weight = index[rows], weight[rows]
-    first, last = int(index.min()), int(index.max())
-    x, back = _channels_first(image[first : last + 1])
-    x = _resize_axis(x, *axis_taps(x.shape[-1], size[1]), -1)
-    return back(_resize_axis(x, index - first, weight, -2))
-
-
 def resize_matlab(
     image: np.ndarray | Tensor, size: tuple[int, int] | None = None, scale: float | None = None
 ) -> np.ndarray | Tensor:

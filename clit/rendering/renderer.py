@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from clit.config import PLAIN
 from clit.errors import Cancelled, UserError
 from clit.geometry import Region, View, Window, resolve_size
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
-from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, read_image, write_image, write_image_bands
-from clit.pictures.resize import resize_pil
+from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, read_image, write_image_bands
+from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.features import MAPS, FeatureCache
@@ -63,6 +64,7 @@ class _Request:
     image: np.ndarray
     view: View
     window: Window
+    grey: bool  # so is what is made of it
     margin: int = 0
 
 
@@ -113,7 +115,7 @@ class Renderer:
         (H, W). step: only every so many rows and columns (`Window.lattice`), exact ones: a coarse view in a fraction
         of the time. clip: to [0, 1]. method: "fast", or "reference" for the plain definition. chain, stages: how CLIT
         splits the scale, and after how many stages to stop; other models have no use for them. wrap: treat the picture
-        as periodic, as a texture is, so that the output tiles without a seam.
+        as periodic, as a texture is, so that the output tiles without a seam. A grey picture stays grey.
         progress(done) hears a share 0..1 after each tile; when cancel() is true, Cancelled is raised soon.
         UserError for wrong input, and for what does not fit into memory.
         """
@@ -138,40 +140,31 @@ class Renderer:
         chain: str = "published",
         stages: int | None = None,
         wrap: bool = False,
+        strip: bool = False,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> tuple[int, int]:
         """Write the whole output as a picture file; returns its size (H, W). Arguments as for `render`.
 
-        A PNG or TIFF is written row block by row block, however large; WebP and JPEG need the picture in memory.
-        Transparency (enlarged bicubically) and 16 bit are kept where the format holds them.
+        PNG and TIFF are written band by band, however large; the other formats need the picture in memory.
+        Transparency (enlarged bicubically), 16 bit, greyness, resolution, EXIF and text are kept where the format holds
+        them. strip: leave out resolution, EXIF and text.
         """
         picture = read_image(image)
         check_output(path)
-        request = self._request(model, picture.rgb, scale, size, None, chain, stages, wrap)
+        request = self._request(model, picture.to_enlarge(), scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
-        alpha = None if picture.alpha is None else resize_pil(picture.alpha, size)
-        if WRITTEN[Path(path).suffix.lower()] not in STREAMED:
-            self._check_memory(request, height * width)
-            rgb = self._pixels(request, request.view, "fast", progress, cancel)
-            write_image(path, rgb, alpha, picture.bits)
-            return size
-        self._check_memory(request, TILE * width)
-        starts = range(0, height, TILE)
-
-        def report(done: int, share: float) -> None:
-            if progress:
-                progress((done + share) / len(starts))
-
-        def bands() -> Iterator[np.ndarray]:
-            for done, top in enumerate(starts):
-                band = Window(top, 0, min(TILE, height - top), width)
-                view = request.view.of(band.lattice())
-                yield self._pixels(request, view, "fast", partial(report, done), cancel)
-
-        alphas = None if alpha is None else (alpha[top : top + TILE] for top in starts)
-        write_image_bands(path, size, bands(), alphas, picture.bits)
+        self._check_memory(request, width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height))
+        alphas = None
+        if picture.alpha is not None:
+            alpha = np.broadcast_to(picture.alpha[..., None], (*picture.size, 3))
+            bicubic = SRModel(PLAIN["bicubic"])
+            alphas = self._bands(self._request(bicubic, alpha, None, size, None, "published", None, wrap), None, cancel)
+            alphas = (band[..., 0] for band in alphas)
+        metadata = None if strip else picture.metadata
+        bands = self._bands(request, progress, cancel)
+        write_image_bands(path, size, bands, alphas, picture.bits, grey=picture.grey, metadata=metadata)
         return size
 
     def survey(
@@ -250,7 +243,8 @@ class Renderer:
                 f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
             )
         view = request.view.of(Window(row, column, 1, 1).lattice())
-        return attend_pixel(model, self._features(request, view), view)
+        found = attend_pixel(model, self._features(request, view), view)
+        return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
 
     def _request(
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
@@ -258,16 +252,17 @@ class Renderer:
         if not isinstance(model, SRModel):
             raise UserError(f"The model is {model!r}, but must be what clit.load or clit.import_official returns.")
         image = as_array(image)
+        grey = is_grey(image)
         lr = image.shape[:2]
         size = resolve_size(*lr, scale, size)
         window = Window(0, 0, *size) if window is None else _window(window)
         view = model.view(lr, size, window, chain, stages, wrap)
         if not wrap:
-            return _Request(model, image, view, window)
+            return _Request(model, image, view, window, grey)
         margin = model.encoder.reach + model.radius + 4  # four convolutions at most, between features and windows
         image = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
         image.flags.writeable = False  # so that the cache need not compute its digest for every tile
-        return _Request(model, image, view, window, margin)
+        return _Request(model, image, view, window, grey, margin)
 
     def _memory(self, request: _Request, pixels: int) -> int:
         """Bytes at the peak of rendering so many pixels: them, a tile's work, the image, and the features kept."""
@@ -309,16 +304,30 @@ class Renderer:
 
         def draw(features: Features, part: View) -> np.ndarray:
             if method == "reference":
-                return _render_plain(model, features, part)
-            began = time.perf_counter()
-            drawn = _render_fast(model, features, part, cancel)
-            rate = model.decoder.multiply_adds(part) / (time.perf_counter() - began)
-            name = model.config.decoder.name
-            self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
-            return drawn
+                drawn = _render_plain(model, features, part)
+            else:
+                began = time.perf_counter()
+                drawn = _render_fast(model, features, part, cancel)
+                rate = model.decoder.multiply_adds(part) / (time.perf_counter() - began)
+                name = model.config.decoder.name
+                self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
+            return to_grey(drawn) if request.grey else drawn
 
         self._fill(rgb, request, view, draw, progress, cancel)
         return rgb
+
+    def _bands(self, request: _Request, progress: Progress | None, cancel: Cancel | None) -> Iterator[np.ndarray]:
+        """RGB (rows, W, 3), unclipped, of the whole output in bands of TILE rows, top to bottom."""
+        height, width = request.view.size
+        starts = range(0, height, TILE)
+
+        def report(done: int, share: float) -> None:
+            if progress:
+                progress((done + share) / len(starts))
+
+        for done, top in enumerate(starts):
+            band = Window(top, 0, min(TILE, height - top), width)
+            yield self._pixels(request, request.view.of(band.lattice()), "fast", partial(report, done), cancel)
 
     def _fill(
         self,

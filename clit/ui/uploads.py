@@ -58,17 +58,17 @@ def read_upload(path: Path, name: str, limits: Limits) -> Picture:
         )
     with _reading:
         try:
-            rgb = read_image(path, limits.upload_pixels).opaque()
+            picture = read_image(path, limits.upload_pixels)
         except UserError as error:  # it tells where the file lies on the server, which is nobody's business
             raise UserError(str(error).replace(str(path), name)) from None
-        notice = ""
+        rgb, notices = picture.opaque(), list(picture.notices)
         height, width = rgb.shape[:2]
         if height * width > limits.input_pixels:
             shrink = math.sqrt(limits.input_pixels / (height * width))
             small = max(1, math.floor(height * shrink)), max(1, math.floor(width * shrink))
             rgb = np.clip(resize_pil(rgb, small), 0, 1).astype(np.float32)
-            notice = (
+            notices.append(
                 f"Your picture of {width} × {height} pixels was reduced to {small[1]} × {small[0]}: here it is the "
                 "small picture that the methods enlarge. The command line takes any size."
             )
-    return Picture(secrets.token_urlsafe(9), name, rgb, notice=notice)
+    return Picture(secrets.token_urlsafe(9), name, rgb, notice=" ".join(notices))

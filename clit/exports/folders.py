@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clit.errors import UserError
-from clit.exports.manifest import FOLDER, Fingerprint, Manifest, digest_model, lock
+from clit.exports.manifest import Fingerprint, Manifest, digest_model, lock
 from clit.geometry import resolve_size
 from clit.networks.model import SRModel
-from clit.pictures.files import WRITTEN, check_output, list_losses, read_image
+from clit.pictures.files import WRITTEN, list_losses, read_image
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
 

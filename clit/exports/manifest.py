@@ -101,7 +101,7 @@ class Manifest:
             return  # cut off
 
     def has_done(self, source: str, output: str) -> bool:
-        """Tell whether an output (a path relative to the folder) was made of this input as it is, and is still there."""
+        """Tell whether an output (a path relative to the folder) is there, and was made of this input as it is."""
         record = self._done.get(output)
         return record is not None and record[0].fits(source) and record[1].fits(self._out / output)
 

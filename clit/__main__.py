@@ -59,9 +59,7 @@ Data = Annotated[list[Path], typer.Option(metavar="DIR", help="A folder of pictu
 @app.command()
 def upscale(
     source: Input,
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The .png, .tiff, .webp, .jpg or .avif file to write.")
-    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .png, .tiff, .webp, .jpg or .avif file to write.")],
     scale: Scale = None,
     size: Size = None,
     model: Model = "lit-light",

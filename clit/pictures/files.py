@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -178,26 +179,56 @@ def write_image_bands(
 
     alphas: the same bands of alpha (n, W). PNG and TIFF never hold more than a band; the others need it all.
     """
-    path = check_output(path, size)
-    kind = WRITTEN[path.suffix.lower()]
-    bits = bits if kind in STREAMED else 8
+    form = form_of(path, size, bits, transparent=alphas is not None, grey=grey, metadata=metadata)
+    write_finished(path, form, (form.finish(rgb, None if alphas is None else next(alphas)) for rgb in bands))
 
-    def finished() -> Iterator[np.ndarray]:
-        for rgb in bands:
-            rgb = np.clip(rgb, 0, 1)
-            if grey:
-                rgb = to_grey(rgb)[..., :1]
-            if alphas is not None:
-                alpha = np.clip(next(alphas), 0, 1)
-                rgb = over_white(rgb, alpha) if kind == "JPEG" else np.concatenate([rgb, alpha[..., None]], axis=2)
-            yield to_bytes(rgb) if bits == 8 else np.rint(rgb * 65535).astype(np.uint16)
 
-    metadata = metadata or Metadata()
-    if kind in STREAMED:
-        shape = (*size, (1 if grey else 3) + (alphas is not None))
-        write_bands(path, shape, finished(), kind, bits, metadata)
+@dataclass(frozen=True)
+class Form:
+    """What a picture file holds: its kind, size (H, W), bits per channel, and whether it is transparent and grey."""
+
+    kind: str
+    size: tuple[int, int]
+    bits: int
+    transparent: bool
+    grey: bool
+    metadata: Metadata
+
+    def finish(self, rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+        """Turn a band (n, W, 3) of floats, with its alpha (n, W), into what the file holds of it.
+
+        Returns (n, W, channels) uint8 or uint16.
+        """
+        rgb = np.clip(rgb, 0, 1)
+        if self.grey:
+            rgb = to_grey(rgb)[..., :1]
+        if alpha is not None:
+            alpha = np.clip(alpha, 0, 1)
+            rgb = over_white(rgb, alpha) if self.kind == "JPEG" else np.concatenate([rgb, alpha[..., None]], axis=2)
+        return to_bytes(rgb) if self.bits == 8 else np.rint(rgb * 65535).astype(np.uint16)
+
+
+def form_of(
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    bits: int = 8,
+    *,
+    transparent: bool = False,
+    grey: bool = False,
+    metadata: Metadata | None = None,
+) -> Form:
+    """Return what a file of this name will hold of a picture; UserError if it cannot be written."""
+    kind = WRITTEN[check_output(path, size).suffix.lower()]
+    return Form(kind, size, bits if kind in STREAMED else 8, transparent, grey, metadata or Metadata())
+
+
+def write_finished(path: str | os.PathLike, form: Form, bands: Iterable[np.ndarray]) -> None:
+    """Write a picture that comes as bands of rows, top to bottom, as `Form.finish` returns them."""
+    if form.kind in STREAMED:
+        shape = (*form.size, (1 if form.grey else 3) + form.transparent)
+        write_bands(path, shape, bands, form.kind, form.bits, form.metadata)
     else:
-        write_bytes(path, _encode(np.concatenate(list(finished())), kind, grey, metadata))
+        write_bytes(path, _encode(np.concatenate(list(bands)), form.kind, form.grey, form.metadata))
 
 
 def _encode(pixels: np.ndarray, kind: str, grey: bool, metadata: Metadata) -> bytes:

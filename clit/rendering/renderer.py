@@ -9,10 +9,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,12 @@ from clit.errors import Cancelled, UserError
 from clit.geometry import Region, View, Window, resolve_size
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
-from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, read_image, write_image_bands
+from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_of, read_image, write_finished
 from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.features import MAPS_LIMIT, FeatureCache
+from clit.rendering.output import Cancel, Output, Progress
 from clit.system import memory
 
 TILE = 512
@@ -66,10 +66,6 @@ class _Request:
     window: Window
     grey: bool  # the image is grey, so the output is too
     margin: int = 0
-
-
-Progress = Callable[[float], None]
-Cancel = Callable[[], bool]
 
 
 class Renderer:
@@ -150,6 +146,26 @@ class Renderer:
         Transparency (enlarged bicubically), 16 bits, greyness, resolution, EXIF and text are kept if the format has
         them. strip: leave out resolution, EXIF and text.
         """
+        output = self.output(
+            model, image, path, scale=scale, size=size, chain=chain, stages=stages, wrap=wrap, strip=strip
+        )
+        write_finished(path, output.form, output.bands(range(output.count), progress, cancel))
+        return output.form.size
+
+    def output(
+        self,
+        model: SRModel,
+        image,
+        path: str | Path,
+        *,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        chain: str = "published",
+        stages: int | None = None,
+        wrap: bool = False,
+        strip: bool = False,
+    ) -> Output:
+        """What `save` with the same arguments writes, band by band; nothing is drawn yet."""
         picture = read_image(image)
         check_output(path)
         request = self._check_request(model, picture.to_enlarge(), scale, size, None, chain, stages, wrap)
@@ -159,12 +175,15 @@ class Renderer:
         alphas = None
         if picture.alpha is not None:
             alpha = np.broadcast_to(picture.alpha[..., None], (*picture.size, 3))
-            alpha = self._check_request(SRModel(PLAIN["bicubic"]), alpha, None, size, None, "published", None, wrap)
-            alphas = (band[..., 0] for band in self._render_bands(alpha, None, cancel))
+            alphas = self._check_request(SRModel(PLAIN["bicubic"]), alpha, None, size, None, "published", None, wrap)
         metadata = None if strip else picture.metadata
-        bands = self._render_bands(request, progress, cancel)
-        write_image_bands(path, size, bands, alphas, picture.bits, grey=picture.grey, metadata=metadata)
-        return size
+        form = form_of(path, size, picture.bits, transparent=alphas is not None, grey=picture.grey, metadata=metadata)
+
+        def draw(index: int, progress: Progress | None, cancel: Cancel | None) -> np.ndarray:
+            rgb = self._band(request, index, progress, cancel)
+            return form.finish(rgb, None if alphas is None else self._band(alphas, index, None, cancel)[..., 0])
+
+        return Output(form, math.ceil(height / TILE), draw)
 
     def survey(
         self,
@@ -315,21 +334,11 @@ class Renderer:
         self._fill(rgb, request, view, draw, progress, cancel)
         return rgb
 
-    def _render_bands(
-        self, request: _Request, progress: Progress | None, cancel: Cancel | None
-    ) -> Iterator[np.ndarray]:
-        """Yield RGB (rows, W, 3), unclipped, of the whole output in bands of TILE rows, top to bottom."""
+    def _band(self, request: _Request, index: int, progress: Progress | None, cancel: Cancel | None) -> np.ndarray:
+        """RGB (rows, W, 3), unclipped, of TILE rows of the whole output; of what is left, for the last band."""
         height, width = request.view.size
-        starts = range(0, height, TILE)
-
-        def report(done: int, share: float) -> None:
-            if progress:
-                progress((done + share) / len(starts))
-
-        for done, top in enumerate(starts):
-            band = Window(top, 0, min(TILE, height - top), width)
-            view = request.view.with_pixels(band.lattice())
-            yield self._render_view(request, view, "fast", partial(report, done), cancel)
+        band = Window(index * TILE, 0, min(TILE, height - index * TILE), width)
+        return self._render_view(request, request.view.with_pixels(band.lattice()), "fast", progress, cancel)
 
     def _fill(
         self,

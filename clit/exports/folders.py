@@ -1,0 +1,380 @@
+"""Whole folders: what becomes what, one picture after another, past bad files, and on where a stopped run ended."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import os
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clit.errors import UserError
+from clit.exports.manifest import Fingerprint, Manifest, digest_model, lock
+from clit.geometry import resolve_size
+from clit.networks.model import SRModel
+from clit.pictures.files import WRITTEN, list_losses, read_image
+from clit.rendering.renderer import Renderer
+from clit.system.atomic import write_bytes
+
+READ_ENDINGS = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .webp .tif .tiff .gif .bmp .dib .ppm .pgm .pbm .pnm .tga .icb .vda .vst .avif .heic "
+    ".heif .hif .jp2 .j2k .jpx .j2c .jpc".split()
+)
+"""Endings by which pictures are found in a folder. A file that is named itself is taken whatever its name."""
+
+FAILURES = "failures.csv"
+"""File in the output folder that lists what a run could not do."""
+
+_PATTERN = frozenset("*?[")
+
+
+class Job(NamedTuple):
+    """A file to make: of an absolute path, a path relative to the output folder."""
+
+    source: str
+    output: str
+
+
+class Failure(NamedTuple):
+    """What could not be done, and why, in one sentence."""
+
+    source: str
+    reason: str
+
+
+class Made(NamedTuple):
+    """A file that is made, but has not got its name yet.
+
+    part: where it is. source, result: what its input was, and what it is. notices: see `Work`.
+    """
+
+    job: Job
+    part: str
+    source: Fingerprint
+    result: Fingerprint
+    notices: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """jobs: in the order of their names. left_out: number of files of no known ending, by ending. failures: folders
+    that could not be listed."""
+
+    jobs: list[Job]
+    left_out: Counter[str]
+    failures: list[Failure]
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    written: files made. kept: files that an earlier run had made. failures: what could not be done. notices: number
+    of pictures by what was approximated or lost in them. left_out: number of files of no known ending, by ending.
+    """
+
+    written: int = 0
+    kept: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    notices: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+Share = Callable[[float], None]
+
+Work = Callable[[str, str, Share], Iterable[str]]
+"""Makes one file: work(source, path to write, progress). Returns notices: sentences on what was lost."""
+
+Engine = Callable[[list[Job], str, Callable[[str, float], None]], Iterator[Made | Failure]]
+"""Does jobs in any order: engine(jobs, folder for unfinished files, report of a source's share done)."""
+
+
+def upscale_folder(
+    model: SRModel,
+    inputs: Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    scale: float | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    format: str | None = None,
+    chain: str = "published",
+    stages: int | None = None,
+    wrap: bool = False,
+    ray: str | None = None,
+    actors: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Summary:
+    """Enlarge whole folders; see `Renderer.save` for what is not told here.
+
+    inputs: folders (with all below them), files, and patterns such as "scans/**/*.tif". out: a folder; the tree of
+    each input folder is kept in it. format: ending of the files to write ("png", "tiff", ...); by default that of the
+    input, and PNG where that cannot be written. ray: do it on a Ray cluster, "local" (a Ray of its own) or an address,
+    with so many actors, one for each CPU by default: see `clit.exports.cluster`. progress(done) hears a share 0..1,
+    report(line) of each failure.
+
+    What an earlier run has done with the same input, weights and settings is kept. A bad file is noted and passed;
+    `failures.csv` in `out` lists them. UserError, before any work, for wrong arguments, for two inputs that would
+    become one output, and while another run writes into `out`.
+    """
+    options = {"scale": scale, "size": size, "chain": chain, "stages": stages, "wrap": wrap}
+    if size is None or scale is not None:
+        resolve_size(1, 1, scale, size)
+    model.view((1, 1), (1, 1), None, chain, stages, wrap)
+    if format is not None and f".{format}" not in WRITTEN:
+        known = ", ".join(ending[1:] for ending in WRITTEN)
+        raise UserError(f'The format is "{format}", but must be one of {known}.')
+    found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
+    if ray is None:
+        engine = one_by_one(upscale_work(model, options))
+    else:
+        from clit.exports.cluster import over_cluster
+
+        engine = over_cluster(model, options, ray, actors)
+    settings = {"command": "upscale", "weights": digest_model(model), **options}
+    return process(found, out, settings, engine, progress=progress, report=report)
+
+
+def _written_ending(ending: str, format: str | None) -> str:
+    if format is not None:
+        return f".{format}"
+    return ending if ending.lower() in WRITTEN else ".png"
+
+
+def upscale_work(model: SRModel, options: Mapping[str, Any]) -> Work:
+    """Return what enlarges one picture; options as for `Renderer.save`."""
+    renderer = Renderer()
+
+    def work(source: str, path: str, progress: Share) -> Iterable[str]:
+        picture = read_image(source)
+        renderer.save(model, picture, path, progress=progress, **options)
+        return (*picture.notices, *list_losses(path, picture))
+
+    return work
+
+
+def find_jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike, ending: Callable[[str], str]) -> Found:
+    """Return what is to be made of files, folders and patterns in the folder `out`.
+
+    ending: the output's ending by the input's. A folder's tree is kept below `out`; so is that of a pattern, from its
+    first part with a wildcard on; a file comes to lie in `out` itself. Hidden files, `out` itself, and links to folders
+    are passed over. UserError for inputs that are not there, for two that would become one output, and for an output
+    that is an input.
+    """
+    found = Found([], Counter(), [])
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise UserError(f"{out} is a file: give a folder to write into.")
+    sources: dict[str, str] = {}  # output -> source
+    real: set[str] = set()  # inputs without links on the way
+    for given in inputs:
+        given = os.fspath(given)
+        root, names = _list(given, out, found)
+        at = os.path.realpath(root)
+        for name in names:
+            if os.path.join(at, name) in real:  # named twice
+                continue
+            real.add(os.path.join(at, name))
+            stem, suffix = os.path.splitext(name)
+            job = Job(os.path.join(os.path.abspath(root), name), Path(stem + ending(suffix)).as_posix())
+            other = sources.setdefault(job.output, job.source)
+            if other != job.source:
+                raise UserError(
+                    f"{other} and {job.source} would both become {job.output}: rename one, choose another format, or "
+                    "give each its own output folder."
+                )
+            found.jobs.append(job)
+    target = os.path.realpath(out)
+    for job in found.jobs:
+        if os.path.join(target, *job.output.split("/")) in real:
+            raise UserError(f"The output {job.output} in {out} is an input itself: choose another output folder.")
+    if not found.jobs and not found.failures:
+        raise UserError(f"There are no pictures in {', '.join(map(str, inputs))}.")
+    return found
+
+
+def _list(given: str, out: str | os.PathLike, found: Found) -> tuple[str, Iterable[str]]:
+    """Return a root and the paths of files below it, sorted, that an input stands for."""
+    if os.path.isdir(given):
+        if os.path.realpath(given) == os.path.realpath(out):
+            raise UserError(f"The folder {given} is input and output: choose another output folder.")
+        return given, _walk(given, out, found)
+    if os.path.exists(given):
+        return os.path.split(given)[0], [os.path.basename(given)]
+    parts = Path(given).parts
+    first = next((i for i, part in enumerate(parts) if _PATTERN & set(part)), None)
+    if first is None:
+        raise UserError(f"There is no file or folder {given}.")
+    root = os.path.join(*parts[:first]) if first else ""
+    below = os.path.join(*parts[first:])
+    names = sorted(glob.glob(below, root_dir=root or None, recursive=True))
+    written = os.path.join(os.path.realpath(out), "")
+    paths = (os.path.join(root, name) for name in names)
+    names = [
+        name
+        for name, path in zip(names, paths, strict=True)
+        if os.path.isfile(path) and not os.path.realpath(path).startswith(written)
+    ]
+    if not names:
+        raise UserError(f'No file is of the pattern "{given}".')
+    return root, names
+
+
+def _walk(folder: str, out: str | os.PathLike, found: Found) -> Iterator[str]:
+    def note(error: OSError) -> None:
+        found.failures.append(Failure(str(error.filename), f"The folder cannot be listed: {error.strerror}."))
+
+    target = os.path.realpath(out)
+    for here, folders, files in os.walk(folder, onerror=note):
+        kept = (name for name in sorted(folders) if not name.startswith("."))
+        folders[:] = [name for name in kept if os.path.realpath(os.path.join(here, name)) != target]
+        for name in sorted(files):
+            ending = os.path.splitext(name)[1].lower()
+            if name.startswith("."):
+                continue
+            if ending in READ_ENDINGS:
+                yield os.path.relpath(os.path.join(here, name), folder)
+            else:
+                found.left_out[ending or name] += 1
+
+
+def one_by_one(work: Work) -> Engine:
+    """Return an engine that does one job after another here."""
+
+    def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Iterator[Made | Failure]:
+        for job in jobs:
+            yield make(job, parts, work, lambda done, source=job.source: share(source, done))
+
+    return run
+
+
+def make(job: Job, parts: str, work: Work, progress: Share) -> Made | Failure:
+    """Do a job, into a new file in the folder `parts`."""
+    part = new_part(job, parts)
+    try:
+        before = Fingerprint.of(job.source)  # first: a change while the file is read is seen by the next run
+        notices = work(job.source, part, progress)
+        return Made(job, part, before, Fingerprint.of(part), tuple(notices))
+    except Exception as error:  # whatever is wrong with one file, the others are not held up
+        return Failure(job.source, explain(error))
+
+
+def new_part(job: Job, parts: str) -> str:
+    """Return a new path in the folder `parts`, with the output's ending."""
+    return os.path.join(parts, uuid.uuid4().hex + os.path.splitext(job.output)[1])
+
+
+def explain(error: Exception) -> str:
+    """Return in one sentence why a file could not be done."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this picture: choose a smaller scale."
+    return f"This failed: {type(error).__name__}: {error}"
+
+
+def process(
+    found: Found,
+    out: str | os.PathLike,
+    settings: Mapping[str, Any],
+    engine: Engine,
+    *,
+    progress: Callable[[float], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Summary:
+    """Do jobs that are not done yet, and write `failures.csv` into the folder `out`, or remove an old one.
+
+    settings: what decides the outputs besides the inputs. UserError while another run writes into `out`.
+    """
+    out, tell = Path(out), report or (lambda line: None)
+    summary = Summary(failures=list(found.failures), left_out=found.left_out)
+    with lock(out) as own, _empty_folder(own / "parts") as parts, closing(Manifest(out, settings)) as manifest:
+        jobs = [job for job in found.jobs if not manifest.has_done(*job)]
+        summary.kept = len(found.jobs) - len(jobs)
+        meter = _Meter(jobs, progress)
+        for outcome in engine(jobs, str(parts), meter.share):
+            if isinstance(outcome, Made):
+                outcome = _keep(outcome, out, manifest)
+            if isinstance(outcome, Made):
+                summary.written += 1
+                summary.notices.update(outcome.notices)
+                meter.share(outcome.job.source, 1)
+            else:
+                summary.failures.append(outcome)
+                tell(outcome.reason if outcome.source in outcome.reason else f"{outcome.source}: {outcome.reason}")
+                meter.share(outcome.source, 1)
+        _write_failures(out / FAILURES, summary.failures)
+    return summary
+
+
+def _keep(made: Made, out: Path, manifest: Manifest) -> Made | Failure:
+    """Record a made file, then give it its name."""
+    target = out / made.job.output
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise UserError(f"{target} is a folder: the picture cannot be written there.")
+        manifest.add(made.job.output, made.source, made.result)
+        os.replace(made.part, target)
+    except (OSError, UserError) as error:
+        return Failure(made.job.source, explain(error))
+    return made
+
+
+class _Meter:
+    """The share done of jobs, by their inputs' bytes: a large picture takes longer than a small one."""
+
+    def __init__(self, jobs: list[Job], progress: Callable[[float], None] | None):
+        self._bytes = {job.source: _file_size(job.source) for job in jobs} if progress else {}
+        self._total = sum(self._bytes.values())
+        self._shares: dict[str, float] = {}
+        self._done = 0
+        self._progress = progress
+
+    def share(self, source: str, share: float) -> None:
+        """Say that a source is done to a share 0..1; 1 is final."""
+        if self._progress is None:
+            return
+        if share < 1:
+            self._shares[source] = share
+        else:
+            self._shares.pop(source, None)
+            self._done += self._bytes.pop(source, 0)
+        begun = sum(self._bytes.get(at, 0) * part for at, part in self._shares.items())
+        self._progress(min(1, (self._done + begun) / self._total))
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.path.getsize(path) + 1000  # something for an empty one
+    except OSError:
+        return 1000
+
+
+@contextmanager
+def _empty_folder(path: Path) -> Iterator[Path]:
+    """A folder for unfinished files, emptied of what a dead run has left, and removed at the end."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("input", "reason"))
+    writer.writerows(failures)
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))

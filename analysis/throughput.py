@@ -49,7 +49,7 @@ def decoder_pass(run: Run, name: str, pixels: Lattice, fast: bool) -> Callable[[
     side = 4 * s.patch
     with torch.no_grad():
         features = model.encode(torch.rand(s.batch, 3, s.patch, s.patch, device=run.device))
-    view = model.view(features.size, (side, side)).of(pixels)
+    view = model.view(features.size, (side, side)).with_pixels(pixels)
 
     def step() -> None:
         field = model.prepare(features, view)

@@ -2,10 +2,10 @@
 
     model = clit.load("clit-light")
     rgb = clit.upscale(model, "photo.png", scale=7.3)                   # (H, W, 3) float32 in [0, 1]
-    clit.save(model, "photo.png", "poster.png", scale=30)               # row block by row block, however large
+    clit.save(model, "photo.png", "poster.png", scale=30)               # in row blocks: of any size
     seen = clit.attend(model, "photo.png", pixel=(40, 60), scale=7.3)   # what that output pixel looked at
 
-Names are imported when first used, so that `import clit` is quick.
+Each name is imported when it is first used, so `import clit` is quick.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The public functions: upscale, save, estimate, attend, survey. Behind them one renderer: features once."""
+"""The public functions: upscale, save, estimate, attend, survey. They share one renderer, and so its features."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from clit.rendering.renderer import Estimate, Renderer
 
 
 @cache
-def _renderer() -> Renderer:
+def _shared_renderer() -> Renderer:
     return Renderer()
 
 
 def upscale(model: SRModel, image, scale: float | None = None, **options) -> np.ndarray:
-    """The image at `scale` or `size`, or a window of that: (height, width, 3) float32; see `Renderer.render`."""
-    return _renderer().render(model, image, scale=scale, **options)
+    """Return the image at `scale` or `size`, or a window of it: (height, width, 3) float32. See `Renderer.render`."""
+    return _shared_renderer().render(model, image, scale=scale, **options)
 
 
 def save(model: SRModel, image, path: str | Path, scale: float | None = None, **options) -> tuple[int, int]:
-    """Write the image at `scale` or `size` as a picture file, however large; returns (H, W); see `Renderer.save`."""
-    return _renderer().save(model, image, path, scale=scale, **options)
+    """Write the image at `scale` or `size` as a picture file of any size; return (H, W). See `Renderer.save`."""
+    return _shared_renderer().save(model, image, path, scale=scale, **options)
 
 
 def estimate(model: SRModel, image, scale: float | None = None, **options) -> Estimate:
-    """What `upscale` with the same arguments will take: work, seconds, memory; see `Renderer.estimate`."""
-    return _renderer().estimate(model, image, scale=scale, **options)
+    """Return the work, seconds and memory `upscale` needs for the same arguments. See `Renderer.estimate`."""
+    return _shared_renderer().estimate(model, image, scale=scale, **options)
 
 
 def attend(model: SRModel, image, pixel: tuple[int, int], scale: float | None = None, **options) -> Attention:
-    """What output pixel (row, column) looked at; see `Renderer.attend` and `Attention`."""
-    return _renderer().attend(model, image, pixel=pixel, scale=scale, **options)
+    """Return what output pixel (row, column) looked at. See `Renderer.attend` and `Attention`."""
+    return _shared_renderer().attend(model, image, pixel=pixel, scale=scale, **options)
 
 
 def survey(model: SRModel, image, scale: float | None = None, **options) -> np.ndarray:
-    """How wide and whereto each head looks, at every pixel: (height, width, M, 3); see `Renderer.survey`."""
-    return _renderer().survey(model, image, scale=scale, **options)
+    """Return how widely and where each head looks, at every pixel: (height, width, M, 3). See `Renderer.survey`."""
+    return _shared_renderer().survey(model, image, scale=scale, **options)

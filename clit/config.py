@@ -1,4 +1,4 @@
-"""What a model is made of, as frozen dataclasses; every preset is written here and nowhere else."""
+"""Configurations of models, as frozen dataclasses. Every preset is written here and nowhere else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clit.errors import UserError
 
 @dataclass(frozen=True)
 class NoEncoderConfig:
-    """No features: what plain interpolation needs."""
+    """No encoder: plain interpolation reads no features."""
 
     name: str = "none"
 
@@ -37,7 +37,7 @@ class RDNConfig:
 
 @dataclass(frozen=True)
 class SwinIRConfig:
-    """SwinIR (Liang et al., ICCVW 2021) without upsampler; `features` channels come out."""
+    """SwinIR (Liang et al., ICCVW 2021) without upsampler; `features` is its number of output channels."""
 
     width: int = 180
     depths: tuple[int, ...] = (6, 6, 6, 6, 6, 6)
@@ -61,7 +61,7 @@ class InterpolationConfig:
 
     @property
     def family(self) -> str:
-        """The method's name as the literature has it."""
+        """The method's name in the literature."""
         return self.kernel.capitalize()
 
 
@@ -96,9 +96,9 @@ class LTEConfig:
 class CLITConfig:
     """LIT (`stages` = 1) and CLIT (Chen et al., CVPR 2023).
 
-    width: attention width D; heads: M, a divisor of D; radius: r of the (2r+1)^2 window; hidden: widths of
-    each stage's MLP; octaves: the highest positional frequency is 2**octaves - 1; fourier: frequencies of the branch of
-    local Fourier features, which the paper describes and the released configurations do without (0).
+    width: attention width D. heads: M, a divisor of D. radius: r of the (2r+1)^2 window. hidden: widths of the hidden
+    layers of each stage's MLP. octaves: the highest positional frequency is 2**octaves - 1. fourier: number of
+    frequencies of the local Fourier features; the paper describes them, the released configurations have none (0).
     """
 
     width: int = 256
@@ -123,14 +123,14 @@ class CLITConfig:
 
     @property
     def family(self) -> str:
-        """The method's name as the literature has it."""
+        """The method's name in the literature."""
         return "LIT" if self.stages == 1 else "CLIT"
 
 
 EncoderConfig = NoEncoderConfig | EDSRConfig | RDNConfig | SwinIRConfig
 DecoderConfig = InterpolationConfig | LIIFConfig | LTEConfig | CLITConfig
-"""Each decoder has a `family` (its name in the literature), a `kind` ("plain", "ensemble" or "attention"), and the
-numbers of its `stages` and `heads`."""
+"""Each decoder says its `family` (the method's name in the literature), its `kind` ("plain", "ensemble" or
+"attention"), and its numbers of `stages` and `heads`."""
 
 _ENCODERS = {c.name: c for c in (NoEncoderConfig, EDSRConfig, RDNConfig, SwinIRConfig)}
 _DECODERS = {c.name: c for c in (InterpolationConfig, LIIFConfig, LTEConfig, CLITConfig)}
@@ -144,12 +144,12 @@ class ModelConfig:
     decoder: DecoderConfig
 
     def to_dict(self) -> dict:
-        """The form written to config.json."""
+        """Return the content of config.json."""
         return {"encoder": asdict(self.encoder), "decoder": asdict(self.decoder)}
 
     @staticmethod
     def from_dict(data: dict) -> ModelConfig:
-        """Read back `to_dict`'s form; UserError for unknown networks or options."""
+        """Read the content of config.json. UserError for unknown networks or options."""
         if not isinstance(data, dict) or not {"encoder", "decoder"} <= set(data):
             raise UserError('The configuration must have the two entries "encoder" and "decoder".')
         return ModelConfig(_build(data["encoder"], _ENCODERS), _build(data["decoder"], _DECODERS))
@@ -168,9 +168,9 @@ def _build(data: dict, registry: dict):
 PLAIN: dict[str, ModelConfig] = {
     name: ModelConfig(NoEncoderConfig(), InterpolationConfig(name)) for name in ("bilinear", "bicubic")
 }
-"""Baselines without weights."""
+"""Plain interpolation: baselines without weights."""
 
-# The light shapes cost 60-70 thousand multiply-adds per output pixel and stage at x4 (decoders' `work`).
+# The light presets take 59 to 69 thousand multiply-adds per output pixel and stage at x4 (`work` of the decoders).
 _LIGHT = dict(width=64, heads=4, hidden=(96, 96, 96))
 
 PRESETS: dict[str, ModelConfig] = {
@@ -183,7 +183,7 @@ PRESETS: dict[str, ModelConfig] = {
     "lit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=1, **_LIGHT)),
     "clit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=3, **_LIGHT)),
 }
-"""The paper's widths (`base`), and a light family that shares one encoder (`light`)."""
+"""Models of the paper's widths (`base`), and small ones that share one encoder (`light`)."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""Where pixels are: windows, sizes, positions, cells, scale chains.
+"""Where pixels lie: windows, views, sizes, positions, scale chains.
 
-The only place that knows how output pixels, latents and stage grids lie on top of one another. Order is
-(y, x) everywhere. All coordinate arithmetic is float32 in the published form: at scales such as 2.5 a third
-of all queries lies exactly between two latents, and this arithmetic decides which one is the nearest.
+Everything that relates output pixels, latents and stage grids is here. Order is (y, x) everywhere. Coordinates are
+float32, computed by the published formulas: at scales such as 2.5 a third of all queries lies exactly between two
+latents, and the rounding of these formulas decides which latent is the nearest.
 
-A periodic picture (`View.wrap`) needs another arithmetic, since the published one is not periodic. There positions
-are exact fractions: pixel i of an axis of N lies at p = ((2i + 1) n - N) / 2N among n latents, so a shift of the
-picture that is whole on both axes changes p by a whole number and nothing else. Halves round up, indices are
-counted on beyond the border, and latent j is latent j mod n.
+The published formulas are not periodic, so a periodic picture (`View.wrap`) needs others. Its positions are exact
+fractions: pixel i of an axis of N lies at p = ((2i + 1) n - N) / 2N among n latents. A shift of the picture by whole
+pixels and whole latents therefore changes p by a whole number and nothing else. Halves round up. Indices continue
+beyond the border; latent j is latent j mod n.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,9 +29,28 @@ STAGE_FACTOR = 4.0
 """Largest factor of one stage in the published scale chain."""
 
 
+class Taps(NamedTuple):
+    """Interpolation of one axis at Q points: each is a weighted sum of K pixels. index, weight: (Q, K)."""
+
+    index: Tensor
+    weight: Tensor
+
+    def select(self, points: Tensor) -> Taps:
+        """Return the taps of some of the points."""
+        return Taps(self.index[points], self.weight[points])
+
+    def shift(self, by: int) -> Taps:
+        """Return the taps with `by` added to every index."""
+        return Taps(self.index + by, self.weight)
+
+    def wrap(self, n: int) -> Taps:
+        """Return the taps with every index taken modulo n."""
+        return Taps(self.index % n, self.weight)
+
+
 @dataclass(frozen=True)
 class Window:
-    """A part of the output: rows top..top+height, columns left..left+width, in whole-output pixels."""
+    """A rectangle of the output, in whole-output pixels."""
 
     top: int
     left: int
@@ -46,7 +66,7 @@ class Window:
         return self.left + self.width
 
     def lattice(self, step: int = 1) -> Lattice:
-        """All pixels of the window, or those of every `step`-th row and column, with as much left out at each end."""
+        """Return the window's pixels, or every `step`-th row and column of them, centred in the window."""
         first = [(n - 1) % step // 2 for n in (self.height, self.width)]
         return Lattice(
             torch.arange(self.top + first[0], self.bottom, step),
@@ -54,11 +74,11 @@ class Window:
         )
 
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns of the window, to cut it out of an array of the whole output."""
+        """Return the slices that cut the window out of an array (H, W, ...) of the whole output."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def check(self, size: tuple[int, int]) -> Window:
-        """Return self if it lies inside an output of `size` (H, W); UserError otherwise."""
+        """Return the window itself if it lies inside an output of `size` (H, W). UserError otherwise."""
         inside = 0 <= self.top and 0 <= self.left and self.bottom <= size[0] and self.right <= size[1]
         if self.height < 1 or self.width < 1 or not inside:
             raise UserError(
@@ -70,75 +90,80 @@ class Window:
 
 @dataclass(frozen=True)
 class Lattice:
-    """The output pixels where some rows and some columns cross: what a decoder renders at once.
+    """The output pixels at the crossings of some rows and columns: what a decoder renders at once.
 
-    rows (R,), columns (S,): whole-output pixel indices, ascending. A window is the lattice of all its rows and
-    columns; a coarse pass takes every few of them, training a random one per latent.
+    rows (R,), columns (S,): whole-output pixel indices, ascending. A window takes all its rows and columns, a coarse
+    view every few of them, training a random one per latent.
     """
 
     rows: Tensor
     columns: Tensor
 
-    def part(self, rows: slice, columns: slice) -> Lattice:
-        """Some of its rows and columns."""
+    def select(self, rows: slice, columns: slice) -> Lattice:
+        """Return the lattice of some of its rows and columns."""
         return Lattice(self.rows[rows], self.columns[columns])
 
     def to(self, device: torch.device) -> Lattice:
-        """The same, on a device."""
+        """Return the lattice with its indices on a device."""
         return Lattice(self.rows.to(device), self.columns.to(device))
 
     def find(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Where pixels (Q, 2) of the lattice stand in it: indices into `rows` and into `columns`, (Q,) each."""
+        """Return the indices into `rows` and into `columns`, (Q,) each, of pixels (Q, 2) of the lattice."""
         row, column = positions.T.contiguous()
         return torch.searchsorted(self.rows, row), torch.searchsorted(self.columns, column)
 
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle of a latent grid, rows top..bottom and columns left..right; it may reach over the border."""
+    """A rectangle of a grid: rows top..bottom, columns left..right, ends excluded. It may reach beyond the grid."""
 
     top: int
     left: int
     bottom: int
     right: int
 
-    def ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """First and last (exclusive) row, and column."""
-        return (self.top, self.bottom), (self.left, self.right)
+    @staticmethod
+    def enclosing(rows: Tensor, columns: Tensor) -> Region:
+        """Return the smallest region that holds the given rows and columns."""
+        return Region(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
 
     @property
     def area(self) -> int:
         """Number of latents or pixels."""
         return (self.bottom - self.top) * (self.right - self.left)
 
-    def inside(self, size: tuple[int, int]) -> Region:
-        """The part that lies inside a grid of `size` (h, w)."""
-        return Region(max(self.top, 0), max(self.left, 0), min(self.bottom, size[0]), min(self.right, size[1]))
+    def slices(self) -> tuple[slice, slice]:
+        """Return the slices that cut the region out of an array (h, w, ...) of the grid; it must lie inside."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def contains(self, other: Region) -> bool:
-        """Whether all of `other` lies inside."""
-        return (
-            self.top <= other.top
-            and self.left <= other.left
-            and self.bottom >= other.bottom
-            and self.right >= other.right
-        )
+        """Return whether all of `other` lies inside."""
+        return self.intersect(other) == other
 
-    def grown(self, by: int) -> Region:
-        """The region with a border of `by` all around."""
+    def intersect(self, other: Region) -> Region:
+        """Return the part that both regions share, an empty region if there is none."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        return Region(top, left, max(top, min(self.bottom, other.bottom)), max(left, min(self.right, other.right)))
+
+    def clip(self, size: tuple[int, int]) -> Region:
+        """Return the part inside a grid of `size` (h, w)."""
+        return self.intersect(Region(0, 0, *size))
+
+    def grow(self, by: int) -> Region:
+        """Return the region with a border of `by` on every side."""
         return Region(self.top - by, self.left - by, self.bottom + by, self.right + by)
 
-    def moved(self, by: int) -> Region:
-        """The region `by` further down and to the right."""
-        return Region(self.top + by, self.left + by, self.bottom + by, self.right + by)
+    def move(self, down: int, right: int) -> Region:
+        """Return the region moved down and to the right."""
+        return Region(self.top + down, self.left + right, self.bottom + down, self.right + right)
 
 
 @dataclass(frozen=True)
 class View:
-    """What is asked of a decoder: some pixels of one output, and how its scale is split over the stages.
+    """A request to a decoder: which pixels of which output, and how the scale is split over the stages.
 
-    lr: (h, w) of the small picture. size: (H, W) of the whole output. pixels: those wanted, in whole-output indices.
-    factors: (y, x) of each stage in use; a decoder without stages reads none of them. wrap: the picture is periodic.
+    lr: (h, w) of the small picture. size: (H, W) of the whole output. pixels: the wanted ones, in whole-output
+    indices. factors: (y, x) of each stage in use; only a cascade reads them. wrap: the picture is periodic.
     """
 
     lr: tuple[int, int]
@@ -149,7 +174,7 @@ class View:
 
     @property
     def count(self) -> int:
-        """Number of pixels wanted."""
+        """Number of wanted pixels."""
         return len(self.pixels.rows) * len(self.pixels.columns)
 
     @property
@@ -157,21 +182,25 @@ class View:
         """Output pixels per pixel of the small picture."""
         return self.size[0] / self.lr[0] * self.size[1] / self.lr[1]
 
-    def of(self, pixels: Lattice) -> View:
-        """The same output, of which other pixels are wanted."""
+    def with_pixels(self, pixels: Lattice) -> View:
+        """Return a view of other pixels of the same output."""
         return replace(self, pixels=pixels)
 
     def to(self, device: torch.device) -> View:
-        """The same with its pixels on a device."""
-        return self.of(self.pixels.to(device))
+        """Return the view with its pixel indices on a device."""
+        return self.with_pixels(self.pixels.to(device))
+
+    def clip(self, region: Region) -> Region:
+        """Return the part of a region inside the small picture. A periodic picture has no outside."""
+        return region if self.wrap else region.clip(self.lr)
 
     def grids(self) -> list[tuple[int, int]]:
-        """The latent grid (h, w) of each stage in use."""
+        """Return the latent grid (h, w) of each stage in use."""
         return stage_grids(self.lr, self.factors)
 
 
 def check_scale(scale: float) -> float:
-    """A scale as a float in [1, 64]; UserError for anything else."""
+    """Return a scale as a float in [1, 64]. UserError for anything else."""
     try:
         value = float(scale)
     except (TypeError, ValueError):
@@ -182,14 +211,14 @@ def check_scale(scale: float) -> float:
 
 
 def output_size(height: int, width: int, scale: float) -> tuple[int, int]:
-    """Output size (H, W) of an h x w image at `scale`: round(h * scale), round(w * scale)."""
+    """Return the output size (H, W) of an h x w image at `scale`: round(h * scale), round(w * scale)."""
     return round(height * scale), round(width * scale)
 
 
 def resolve_size(
     height: int, width: int, scale: float | None = None, size: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """The output size from either a scale or a size (H, W); UserError unless exactly one is given and valid."""
+    """Return the output size (H, W) from either a scale or a size. UserError unless exactly one is given and valid."""
     if scale is None and size is None:
         raise UserError("Give a scale, or an output size.")
     if scale is not None and size is not None:
@@ -212,40 +241,40 @@ def resolve_size(
 
 
 def pixel_centres(n: int, index: Tensor | None = None, device=None) -> Tensor:
-    """Centres of pixels of an axis of n, all of them or those of `index`, in the [-1, 1] frame.
+    """Return the centres of the pixels of an axis of n, or of those at `index`, in the [-1, 1] frame.
 
-    float32, in the published form.
+    float32, by the published formula.
     """
     index = torch.arange(n, device=device) if index is None else index
     return (-1 + 1 / n) + (2 / n) * index.float()
 
 
 def to_pixels(centres: Tensor, n: int) -> Tensor:
-    """Coordinates in the [-1, 1] frame -> positions in pixels of an axis of n (pixel i has position i)."""
+    """Convert coordinates in the [-1, 1] frame to pixels of an axis of n: the centre of pixel i is at i."""
     return ((centres + 1) * n - 1) / 2
 
 
 def nearest_latent(positions: Tensor, n: int) -> Tensor:
-    """Index of the nearest latent of an axis of n: rounded half to even, clamped to the image."""
+    """Return the index of the nearest latent of an axis of n: rounded half to even, clamped to the image."""
     return torch.round(positions).long().clamp_(0, n - 1)
 
 
 def relative_coordinates(centres: Tensor, nearest: Tensor, n: int, radius: int) -> Tensor:
-    """Relative coordinates of queries to the 2r+1 latents of their window, along one axis.
+    """Return the coordinates (Q, 2r+1) of queries relative to the 2r+1 latents of their windows, along one axis.
 
-    centres: (Q,) queries in the [-1, 1] frame; nearest: (Q,) their nearest latents on an axis of n.
-    Returns (Q, 2r+1), query minus latent in units in which one latent's step is 2.0.
+    They are query minus latent, scaled so that neighbouring latents are 2.0 apart. centres: (Q,) queries in the
+    [-1, 1] frame; nearest: (Q,) their nearest latents on an axis of n.
     """
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=centres.device) * (2 / n)
     latent = pixel_centres(n, device=centres.device)[nearest]
     return (centres[:, None] - (latent[:, None] + offsets)) * n
 
 
-def linear_taps(positions: Tensor, n: int, padding: str) -> tuple[Tensor, Tensor]:
-    """The two taps of linear interpolation on an axis of n.
+def linear_taps(positions: Tensor, n: int, padding: str) -> Taps:
+    """Return the two taps of linear interpolation at positions (Q,) in pixels of an axis of n.
 
-    padding: "zeros" (taps outside the image count nothing) or "border" (the position is clamped first).
-    Returns index (Q, 2), unclamped for "zeros", and weight (Q, 2), float32.
+    padding: "zeros" (taps outside the image have weight 0, and their index stays outside) or "border" (positions are
+    clamped to the image first). The weights are float32.
     """
     if padding == "border":
         positions = positions.clamp(0, n - 1)
@@ -257,30 +286,32 @@ def linear_taps(positions: Tensor, n: int, padding: str) -> tuple[Tensor, Tensor
         index = index.clamp_(0, n - 1)
     else:
         weight = weight * ((index >= 0) & (index < n))
-    return index, weight
+    return Taps(index, weight)
 
 
 def periodic_positions(n_out: int, n: int, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where pixels of a periodic axis of n_out lie among its n latents: whole + rest / (2 n_out), exactly.
+    """Return the exact positions of pixels of a periodic axis of n_out among its n latents.
 
-    pixels: (Q,) indices, any whole numbers. Returns whole (Q,) and rest (Q,), int64, 0 <= rest < 2 n_out.
+    pixels: (Q,) indices, any whole numbers. Returns whole (Q,) and rest (Q,), int64: a position is
+    whole + rest / (2 n_out), with 0 <= rest < 2 n_out.
     """
     twice = (2 * pixels + 1) * n - n_out
     whole = torch.div(twice, 2 * n_out, rounding_mode="floor")
     return whole, twice - whole * 2 * n_out
 
 
-def periodic_taps(n_out: int, n: int, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the two taps of linear interpolation on a periodic axis: index (Q, 2), counted on beyond the border, and
-    weight (Q, 2), float32.
+def periodic_taps(n_out: int, n: int, pixels: Tensor) -> Taps:
+    """Return the two taps of linear interpolation at pixels (Q,) of a periodic axis of n_out, over n latents.
+
+    Indices continue beyond the border. The weights are float32.
     """
     whole, rest = periodic_positions(n_out, n, pixels)
     fraction = (rest.double() / (2 * n_out)).float()
-    return torch.stack([whole, whole + 1], -1), torch.stack([1 - fraction, fraction], -1)
+    return Taps(torch.stack([whole, whole + 1], -1), torch.stack([1 - fraction, fraction], -1))
 
 
 def axis_factors(size: tuple[int, int], lr: tuple[int, int]) -> tuple[float, float]:
-    """Per-axis scales. Where one scale explains both sizes (they are its rounding), both axes get it."""
+    """Return the scale of each axis. If rounding one scale gives both sizes, both axes get that scale."""
     ratios = (size[0] / lr[0], size[1] / lr[1])
     low = max((size[0] - 0.5) / lr[0], (size[1] - 0.5) / lr[1])
     high = min((size[0] + 0.5) / lr[0], (size[1] + 0.5) / lr[1])
@@ -290,12 +321,11 @@ def axis_factors(size: tuple[int, int], lr: tuple[int, int]) -> tuple[float, flo
 def scale_chain(
     size: tuple[int, int], lr: tuple[int, int], stages: int, chain: str = "published"
 ) -> list[tuple[float, float]]:
-    """Stage factors (y, x), at most `stages` of them, whose product is the scale.
+    """Split the scale into at most `stages` stage factors (y, x); their product is the scale.
 
     "published": factors of 4 until the rest is at most 4 (x3 -> [3], x10 -> [4, 2.5], x30 -> [4, 4, 1.875]).
-    "balanced": as many equal factors as that takes. The larger axis scale sets the factors; the other
-    axis is split in the same proportion of logarithms. What is left beyond the last stage goes to it.
-    UserError for another chain.
+    "balanced": as many factors as that takes, all equal. The last stage takes whatever remains. The larger axis scale
+    sets the factors; the other axis is split in the same proportion of logarithms. UserError for another chain.
     """
     if chain not in ("published", "balanced"):
         raise UserError(f'The chain is "{chain}", but must be "published" or "balanced".')
@@ -321,7 +351,7 @@ def scale_chain(
 
 
 def stage_grids(lr: tuple[int, int], factors: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
-    """The latent grid (h, w) that each stage reads: the LR grid, then round(h * s_1), round(h * s_1 * s_2)..."""
+    """Return the latent grid (h, w) that each stage reads: the LR grid, then round(h * s_1), round(h * s_1 * s_2)..."""
     grids, product = [], (1.0, 1.0)
     for factor in factors:
         grids.append((round(lr[0] * product[0]), round(lr[1] * product[1])))

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back, what does not fit is refused in one sentence, nothing is half-written."""
+"""Checkpoints: saved weights load again, misfits are refused in one sentence, and no file is ever half written."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_a_checkpoint_comes_back_equal(saved):
     assert sorted(p.name for p in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
 
 
-def test_a_checkpoint_from_before_a_setting_was_there_still_loads(saved):
+def test_a_checkpoint_older_than_a_setting_still_loads(saved):
     before = clit.load(saved)
     settings = json.loads((saved / "config.json").read_text())
     del settings["decoder"]["fourier"]
@@ -58,7 +58,7 @@ def test_a_preset_without_weights_never_runs_untrained_unless_asked(tmp_path, mo
         clit.load("lit-lihgt")
 
 
-def _tamper(saved, change):
+def change_weights(saved, change):
     state = load_file(saved / "model.safetensors")
     change(state)
     save_file(state, saved / "model.safetensors")
@@ -73,7 +73,7 @@ def _tamper(saved, change):
     ],
 )
 def test_weights_that_do_not_fit_are_named(saved, change, said):
-    _tamper(saved, change)
+    change_weights(saved, change)
     with pytest.raises(clit.UserError, match=said):
         clit.load(saved)
 

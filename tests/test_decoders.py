@@ -1,4 +1,4 @@
-"""The fast order equals the plain definition, that equals the formulas, and windows equal the whole."""
+"""Decoders: the fast order equals the plain definition and the formulas, and a window equals that part of the whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from clit.config import PLAIN, CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.geometry import Window, pixel_centres, scale_chain, stage_grids
 from clit.networks.decoders.base import Features
-from clit.networks.layers import Resampling, conv_resampled
+from clit.networks.layers import Resampling, convolve_resampled
 from clit.networks.model import SRModel
 
 ENCODER = EDSRConfig(width=8, blocks=1)
@@ -31,7 +31,7 @@ def no_gradients():
 
 
 def build(decoder, dtype=torch.float32, seed: int = 0) -> SRModel:
-    """A model with random weights large enough to make every term count."""
+    """Build a model whose random weights are large enough for every term to matter."""
     model = SRModel(ModelConfig(ENCODER, decoder)).eval()
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
@@ -40,20 +40,19 @@ def build(decoder, dtype=torch.float32, seed: int = 0) -> SRModel:
     return model.to(dtype)
 
 
-def picture(h: int, w: int, dtype=torch.float32, batch: int = 1) -> Tensor:
+def random_picture(h: int, w: int, dtype=torch.float32, batch: int = 1) -> Tensor:
     return torch.rand(batch, 3, h, w, generator=torch.Generator().manual_seed(h * 100 + w)).to(dtype)
 
 
-def pixels(window: Window) -> Tensor:
-    """Every pixel of a window, (Q, 2)."""
-    rows = torch.arange(window.top, window.bottom)
-    columns = torch.arange(window.left, window.right)
-    return torch.cartesian_prod(rows, columns).view(-1, 2)
+def list_pixels(window: Window) -> Tensor:
+    """Return every pixel (Q, 2) of a window."""
+    lattice = window.lattice()
+    return torch.cartesian_prod(lattice.rows, lattice.columns)
 
 
 @dataclass(frozen=True)
 class Case:
-    """An image size, an output size, and a window of it."""
+    """The sizes of an image and of an output, and a window of the output."""
 
     lr: tuple[int, int]
     size: tuple[int, int]
@@ -62,7 +61,7 @@ class Case:
 
 @st.composite
 def views(draw, largest: int = 20) -> Case:
-    """Sizes from 1 x 1, scales per axis, windows at every border and inside."""
+    """Draw sizes from 1 x 1 up, a scale per axis, and windows inside and at every border."""
 
     def axis() -> tuple[int, int, int, int]:
         n = draw(st.integers(1, 9))
@@ -77,7 +76,7 @@ def views(draw, largest: int = 20) -> Case:
 
 @st.composite
 def decoders(draw):
-    """Decoder configurations of all methods, with the options of their views."""
+    """Draw decoder configurations of all methods, with the options of their views."""
     kind = draw(st.sampled_from(["liif", "lte", "clit", "clit", "clit"]))
     hidden = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
     if kind == "liif":
@@ -102,12 +101,12 @@ def decoders(draw):
 def test_fast_equals_plain(view, decoder, dtype):
     config, options = decoder
     model = build(config, dtype)
-    features = model.encode(picture(*view.lr, dtype, batch=2))
+    features = model.encode(random_picture(*view.lr, dtype, batch=2))
     field = model.prepare(features, model.view(view.lr, view.size, view.window, **options))
-    plain = model.query(field, pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
+    plain = model.query(field, list_pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
     fast = model.render(field)
     assert fast.shape == (2, view.window.height, view.window.width, 3) and fast.dtype == dtype
-    # In double precision only the ensembles' weights, which are made in float32, leave a trace.
+    # In double precision only the weights of ensembles are less exact: they are computed in float32.
     exact = dtype == torch.float64 and config.name == "clit"
     assert (fast - plain).abs().max() <= (1e-12 if exact else TOLERANCE)
 
@@ -117,49 +116,51 @@ def test_fast_equals_plain(view, decoder, dtype):
 def test_windows_equal_the_same_part_of_the_whole(view, decoder):
     config, options = decoder
     model = build(config)
-    features = model.encode(picture(*view.lr))
+    features = model.encode(random_picture(*view.lr))
     window = view.window
     part = model.render(model.prepare(features, model.view(view.lr, view.size, window, **options)))
     around = Window(0, 0, *view.size)
-    if view.size[0] * view.size[1] > 100**2:  # a larger window will do
+    if view.size[0] * view.size[1] > 100**2:  # a larger window stands for the whole, to save time
         top, left = max(window.top - 7, 0), max(window.left - 5, 0)
         bottom, right = min(window.bottom + 6, view.size[0]), min(window.right + 8, view.size[1])
         around = Window(top, left, bottom - top, right - left)
     whole = model.render(model.prepare(features, model.view(view.lr, view.size, around, **options)))
-    top, left = window.top - around.top, window.left - around.left
-    cut = whole[:, top : top + window.height, left : left + window.width]
+    rows, columns = Window(window.top - around.top, window.left - around.left, window.height, window.width).slices()
+    cut = whole[:, rows, columns]
     assert (cut - part).abs().max() <= TOLERANCE
 
 
 @few
 @given(view=views(), kernel=st.sampled_from(["bilinear", "bicubic"]))
-def test_plain_interpolation_answers_as_a_decoder_does(view, kernel):
-    """Fast equals plain, a window equals the part of the whole, and no feature is read."""
+def test_plain_interpolation_is_a_decoder_too(view, kernel):
+    """Its fast order equals the plain one, a window equals that part of the whole, and it reads no features."""
     model = SRModel(PLAIN[kernel])
-    features = model.encode(picture(*view.lr, batch=2))
+    features = model.encode(random_picture(*view.lr, batch=2))
     part = model.view(view.lr, view.size, view.window)
     field = model.prepare(features, part)
     fast = model.render(field)
-    plain = model.query(field, pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
+    plain = model.query(field, list_pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
     assert fast.shape == (2, view.window.height, view.window.width, 3)
     assert (fast - plain).abs().max() <= 1e-6
     small = model.view(view.lr, (min(view.size[0], 90), min(view.size[1], 90)))
     rows, columns = (slice(n // 3, n // 3 + max(1, n // 2)) for n in small.size)
     whole = model.render(model.prepare(features, small))
-    cut = model.render(model.prepare(features, small.of(small.pixels.part(rows, columns))))
+    cut = model.render(model.prepare(features, small.with_pixels(small.pixels.select(rows, columns))))
     assert torch.equal(cut, whole[:, rows, columns])
     assert model.decoder.reads(part).area == 0 and features.map.numel() == 0
 
 
 @few
 @given(view=views(largest=9), decoder=decoders())
-def test_attended_is_what_the_fast_order_used(view, decoder):
-    """The picture comes from `attend`'s weights: decoding with them gives the fast order's colours."""
+def test_attend_returns_the_weights_that_the_fast_order_used(view, decoder):
+    """Decoding with the weights of `attend` gives the colours of the fast order."""
     config, options = decoder
     model = build(config)
     decoder = model.decoder
-    field = model.prepare(model.encode(picture(*view.lr)), model.view(view.lr, view.size, view.window, **options))
-    positions = pixels(view.window)
+    field = model.prepare(
+        model.encode(random_picture(*view.lr)), model.view(view.lr, view.size, view.window, **options)
+    )
+    positions = list_pixels(view.window)
     row, column = (positions - torch.tensor([view.window.top, view.window.left])).unbind(-1)
     attended = decoder.attend(field, positions)
     if isinstance(config, CLITConfig):
@@ -168,12 +169,12 @@ def test_attended_is_what_the_fast_order_used(view, decoder):
             assert a.weights.shape == (1, len(positions), config.heads, (2 * config.radius + 1) ** 2)
             assert torch.allclose(a.weights.sum(-1), torch.ones(()), atol=1e-5)
             assert torch.allclose(torch.softmax(a.content + a.position, -1), a.weights, atol=1e-6)
-            weighted = stage.weighted_values(stage_field, row, column, a.weights)
-            made = stage.decode(stage_field, weighted, stage.fourier(stage_field, row, column)) + 0.75 * made
+            weighted = stage.weigh_values(stage_field, row, column, a.weights)
+            made = stage.decode(stage_field, weighted, stage.compute_fourier(stage_field, row, column)) + 0.75 * made
         made = made + field.skip.query(row, column)
     else:
         [found] = attended
-        predictions = decoder._four(field, positions)[1].flatten(0, 1)  # (4, B, Q, 3)
+        predictions = decoder._predict_four(field, positions)[1].flatten(0, 1)  # (4, B, Q, 3)
         assert found.weights.shape == (1, len(positions), 1, 4)
         assert torch.allclose(found.weights.sum(-1), torch.ones(()), atol=1e-5)
         made = torch.einsum("bqp,pbqc->bqc", found.weights[:, :, 0], predictions)
@@ -185,27 +186,27 @@ def test_attended_is_what_the_fast_order_used(view, decoder):
 @few
 @given(view=views(largest=4), seed=st.integers(0, 5), data=st.data())
 def test_attention_by_the_formulas(view, seed, data):
-    """CLIT as the paper writes it, one pixel, head and neighbour after the other."""
+    """Compute CLIT as the paper writes it: pixel by pixel, head by head, latent by latent."""
     heads = data.draw(st.integers(1, 3))
     radius = data.draw(st.integers(0, 3))
     fourier = data.draw(st.sampled_from([0, 2]))
     config = CLITConfig(2 * heads, heads, radius, hidden=(5, 4), stages=2, octaves=6.0, fourier=fourier)
     model = build(config, seed=seed)
-    features = model.encode(picture(*view.lr))
-    positions = pixels(view.window)[:6]
+    features = model.encode(random_picture(*view.lr))
+    positions = list_pixels(view.window)[:6]
     rgb = model.query(model.prepare(features, model.view(view.lr, view.size, view.window)), positions)[0]
     for position, colour in zip(positions.tolist(), rgb, strict=True):
-        # Positional frequencies amplify the rounding of float32 coordinates.
-        assert (formula(model, features, view, position) - colour).abs().max() < 1e-3
+        # The positional frequencies amplify the rounding of float32 coordinates.
+        assert (apply_formulas(model, features, view, position) - colour).abs().max() < 1e-3
 
 
-def formula(model: SRModel, features: Features, view: Case, position: list[int]) -> Tensor:
-    """The colour of one output pixel by the formulas alone."""
+def apply_formulas(model: SRModel, features: Features, view: Case, position: list[int]) -> Tensor:
+    """Return the colour of one output pixel by the formulas alone."""
     decoder, config, lr = model.decoder, model.config.decoder, view.lr
     r, d = config.radius, config.width // config.heads
     z_lr = F.conv2d(features.map, decoder.embed.weight, decoder.embed.bias, padding=1)
     centre = [pixel_centres(view.size[axis])[position[axis]] for axis in (0, 1)]
-    at = torch.stack(centre[::-1])[None, None, None]  # (x, y), as grid_sample wants it
+    at = torch.stack(centre[::-1])[None, None, None]  # (x, y), the order of grid_sample
     frequencies = 2 ** torch.linspace(0, config.octaves, 16) - 1
     result = torch.zeros(3)
     for stage, grid in zip(decoder.stages, stage_grids(lr, scale_chain(view.size, lr, config.stages)), strict=False):
@@ -254,7 +255,7 @@ def formula(model: SRModel, features: Features, view: Case, position: list[int])
 @pytest.mark.parametrize("stages", [1, 2, 3])
 def test_stopping_early_is_a_cascade_with_fewer_stages(stages):
     model = build(CLITConfig(width=4, heads=2, radius=1, hidden=(6,), stages=3))
-    features, size = model.encode(picture(3, 4)), (90, 120)
+    features, size = model.encode(random_picture(3, 4)), (90, 120)
     whole = model.prepare(features, model.view((3, 4), size))
     stopped = model.prepare(features, model.view((3, 4), size, stages=stages))
     assert len(whole.stages) == 3 and len(stopped.stages) == stages
@@ -270,12 +271,12 @@ def test_stopping_early_is_a_cascade_with_fewer_stages(stages):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_models_run(decoder, dtype):
     exact = build(decoder)
-    features = exact.encode(picture(5, 4))
+    features = exact.encode(random_picture(5, 4))
     reference = exact.render(exact.prepare(features, exact.view((5, 4), (30, 24))))
     model = build(decoder, dtype)
-    features = model.encode(picture(5, 4, dtype))
+    features = model.encode(random_picture(5, 4, dtype))
     field = model.prepare(features, model.view((5, 4), (30, 24)))
-    for rgb in (model.render(field), model.query(field, pixels(Window(0, 0, 30, 24))).view(1, 30, 24, 3)):
+    for rgb in (model.render(field), model.query(field, list_pixels(Window(0, 0, 30, 24))).view(1, 30, 24, 3)):
         assert (rgb.float() - reference).abs().max() < (0.2 if dtype == torch.bfloat16 else 0.03)
 
 
@@ -293,13 +294,13 @@ def test_a_flat_picture_stays_flat_under_the_skip():
 def test_gradients_of_the_fast_order_are_those_of_the_plain(view, decoder):
     config, options = decoder
     model = build(config, torch.float64)
-    image = picture(*view.lr, torch.float64)
+    image = random_picture(*view.lr, torch.float64)
     found = []
     for fast in (True, False):
         model.zero_grad()
         with torch.enable_grad():
             field = model.prepare(model.encode(image), model.view(view.lr, view.size, view.window, **options))
-            rgb = model.render(field).flatten(1, 2) if fast else model.query(field, pixels(view.window))
+            rgb = model.render(field).flatten(1, 2) if fast else model.query(field, list_pixels(view.window))
             (rgb * torch.linspace(-1, 1, rgb.numel(), dtype=rgb.dtype).view_as(rgb)).sum().backward()
         found.append({name: p.grad for name, p in model.named_parameters()})
     fast, plain = found
@@ -312,9 +313,9 @@ def test_gradients_of_the_fast_order_are_those_of_the_plain(view, decoder):
 
 
 @few
-@given(view=views(largest=12), data=st.data())
-def test_a_convolution_of_a_resampled_map_is_that_of_the_map_made(view, data):
-    """CLIT's later stages: nine 1x1 maps, resampled and shifted, against resampling first."""
+@given(view=views(largest=12))
+def test_convolving_a_resampled_map_needs_no_resampled_map(view):
+    """CLIT's later stages: nine 1x1 maps, resampled and shifted, equal the convolution of the resampled map."""
     torch.manual_seed(1)
     conv = torch.nn.Conv2d(3, 4, 3, padding=1).double()
     z = torch.randn(2, 3, *view.lr, dtype=torch.float64)
@@ -322,9 +323,9 @@ def test_a_convolution_of_a_resampled_map_is_that_of_the_map_made(view, data):
     mesh = torch.stack(torch.meshgrid(*grid, indexing="ij"), -1).flip(-1).double()
     resampled = F.grid_sample(z, mesh.expand(2, -1, -1, -1), padding_mode="zeros", align_corners=False)
     w = view.window
-    expected = conv(resampled)[:, :, w.top : w.bottom, w.left : w.right].permute(0, 2, 3, 1)
+    expected = conv(resampled)[(..., *w.slices())].permute(0, 2, 3, 1)
     rows = Resampling.prepare(view.lr[0], view.size[0], w.top - 1, w.bottom + 1, None)
     columns = Resampling.prepare(view.lr[1], view.size[1], w.left - 1, w.right + 1, None)
     part = z[:, :, rows.first :, columns.first :][:, :, : rows.matrix.shape[1], : columns.matrix.shape[1]]
-    found = conv_resampled(conv, part.permute(0, 2, 3, 1), rows, columns)
+    found = convolve_resampled(conv, part.permute(0, 2, 3, 1), rows, columns)
     assert found.shape == expected.shape and (found - expected).abs().max() < 1e-4

@@ -1,4 +1,4 @@
-"""Encoders: shapes, the multiple each needs, and SwinIR against the published form of its parts."""
+"""Encoders: shapes, padding, and SwinIR's parts against their published form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from clit.config import EDSRConfig, LIIFConfig, ModelConfig, RDNConfig, SwinIRConfig
 from clit.networks.encoders import ENCODERS
-from clit.networks.encoders.swinir import WindowAttention, from_windows, regions, to_windows
+from clit.networks.encoders.swinir import WindowAttention, join_windows, label_regions, split_windows
 from clit.networks.model import SRModel
 
 TINY = [
@@ -66,7 +66,7 @@ def test_rdn_layers_read_everything_before_them():
     assert torch.equal(encoder(x), encoder.fuse(torch.cat(outputs, 1)) + f1)
 
 
-def test_swinir_needs_its_window_and_takes_whole_windows_as_they_are():
+def test_swinir_does_not_pad_whole_windows():
     model = SRModel(ModelConfig(TINY[2], LIIFConfig(hidden=(4,)))).eval()
     assert model.encoder.multiple == 4
     image = torch.rand(1, 3, 8, 12)
@@ -80,25 +80,25 @@ def test_swinir_pads_by_reflection_and_crops():
     assert torch.equal(model.encode(image).map, model.encode(padded).map[..., :6, :11])
 
 
-def test_windows_and_back():
+def test_splitting_and_joining_windows():
     x = torch.rand(2, 8, 12, 5)
-    windows = to_windows(x, 4)
+    windows = split_windows(x, 4)
     assert windows.shape == (2, 2, 3, 16, 5)
     assert torch.equal(windows[1, 1, 2, 6], x[1, 4 + 1, 8 + 2])
-    assert torch.equal(from_windows(windows, 4), x)
+    assert torch.equal(join_windows(windows, 4), x)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 12)])
-def test_masked_tokens_are_those_that_rolling_brought_together(size):
-    # Roll each token's place with the image: within a window, tokens from both sides of a seam are far apart.
+def test_tokens_that_rolling_brought_together_are_masked(size):
+    # Roll each token's position with the image: tokens from both sides of a seam then have positions far apart.
     place = torch.stack(torch.meshgrid(*(torch.arange(n) for n in size), indexing="ij"), -1)[None]
-    windows = to_windows(torch.roll(place, (-2, -2), (1, 2)), 4)[0]  # (I, J, T, 2)
+    windows = split_windows(torch.roll(place, (-2, -2), (1, 2)), 4)[0]  # (I, J, T, 2)
     apart = (windows[..., :, None, :] - windows[..., None, :, :]).abs().amax(-1) >= 4
-    labels = regions(*size, 4, torch.device("cpu"))
+    labels = label_regions(*size, 4, torch.device("cpu"))
     masked = labels[..., :, None] != labels[..., None, :]
     if size == (8, 12):
         assert torch.equal(masked, apart)
-    else:  # one window: the seam is masked all the same, though its sides are near
+    else:  # one window: the seam is masked although its sides are near each other
         seam = (windows >= 2).all(-1)
         assert masked.any() and not masked[seam[..., :, None] & seam[..., None, :]].any()
 
@@ -108,7 +108,7 @@ def test_window_attention_is_the_published_one(shifted):
     window, heads, d = 4, 3, 5
     attention = WindowAttention(heads * d, heads, window)
     x = torch.randn(2, 2, 3, window**2, heads * d)
-    labels = regions(8, 12, window, x.device) if shifted else None
+    labels = label_regions(8, 12, window, x.device) if shifted else None
     out = attention(x, labels)
     qkv = attention.qkv(x[1, 1, 2])  # one window: (T, 3 M d)
     mixed = torch.zeros(window**2, heads * d)

@@ -1,4 +1,4 @@
-"""Zoom films: which frames they hold, and what a written one gives back."""
+"""Zoom films: their frames, and that a written film plays them."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from PIL import Image
 import clit
 from clit.exports.film import GROUND, Film, frames, save_film
 
-STRIP = 22  # rows above each frame that name method and scale
+STRIP = 22  # rows above each panel that name method and scale
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,12 @@ def test_frames_are_what_upscale_gives(photograph, models):
     assert len(shown) == 9 and all(frame.shape == (48 + STRIP, 80, 3) for frame in shown)
     first = shown[0][STRIP:, :40]
     small = np.asarray(Image.open(photograph))
-    assert np.array_equal(first[12:36, 2:38], small), "at x1 the picture itself, in the middle"
+    assert np.array_equal(first[12:36, 2:38], small), "at x1 a frame shows the picture itself, in the middle"
     assert (first[:12] == GROUND).all() and (first[:, :2] == GROUND).all()
     for column, model in enumerate(models.values()):
         last = shown[-1][STRIP:, 40 * column : 40 * column + 40]
         expected = clit.upscale(model, photograph, size=(240, 360), window=(36, 70, 48, 40))
-        assert np.abs(last / 255 - expected).max() <= 0.51 / 255, "the point in the middle"
+        assert np.abs(last / 255 - expected).max() <= 0.51 / 255, "the point is in the middle"
 
 
 def test_the_view_stays_inside_the_picture(photograph, models):
@@ -61,7 +61,7 @@ def test_a_written_film_plays(tmp_path, photograph, models, suffix):
     shown = list(frames({"bicubic": models["bicubic"]}, photograph, film))
     assert heard == [(i + 1) / 8 for i in range(8)]
     if suffix == ".mp4":
-        assert size == (86, 66), "video wants even sides"
+        assert size == (86, 66), "video needs even sides"
         reader = cv2.VideoCapture(str(tmp_path / "a.mp4"))
         played = []
         while (read := reader.read())[0]:
@@ -84,9 +84,9 @@ def test_a_written_film_plays(tmp_path, photograph, models, suffix):
      {"side": (10, 40)}, {"side": (40, 9000)}, {"about": (25, 3)}, {"about": (-1, 3)}],
 )  # fmt: skip
 def test_wrong_films_get_one_sentence(tmp_path, photograph, models, wrong):
-    with pytest.raises(clit.UserError) as told:
+    with pytest.raises(clit.UserError) as error:
         save_film(models, photograph, tmp_path / "a.gif", Film(**wrong))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,8 +1,9 @@
-"""Sizes, positions, latents, scale chains: the arithmetic everything else stands on."""
+"""Geometry: sizes, windows, positions, latents, scale chains."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 
 from clit import geometry
 from clit.errors import UserError
-from clit.geometry import Window
+from clit.geometry import Region, View, Window
 
 
-def factors(scale: float, stages: int = 3, chain: str = "published", lr: int = 100) -> list[float]:
-    """The chain of an image of lr x lr pixels (large enough for the scale to be exact)."""
+def list_factors(scale: float, stages: int = 3, chain: str = "published", lr: int = 100) -> list[float]:
+    """Return the chain of an image of lr x lr pixels, large enough for the scale to be exact."""
     size = geometry.output_size(lr, lr, scale)
     pairs = geometry.scale_chain(size, (lr, lr), stages, chain)
     assert all(y == x for y, x in pairs)
@@ -38,7 +39,7 @@ def factors(scale: float, stages: int = 3, chain: str = "published", lr: int = 1
     ],
 )
 def test_published_chain(scale, expected):
-    assert factors(scale) == pytest.approx(expected)
+    assert list_factors(scale) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,13 @@ def test_published_chain(scale, expected):
     [(1, [1]), (3, [3]), (4, [4]), (9, [3, 3]), (16, [4, 4]), (27, [3, 3, 3]), (64, [4, 4, 4])],
 )
 def test_balanced_chain(scale, expected):
-    assert factors(scale, chain="balanced") == pytest.approx(expected)
+    assert list_factors(scale, chain="balanced") == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("chain", ["published", "balanced"])
 @pytest.mark.parametrize("stages, scale", [(1, 30), (2, 30), (3, 30), (5, 64), (2, 1.5)])
 def test_the_last_stage_takes_what_is_left(chain, stages, scale):
-    parts = factors(scale, stages, chain)
+    parts = list_factors(scale, stages, chain)
     assert len(parts) <= stages
     assert math.prod(parts) == pytest.approx(scale)
 
@@ -71,7 +72,7 @@ def test_two_scales_are_split_in_the_same_proportion_of_logarithms(chain):
 
 
 def test_one_scale_that_rounds_to_both_sizes_is_one_scale():
-    # x2.6 of 15 x 12: 39 x 31, though 31 / 12 is less.
+    # x2.6 of 15 x 12 is 39 x 31, though 31 / 12 is less than 2.6.
     assert geometry.output_size(15, 12, 2.6) == (39, 31)
     assert geometry.axis_factors((39, 31), (15, 12)) == (2.6, 2.6)
     assert geometry.axis_factors((39, 24), (15, 12)) == (2.6, 2.0)
@@ -92,10 +93,12 @@ def test_stage_grids():
 
 
 def test_a_view_knows_the_grids_of_its_stages():
-    pixels = geometry.Window(3, 4, 5, 6).lattice()
-    view = geometry.View((10, 10), (60, 60), pixels, ((2.0, 2.0), (3.0, 3.0)))
+    pixels = Window(3, 4, 5, 6).lattice()
+    view = View((10, 10), (60, 60), pixels, ((2.0, 2.0), (3.0, 3.0)))
     assert view.grids() == [(10, 10), (20, 20)] and view.count == 30 and view.density == 36
-    assert view.of(pixels.part(slice(0, 2), slice(0, 3))).count == 6
+    assert view.with_pixels(pixels.select(slice(0, 2), slice(0, 3))).count == 6
+    assert view.clip(Region(-1, 3, 12, 9)) == Region(0, 3, 10, 9)
+    assert replace(view, wrap=True).clip(Region(-1, 3, 12, 9)) == Region(-1, 3, 12, 9)
 
 
 def test_unknown_chain():
@@ -104,13 +107,13 @@ def test_unknown_chain():
 
 
 @pytest.mark.parametrize("scale", [0, -1, 0.99, 64.1, 1000, math.nan, math.inf, "large", None, [2]])
-def test_scales_that_are_refused(scale):
+def test_invalid_scales(scale):
     with pytest.raises(UserError, match="from 1 to 64"):
         geometry.check_scale(scale)
 
 
 @pytest.mark.parametrize("scale", [1, 1.0, 2.7, "3.7", 64])
-def test_scales_that_are_taken(scale):
+def test_valid_scales(scale):
     assert geometry.check_scale(scale) == float(scale)
 
 
@@ -136,7 +139,7 @@ def test_sizes():
         ({"size": (20, 1281)}, "width is 1281"),
     ],
 )
-def test_sizes_that_are_refused(options, words):
+def test_invalid_sizes(options, words):
     with pytest.raises(UserError, match=words):
         geometry.resolve_size(10, 20, **options)
 
@@ -154,6 +157,29 @@ def test_windows():
     ):
         with pytest.raises(UserError, match="does not lie inside the output of 4 x 6"):
             window.check((4, 6))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5])
+def test_a_lattice_is_centred_in_its_window(step):
+    window = Window(3, 10, 9, 12)
+    pixels = window.lattice(step)
+    for index, first, length in ((pixels.rows, 3, 9), (pixels.columns, 10, 12)):
+        before, after = int(index[0]) - first, first + length - 1 - int(index[-1])
+        assert (index.diff() == step).all() and min(before, after) >= 0
+        assert before + after < step and abs(before - after) <= 1
+
+
+def test_regions():
+    region = Region(-1, 2, 4, 9)
+    assert region.area == 35
+    assert region.clip((3, 8)) == Region(0, 2, 3, 8)
+    assert region.clip((3, 8)).slices() == (slice(0, 3), slice(2, 8))
+    assert region.intersect(Region(5, 10, 6, 12)).area == 0
+    assert region.grow(2) == Region(-3, 0, 6, 11)
+    assert region.move(1, -1) == Region(0, 1, 5, 8)
+    assert region.contains(Region(0, 3, 4, 9)) and region.contains(region)
+    assert not any(region.contains(region.move(*by)) for by in ((1, 0), (-1, 0), (0, 1), (0, -1)))
+    assert Region.enclosing(torch.tensor([4, 2]), torch.tensor([[7], [7]])) == Region(2, 7, 5, 8)
 
 
 @given(n=st.integers(1, 2000), data=st.data())
@@ -204,6 +230,6 @@ def test_relative_coordinates():
     nearest = geometry.nearest_latent(geometry.to_pixels(centres, 4), 4)
     rel = geometry.relative_coordinates(centres, nearest, 4, 1)
     assert rel.shape == (8, 3)
-    # One latent is 2.0: the query lies a quarter of a latent above its own, which is the middle one.
+    # Latents are 2.0 apart. The query lies a quarter of a latent above its nearest one, which is the middle one.
     assert rel[2].tolist() == pytest.approx([1.5, -0.5, -2.5], abs=1e-5)
     assert rel[3].tolist() == pytest.approx([2.5, 0.5, -1.5], abs=1e-5)

@@ -1,4 +1,4 @@
-"""Outputs of the published implementations are reproduced: colours, every stage's prediction, attention.
+"""The models reproduce the outputs of the published implementations: colours, every stage's prediction, attention.
 
 Run with -s to see the largest errors.
 """
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from clit import geometry
 from clit.geometry import Window
-from clit.networks.decoders.ensemble import Features
+from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
 from clit.networks.official import import_official
 
-# LTE's synthetic frequencies reach 30 and amplify the encoder's float32 rounding, which depends on the order
-# in which a machine's matrix product sums: the golden output itself is 6e-5 from exact arithmetic. In the
-# order it was made in (`summed_as_published`), 1e-5 holds.
+# LTE's synthetic frequencies reach 30. They amplify the float32 rounding of the encoder, which depends on the order in
+# which a machine sums a matrix product: the golden output itself is 6e-5 off exact arithmetic. Summed in the order of
+# the golden files (`convolve_as_published`), the outputs agree to 1e-5.
 TOLERANCE = {"clit": 5e-5, "clit-swinir": 2e-6, "liif": 1e-5, "lte": 2e-4, "lte-in-order": 1e-5}
 ATTENTION_TOLERANCE = 5e-4
 GELU_TOLERANCE = 2e-5
@@ -82,8 +82,8 @@ class Case:
 NAMES = golden_files.NAMES
 
 
-def of(method: str):
-    """Run a test on the golden files of one method."""
+def on_files(method: str):
+    """Run a test on the golden files whose names begin with `method`."""
     return pytest.mark.parametrize("case", [name for name in NAMES if name.startswith(method)], indirect=True)
 
 
@@ -99,19 +99,19 @@ def case(request, tmp_path_factory):
 
 
 @pytest.mark.slow
-@of("")
+@on_files("")
 def test_full_picture(case):
     for stage in case.stages:
         case.check(Window(0, 0, *case.golden.size), stage, case.tolerance)
 
 
-@of("")
+@on_files("")
 def test_windows(case):
     for window in case.windows():
         case.check(window, case.stages[-1], case.tolerance)
 
 
-@of("clit")
+@on_files("clit")
 def test_attention_at_every_pick(case):
     field = case.model.prepare(case.features, case.model.view(case.features.size, case.golden.size))
     attended = case.model.decoder.attend(field, case.golden.positions("pick"))
@@ -124,17 +124,17 @@ def test_attention_at_every_pick(case):
         assert error <= ATTENTION_TOLERANCE
 
 
-@of("clit")
+@on_files("clit")
 def test_scale_chain(case):
     lr = tuple(case.golden.image.shape[-2:])
     factors = geometry.scale_chain(case.golden.size, lr, case.model.config.decoder.stages)
-    # At x3.3 the output of 40 x 33 pixels tells no more than a scale between 3.29 and 3.35.
+    # At x3.3 the output of 40 x 33 pixels only says that the scale lies between 3.29 and 3.35.
     chain = case.golden.arrays["chain"].tolist()
     assert [max(factor) for factor in factors] == pytest.approx(chain, rel=0.02)
 
 
-@of("clit1_edsr_x3.3")
-def test_exact_gelu_is_told_from_its_tanh_form(case):
+@on_files("clit1_edsr_x3.3")
+def test_the_tanh_form_of_gelu_would_be_noticed(case):
     whole = Window(0, 0, *case.golden.size)
     case.check(whole, 0, GELU_TOLERANCE)
     exact = [m for m in case.model.modules() if isinstance(m, nn.GELU)]
@@ -149,8 +149,8 @@ def test_exact_gelu_is_told_from_its_tanh_form(case):
             gelu.approximate = "none"
 
 
-def summed_as_published(x: Tensor, weight: Tensor, bias: Tensor, stride=1, padding=0, *rest) -> Tensor:
-    """conv2d of one image as the golden files were made: float32 sums, 288 products at a time, in order."""
+def convolve_as_published(x: Tensor, weight: Tensor, bias: Tensor, stride=1, padding=0, *rest) -> Tensor:
+    """Convolve one image as the golden files were made: float32 sums of 288 products at a time, in order."""
     assert len(x) == 1 and stride in (1, (1, 1))
     pad = padding[0] if isinstance(padding, tuple) else padding
     height, width = (n + 2 * pad - weight.shape[2] + 1 for n in x.shape[2:])
@@ -160,14 +160,14 @@ def summed_as_published(x: Tensor, weight: Tensor, bias: Tensor, stride=1, paddi
     for start in range(0, rows.shape[1], 288):
         partial = torch.zeros_like(out)
         for k in range(start, min(start + 288, rows.shape[1])):
-            partial = (partial.double() + rows[:, k : k + 1] * columns[k]).float()  # a fused multiply-add
+            partial = (partial.double() + rows[:, k : k + 1] * columns[k]).float()  # as a fused multiply-add rounds
         out = out + partial
     return out.view(1, -1, height, width)
 
 
-@of("lte")
+@on_files("lte")
 def test_lte_in_the_published_order_of_sums(case, monkeypatch):
-    monkeypatch.setattr(nn.functional, "conv2d", summed_as_published)
+    monkeypatch.setattr(nn.functional, "conv2d", convolve_as_published)
     same = Case(case.golden, case.model, case.model.encode(case.golden.image))
     for window in (Window(0, 0, *case.golden.size), *case.windows()):
         same.check(window, None, TOLERANCE["lte-in-order"])

@@ -1,4 +1,4 @@
-"""Published files: read without running code, strictly, and refused in one clear sentence."""
+"""Import of published files: strict, without running code, and with one clear sentence for every refusal."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ LAYERS = {
 }
 
 
-def published(spec: dict) -> dict:
-    """The content of a small published file."""
+def make_published(spec: dict) -> dict:
+    """Make the content of a small published file."""
     generator = torch.Generator().manual_seed(0)
     weights = {}
     for name, shape in (ENCODER_SHAPES | LAYERS[spec["name"]]).items():
@@ -81,9 +81,9 @@ def save(content, path, **options):
     return path
 
 
-def changed(spec: dict, path: str, value) -> dict:
-    """A published file in which one entry, "args.imnet_spec.name" say, is another value (None: left out)."""
-    content = published(spec)
+def make_changed(spec: dict, path: str, value) -> dict:
+    """Make a published file with another value for one entry, such as "args.imnet_spec.name" (None: left out)."""
+    content = make_published(spec)
     *parents, last = path.split(".")
     entry = content["model"]
     for key in parents:
@@ -95,8 +95,8 @@ def changed(spec: dict, path: str, value) -> dict:
     return content
 
 
-def refused(tmp_path, content, *words: str) -> None:
-    """The file is refused in one sentence that holds these words."""
+def assert_refused(tmp_path, content, *words: str) -> None:
+    """Assert that the file is refused in one sentence that contains these words."""
     with pytest.raises(UserError) as caught:
         import_official(save(content, tmp_path / "file.pth"))
     message = str(caught.value)
@@ -107,7 +107,7 @@ def refused(tmp_path, content, *words: str) -> None:
 @pytest.mark.parametrize("spec", [LIIF, LTE, CLIT], ids=lambda spec: spec["name"])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 def test_every_weight_arrives(tmp_path, spec, zipped):
-    content = published(spec) | {"optimizer": {"sd": {"step": 7}}, "epoch": 3}
+    content = make_published(spec) | {"optimizer": {"sd": {"step": 7}}, "epoch": 3}
     path = save(content, tmp_path / "epoch-last.pth", _use_new_zipfile_serialization=zipped)
     model = import_official(path)
     assert not model.training
@@ -124,12 +124,12 @@ def test_configurations(tmp_path):
         "clit": CLITConfig(width=8, heads=2, radius=1, hidden=(6, 5), stages=2, octaves=6.0),
     }
     for spec in (LIIF, LTE, CLIT):
-        model = import_official(save(published(spec), tmp_path / "a.pth"))
+        model = import_official(save(make_published(spec), tmp_path / "a.pth"))
         assert model.config == ModelConfig(encoder, expected[spec["name"]])
 
 
 def test_weights_of_clit_go_where_they_belong(tmp_path):
-    content = published(CLIT)
+    content = make_published(CLIT)
     decoder, weights = import_official(save(content, tmp_path / "a.pth")).decoder, content["model"]["sd"]
     assert torch.equal(decoder.stages[1].query_conv.weight, weights["conv_qs.1.weight"])
     assert torch.equal(decoder.stages[0].key_conv.weight, weights["conv_ks.0.weight"])
@@ -138,15 +138,15 @@ def test_weights_of_clit_go_where_they_belong(tmp_path):
 
 
 @pytest.mark.parametrize("encoder", ["rdn", "swinir"])
-def test_the_larger_encoders_are_known_by_their_published_names(encoder, tmp_path):
-    content = published(LIIF)
+def test_the_larger_encoders_have_their_published_keys(encoder, tmp_path):
+    content = make_published(LIIF)
     content["model"]["args"]["encoder_spec"] = {"name": encoder, "args": {"no_upsampling": True}}
     words = {"rdn": "encoder.SFENet1.weight", "swinir": "encoder.conv_first.weight"}
-    refused(tmp_path, content, "lacks", words[encoder])
+    assert_refused(tmp_path, content, "lacks", words[encoder])
 
 
 def test_half_precision_and_unused_keys_are_accepted(tmp_path):
-    content = published(LIIF)
+    content = make_published(LIIF)
     weights = {key: value.half() for key, value in content["model"]["sd"].items()}
     for side in ("sub", "add"):
         weights[f"encoder.{side}_mean.weight"] = "checked for nothing"
@@ -160,7 +160,7 @@ CODE = r"refused: loading it would run code \(\w+\.mkdir\)"
 
 
 class Shell:
-    """What a hostile file holds: an object that calls something when it is unpickled."""
+    """The content of a hostile file: an object that makes a directory when it is unpickled."""
 
     def __init__(self, target):
         self.target = target
@@ -175,7 +175,7 @@ def test_code_is_refused_and_not_run(tmp_path, form):
     if form.startswith("pickle"):
         path.write_bytes(pickle.dumps(Shell(target), protocol=int(form[-1])))
     elif form == "inside":
-        save(published(LIIF) | {"epoch": Shell(target)}, path)
+        save(make_published(LIIF) | {"epoch": Shell(target)}, path)
     else:
         save(Shell(target), path, _use_new_zipfile_serialization=form == "zip")
     with pytest.raises(UserError, match=CODE if form != "pickle 4" else "no PyTorch file"):
@@ -184,17 +184,17 @@ def test_code_is_refused_and_not_run(tmp_path, form):
 
 
 def test_a_class_is_refused(tmp_path):
-    save(published(LIIF) | {"net": torch.nn.Linear(1, 1)}, tmp_path / "a.pth")
+    save(make_published(LIIF) | {"net": torch.nn.Linear(1, 1)}, tmp_path / "a.pth")
     with pytest.raises(UserError, match="run code"):
         import_official(tmp_path / "a.pth")
 
 
-def damaged_files() -> dict[str, bytes]:
+def make_damaged_files() -> dict[str, bytes]:
     buffer = io.BytesIO()
-    torch.save(published(LIIF), buffer)
+    torch.save(make_published(LIIF), buffer)
     whole = buffer.getvalue()
     legacy = io.BytesIO()
-    torch.save(published(LIIF), legacy, _use_new_zipfile_serialization=False)
+    torch.save(make_published(LIIF), legacy, _use_new_zipfile_serialization=False)
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("readme.txt", "no weights")
@@ -209,10 +209,10 @@ def damaged_files() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("kind", damaged_files())
+@pytest.mark.parametrize("kind", make_damaged_files())
 def test_damaged_files(tmp_path, kind):
     path = tmp_path / "damaged.pth"
-    path.write_bytes(damaged_files()[kind])
+    path.write_bytes(make_damaged_files()[kind])
     with pytest.raises(UserError, match="damaged.pth cannot be read: it is damaged, or no PyTorch file"):
         import_official(str(path))
 
@@ -228,13 +228,13 @@ def test_missing_file_and_directory(tmp_path):
     "content", [[1, 2], {}, {"model": None}, {"state_dict": {}}, torch.zeros(2)], ids=lambda c: str(type(c))
 )
 def test_other_content(tmp_path, content):
-    refused(tmp_path, content, '"model"', '"sd"')
+    assert_refused(tmp_path, content, '"model"', '"sd"')
 
 
 @pytest.mark.parametrize("entry", ["name", "args", "sd"])
 def test_incomplete_model(tmp_path, entry):
-    refused(tmp_path, changed(LIIF, entry, None), f'"{entry}"')
-    refused(tmp_path, changed(LIIF, entry, 3), f'"{entry}"')
+    assert_refused(tmp_path, make_changed(LIIF, entry, None), f'"{entry}"')
+    assert_refused(tmp_path, make_changed(LIIF, entry, 3), f'"{entry}"')
 
 
 UNSUPPORTED = [
@@ -278,35 +278,35 @@ UNSUPPORTED = [
     "spec, path, value, words", UNSUPPORTED, ids=[f"{s['name']}-{p}-{v}" for s, p, v, _ in UNSUPPORTED]
 )
 def test_unsupported_configurations(tmp_path, spec, path, value, words):
-    refused(tmp_path, changed(spec, path, value), *words)
+    assert_refused(tmp_path, make_changed(spec, path, value), *words)
 
 
 def test_missing_keys_are_named_and_counted(tmp_path):
-    content = published(CLIT)
+    content = make_published(CLIT)
     del content["model"]["sd"]["conv_ks.1.bias"]
-    refused(tmp_path, content, "lacks 1 weight that", "conv_ks.1.bias")
+    assert_refused(tmp_path, content, "lacks 1 weight that", "conv_ks.1.bias")
     content["model"]["sd"] = {k: v for k, v in content["model"]["sd"].items() if not k.startswith("imnets.1")}
-    refused(tmp_path, content, "lacks 7 weights", "imnets.1.layers.0.weight", "and 3 more")
+    assert_refused(tmp_path, content, "lacks 7 weights", "imnets.1.layers.0.weight", "and 3 more")
 
 
 def test_unexpected_keys_are_named_and_counted(tmp_path):
-    content = published(LIIF)
+    content = make_published(LIIF)
     content["model"]["sd"] |= {"decoder.mlp.0.weight": torch.zeros(1), 5: torch.zeros(1)}
-    refused(tmp_path, content, "2 weights", "does not know: decoder.mlp.0.weight, 5")
+    assert_refused(tmp_path, content, "2 weights", "does not know: decoder.mlp.0.weight, 5")
 
 
 def test_a_deeper_network_than_configured_is_unexpected(tmp_path):
-    content = published(CLIT)
+    content = make_published(CLIT)
     content["model"]["args"] |= {"imnet_num": 1, "conv_num": 1}
-    refused(tmp_path, content, "12 weights", "conv_qs.1.weight")
+    assert_refused(tmp_path, content, "12 weights", "conv_qs.1.weight")
 
 
 def test_wrong_shapes_are_named(tmp_path):
-    content = published(LIIF)
+    content = make_published(LIIF)
     content["model"]["sd"]["imnet.layers.2.weight"] = torch.zeros(5, 7)
     content["model"]["sd"]["imnet.layers.4.bias"] = torch.zeros(3, dtype=torch.int64)
     content["model"]["sd"]["imnet.layers.2.bias"] = "text"
-    refused(
+    assert_refused(
         tmp_path,
         content,
         "3 weights of the wrong shape or kind",
@@ -317,12 +317,12 @@ def test_wrong_shapes_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("encoder", [EDSRConfig(), RDNConfig(), SwinIRConfig()], ids=lambda c: c.name)
-def test_published_names_are_one_to_one(encoder):
-    from clit.networks.official import _published_name
+def test_published_keys_are_one_to_one(encoder):
+    from clit.networks.official import _to_published_key
 
     for decoder in (LIIFConfig(), LTEConfig(), CLITConfig(stages=2)):
         config = ModelConfig(encoder, decoder)
         with torch.device("meta"):
             keys = list(SRModel(config).state_dict())
-        names = {_published_name(key, config) for key in keys}
-        assert len(names) == len(keys) and not any(name.startswith("decoder.") for name in names)
+        published = {_to_published_key(key, config) for key in keys}
+        assert len(published) == len(keys) and not any(key.startswith("decoder.") for key in published)

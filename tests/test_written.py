@@ -18,7 +18,7 @@ from clit.pictures.files import check_output, list_losses, read_image, write_ima
 from clit.pictures.metadata import Metadata
 from clit.pictures.picture import Picture, to_grey
 from clit.pictures.profiles import srgb_profile
-from clit.pictures.resize import resize_pil, resize_pil_rows
+from clit.pictures.resize import resize_pil
 from clit.system.atomic import open_atomic, write_bytes
 
 SUFFIXES = (".png", ".tif", ".webp", ".jpg", ".avif")
@@ -162,16 +162,19 @@ def test_faint_colours_do_not_spill_and_what_is_seen_stays():
     assert Picture(rgb).to_enlarge() is rgb
 
 
-def test_alpha_by_bands_is_the_whole_alpha(tmp_path):
+def test_alpha_is_written_by_bands(tmp_path):
     size = (133, 91)
-    whole = resize_pil(ALPHA, size)
+    rgb, alpha = resize_pil(RGB, size), resize_pil(ALPHA, size).clip(0, 1)
     bands = [slice(top, top + 50) for top in range(0, 133, 50)]
-    np.testing.assert_array_equal(np.concatenate([resize_pil_rows(ALPHA, size, rows) for rows in bands]), whole)
-    rgb = resize_pil(RGB, size)
-    for name in ("a.png", "a.tif"):
-        alphas = (Picture(RGB, ALPHA).alpha_rows(size, rows) for rows in bands)
-        write_image_bands(tmp_path / name, size, (rgb[rows] for rows in bands), alphas)
-        np.testing.assert_allclose(read_image(tmp_path / name).alpha, whole.clip(0, 1), atol=0.51 / 255)
+    for grey in (False, True):
+        for name in ("a.png", "a.tif"):
+            parts = (iter([values[rows] for rows in bands]) for values in (rgb, alpha))
+            write_image_bands(tmp_path / name, size, *parts, grey=grey)
+            picture = read_image(tmp_path / name)
+            np.testing.assert_allclose(picture.alpha, alpha, atol=0.51 / 255)
+            np.testing.assert_allclose(
+                picture.rgb, to_grey(rgb.clip(0, 1)) if grey else rgb.clip(0, 1), atol=0.51 / 255
+            )
 
 
 @pytest.mark.parametrize("length", [217, 243, 255])

@@ -1,1 +1,1 @@
-"""What is made of renderings: comparison sheets, figures, films."""
+"""Files made from renderings: comparison sheets, figures, films."""

@@ -1,4 +1,4 @@
-"""The same crops through several methods, with scores where the truth is known: what a comparison figure shows."""
+"""Comparisons: the same crops by several methods, with scores if the ground truth is known."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from clit.errors import UserError
 from clit.geometry import Window, check_scale, output_size
-from clit.pictures.files import as_array
+from clit.pictures.files import as_array, to_bytes
 from clit.pictures.metrics import psnr, ssim
 from clit.pictures.resize import published_pair
 from clit.rendering.renderer import Renderer
 
 CROP = 128
-"""Side of the crop that is shown if none is asked for, in output pixels."""
+"""Side of the default crop, in output pixels."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One method: its crops, each (h, w, 3) in [0, 1], and its scores over the whole picture if there is a truth."""
+    """One method: its crops, each (h, w, 3) in [0, 1], and its scores on the whole picture if there is a truth."""
 
     name: str
     crops: list[np.ndarray]
@@ -31,7 +31,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Comparison:
-    """crops: windows of the output; panels: what each method makes of them; whole: the picture they are parts of."""
+    """Crops by several methods.
+
+    crops: windows of the output. panels: one per method. whole: the ground truth if there is one, else the input.
+    """
 
     scale: float
     size: tuple[int, int]
@@ -50,16 +53,16 @@ def compare(
     chain: str = "published",
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
-    """Crops of the enlarged image by every model.
+    """Return crops of the enlarged image by every model.
 
-    models: name -> what `clit.load` returned. image: as for `Renderer.render`; with truth, the full-resolution picture,
-    of which the small one is made as published evaluations do (`degrade.published_pair`), and luma PSNR and SSIM are
-    told. crops: (top, left, height, width) in output pixels; the middle if none is given. progress(done) hears a share.
-    UserError for wrong scales and crops.
+    models: name -> what `clit.load` returned. image: as for `Renderer.render`. truth: the image is the full-resolution
+    picture; the small one is made from it as in published evaluations (`resize.published_pair`), and luma PSNR and SSIM
+    are computed. crops: (top, left, height, width) in output pixels; by default one in the middle. progress(done) is
+    called with a share 0..1 after each model. UserError for wrong scales and crops.
     """
     scale, hr = check_scale(scale), None
     if truth:
-        small, hr = published_pair(np.rint(as_array(image) * 255).astype(np.uint8), scale)
+        small, hr = published_pair(to_bytes(as_array(image)), scale)
         size = hr.shape[:2]
     else:
         small = as_array(image)
@@ -80,8 +83,8 @@ def compare_pair(
     progress: Callable[[float], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Comparison:
-    """As `compare`, of a small picture and its truth (H, W, 3) uint8, or None, that are there already."""
-    windows = [Window(*crop).check(size) for crop in crops] or [_middle(size)]
+    """Return the comparison for a small picture and its truth (H, W, 3) uint8, or None. See `compare`."""
+    windows = [Window(*crop).check(size) for crop in crops] or [_choose_default_crop(size)]
     renderer, panels = renderer or Renderer(), []
     if hr is not None:
         whole = hr.astype(np.float32) / 255
@@ -99,13 +102,13 @@ def compare_pair(
     return Comparison(scale, size, windows, panels, as_array(small) if hr is None else whole)
 
 
-def _middle(size: tuple[int, int]) -> Window:
+def _choose_default_crop(size: tuple[int, int]) -> Window:
     height, width = (min(CROP, n) for n in size)
     return Window((size[0] - height) // 2, (size[1] - width) // 2, height, width)
 
 
 def parse_crop(text: str) -> tuple[int, int, int, int]:
-    """TOP,LEFT,HEIGHT,WIDTH as four whole numbers; UserError for anything else."""
+    """Parse "TOP,LEFT,HEIGHT,WIDTH" into four whole numbers. UserError for anything else."""
     try:
         top, left, height, width = (int(part) for part in text.split(","))
     except ValueError:

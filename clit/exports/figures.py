@@ -1,4 +1,4 @@
-"""What a pixel looked at, as files: a figure, or the numbers; and figures that compare methods."""
+"""Files that show what a pixel looked at, as a figure or as numbers, and figures that compare methods."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from clit.exports.compare import Comparison
 from clit.rendering.attention import Attention, StageAttention
 
 FORMS = (".png", ".svg", ".pdf", ".npz", ".json")
-"""Suffixes of the files that `attention_file` makes."""
+"""File endings that `attention_file` supports."""
 
-_CROP_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")  # Okabe and Ito: told apart by all eyes
+_CROP_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")  # of Okabe and Ito: distinct for colour-blind readers too
 
 _FIELDS = ("weights", "content", "position", "latents", "inside", "influence", "grid")
 
 
 def attention_file(found: Attention, image: np.ndarray, suffix: str, method: str = "") -> bytes:
-    """A file of one of FORMS: a figure (see `attention_figure`), or the numbers."""
+    """Return a file of one of FORMS: a figure (see `attention_figure`), or the numbers."""
     if suffix == ".npz":
         return attention_npz(found)
     if suffix == ".json":
@@ -29,27 +29,29 @@ def attention_file(found: Attention, image: np.ndarray, suffix: str, method: str
 
 
 def attention_npz(found: Attention) -> bytes:
-    """Arrays kind, pixel, size, rgb, and per stage j (from 0) stage{j}_weights, ...: the fields of StageAttention."""
-    arrays = {name: np.asarray(value) for name, value in _summary(found).items()}
+    """Return an .npz: kind, pixel, size, rgb, and stage{j}_weights, ... (the fields of StageAttention) for j from 0."""
+    arrays = {name: np.asarray(value) for name, value in _select_pixel_fields(found).items()}
     for j, stage in enumerate(found.stages):
-        arrays |= {f"stage{j}_{name}": np.asarray(value) for name, value in _present(stage).items()}
+        arrays |= {f"stage{j}_{name}": np.asarray(value) for name, value in _select_stage_fields(stage).items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
 def attention_json(found: Attention) -> bytes:
-    """The same as JSON, with a list `stages`."""
-    stages = [{name: np.asarray(value).tolist() for name, value in _present(s).items()} for s in found.stages]
-    summary = {name: np.asarray(value).tolist() for name, value in _summary(found).items()}
+    """Return the same as JSON, with a list `stages`."""
+    stages = [
+        {name: np.asarray(value).tolist() for name, value in _select_stage_fields(s).items()} for s in found.stages
+    ]
+    summary = {name: np.asarray(value).tolist() for name, value in _select_pixel_fields(found).items()}
     return json.dumps(summary | {"stages": stages}).encode()
 
 
 def attention_figure(found: Attention, image: np.ndarray, form: str = "png", method: str = "") -> bytes:
-    """A figure (png, svg, pdf): per stage the window on the LR picture, each head's weights, their mean, the influence.
+    """Draw, per stage, the window on the LR picture, each head's weights, their mean and the influence.
 
-    image: the LR picture (h, w, 3). Neighbours outside it are hatched. method: its name, for the title. UserError if
-    matplotlib is not installed.
+    image: the LR picture (h, w, 3); latents outside it are hatched. form: png, svg or pdf. method: its name, for the
+    title. Returns the file's content. UserError if matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure  # without pyplot: no window system, no global state
@@ -80,9 +82,9 @@ def attention_figure(found: Attention, image: np.ndarray, form: str = "png", met
 
 
 def comparison_figure(found: Comparison, form: str = "png") -> bytes:
-    """A figure (png, svg, pdf): the whole picture with the crops outlined, then each crop by every method.
+    """Draw the whole picture with the crops outlined, then each crop by every method, without smoothing.
 
-    Crops are drawn pixel by pixel, without smoothing. UserError if matplotlib is not installed.
+    form: png, svg or pdf. Returns the file's content. UserError if matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
@@ -121,17 +123,18 @@ def comparison_figure(found: Comparison, form: str = "png") -> bytes:
     return buffer.getvalue()
 
 
-def _summary(found: Attention) -> dict:
+def _select_pixel_fields(found: Attention) -> dict:
+    """Return the fields that describe the pixel."""
     return {name: getattr(found, name) for name in ("kind", "pixel", "size", "rgb")}
 
 
-def _present(stage: StageAttention) -> dict:
-    """The fields this kind of stage has."""
+def _select_stage_fields(stage: StageAttention) -> dict:
+    """Return the fields of a stage that are not None."""
     return {name: value for name in _FIELDS if (value := getattr(stage, name)) is not None}
 
 
 def _draw_window(axis, stage: StageAttention, found: Attention, image: np.ndarray) -> None:
-    """The LR picture around the window: outline of the latents' own area, and the query as a cross."""
+    """Draw the LR picture around the window: an outline of the latents' footprints, and a cross at the query."""
     from matplotlib.patches import Rectangle
 
     h, w = image.shape[:2]
@@ -152,6 +155,7 @@ def _draw_window(axis, stage: StageAttention, found: Attention, image: np.ndarra
 
 
 def _draw_map(axis, values: np.ndarray, inside: np.ndarray) -> None:
+    """Draw a map (P, P) of one stage. inside: (P, P) bool; the latents outside the image are hatched."""
     from matplotlib.patches import Rectangle
 
     axis.imshow(values, cmap="viridis", vmin=0, interpolation="nearest")

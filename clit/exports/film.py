@@ -1,7 +1,7 @@
-"""Zoom films: one picture enlarged ever further about a point, every frame rendered at its own scale.
+"""Zoom films: a picture enlarged more and more about a point.
 
-Frames are what `Renderer.render` gives; nothing between two scales is blended. Where the enlarged picture is still
-smaller than the frame, the ground shows.
+`Renderer.render` draws every frame at its own scale; frames are never blended. Where the enlarged picture is smaller
+than the frame, the ground shows.
 """
 
 from __future__ import annotations
@@ -19,28 +19,33 @@ from PIL import Image
 
 from clit.errors import UserError
 from clit.geometry import Window, check_scale, output_size
-from clit.pictures.files import as_array, check_writable
+from clit.pictures.files import as_array, check_writable, to_bytes
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
 
 SUFFIXES = (".mp4", ".webp", ".gif")
-"""Kinds of film. MP4 holds VP9, which browsers and most players know; WebP and GIF move in any page."""
+"""File endings of films. MP4 holds VP9, which browsers and most players know; WebP and GIF work in any page."""
 
 LARGEST = 4096
 """Longest side of a frame, in pixels."""
 
 MOST_FRAMES = 3000
+"""Largest number of frames."""
 
 GROUND = 17
 """Grey level around a picture smaller than its frame."""
 
-_LABEL = 22  # height of the strip that names method and scale, pixels
+_LABEL = 22  # pixels: height of the strip above a panel that names method and scale
 _WEBP_QUALITY = 90
 
 
 @dataclass(frozen=True)
 class Film:
-    """What to show. about: (y, x) in LR pixels, None the middle; side: a method's (height, width) of a frame."""
+    """The settings of a film.
+
+    start, end: scales. about: the point (y, x) in LR pixels to enlarge about; None is the middle. side: (height, width)
+    of each method's panel in pixels, without the strip that names it.
+    """
 
     start: float = 1.0
     end: float = 30.0
@@ -50,7 +55,7 @@ class Film:
     fps: int = 20
 
     def check(self, lr: tuple[int, int], methods: int) -> Film:
-        """Itself, for a picture of `lr` (h, w). UserError for what cannot be."""
+        """Return the film itself if it can be made for a picture of `lr` (h, w). UserError otherwise."""
         check_scale(self.start)
         check_scale(self.end)
         if not (isinstance(self.fps, int) and 1 <= self.fps <= 60):
@@ -72,7 +77,7 @@ class Film:
 
     @property
     def scales(self) -> list[float]:
-        """The scale of each frame, each by the same factor larger than the one before; the ends rest a moment."""
+        """The scale of each frame. It grows by a constant factor, and rests a moment at both ends."""
         count = max(2, round(self.seconds * self.fps))
         rest = min(self.fps // 2, count // 4)
         steps = [min(max(i - rest, 0) / max(1, count - 1 - 2 * rest), 1.0) for i in range(count)]
@@ -88,9 +93,9 @@ def frames(
     renderer: Renderer | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Each frame (height, width, 3) uint8: the methods side by side, each under its name and the scale.
+    """Yield each frame (height, width, 3) uint8: the methods side by side, each under its name and the scale.
 
-    models: name -> what `clit.load` returned. image: as for `Renderer.render`. UserError for what cannot be shown.
+    models: name -> what `clit.load` returned. image: as for `Renderer.render`. UserError if the film cannot be made.
     """
     rgb, renderer = as_array(image), renderer or Renderer()
     lr = rgb.shape[:2]
@@ -101,8 +106,8 @@ def frames(
         if drawn is None or drawn[0] != scale:
             panels = []
             for name, model in models.items():
-                panel = _panel(renderer, model, rgb, scale, about, film.side, chain, cancel)
-                panels.append(np.concatenate([_label(f"{name}  x{scale:.1f}", film.side[1]), panel]))
+                panel = _render_panel(renderer, model, rgb, scale, about, film.side, chain, cancel)
+                panels.append(np.concatenate([_draw_label(f"{name}  x{scale:.1f}", film.side[1]), panel]))
             drawn = scale, np.concatenate(panels, 1)
         yield drawn[1]
 
@@ -118,14 +123,15 @@ def save_film(
     progress: Callable[[float], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[int, int]:
-    """Write a film; returns its size (height, width). progress(done) hears a share 0..1 after each frame.
+    """Write a film and return its size (height, width). The file appears complete or not at all.
 
-    UserError for what cannot be shown or written; nothing half written stays.
+    models, image: as for `frames`. progress(done) is called with a share 0..1 after each frame. UserError if the film
+    cannot be made or written.
     """
     suffix = check_writable(path, SUFFIXES).suffix.lower()
     count = len(film.check(as_array(image).shape[:2], len(models)).scales)
 
-    def told() -> Iterator[np.ndarray]:
+    def report_frames() -> Iterator[np.ndarray]:
         shown = frames(models, image, film, chain=chain, renderer=renderer, cancel=cancel)
         for done, frame in enumerate(shown):
             yield frame
@@ -134,16 +140,16 @@ def save_film(
 
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / f"film{suffix}"
-        size = (_write_mp4 if suffix == ".mp4" else _write_pillow)(part, told(), film.fps)
+        size = (_write_mp4 if suffix == ".mp4" else _write_pillow)(part, report_frames(), film.fps)
         write_bytes(path, part.read_bytes())
     return size
 
 
-def _panel(
+def _render_panel(
     renderer: Renderer, model: Any, rgb: np.ndarray, scale: float, about: Sequence[float], side: tuple[int, int],
     chain: str, cancel: Callable[[], bool] | None,
 ) -> np.ndarray:  # fmt: skip
-    """One method's (height, width, 3) uint8 at one scale, with `about` in the middle as far as the picture reaches."""
+    """Render one method at one scale: (height, width, 3) uint8, with `about` as central as the picture allows."""
     lr = rgb.shape[:2]
     size = output_size(*lr, scale)
     cuts, places = [], []
@@ -156,17 +162,17 @@ def _panel(
     window = Window(top, left, height, width)
     drawn = renderer.render(model, rgb, size=size, window=window, chain=chain, cancel=cancel)
     panel = np.full((*side, 3), GROUND, np.uint8)
-    panel[places[0] : places[0] + height, places[1] : places[1] + width] = np.rint(drawn * 255).astype(np.uint8)
+    panel[places[0] : places[0] + height, places[1] : places[1] + width] = to_bytes(drawn)
     return panel
 
 
-def _label(text: str, width: int) -> np.ndarray:
+def _draw_label(text: str, width: int) -> np.ndarray:
     strip = np.full((_LABEL, width, 3), GROUND, np.uint8)
     return cv2.putText(strip, text, (6, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (225, 225, 225), 1, cv2.LINE_AA)
 
 
 def _write_mp4(path: Path, shown: Iterator[np.ndarray], fps: int) -> tuple[int, int]:
-    first = _even(next(shown))
+    first = _pad_to_even(next(shown))
     size = first.shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, size[::-1])
     if not writer.isOpened():
@@ -174,14 +180,14 @@ def _write_mp4(path: Path, shown: Iterator[np.ndarray], fps: int) -> tuple[int, 
     try:
         writer.write(first[..., ::-1])
         for frame in shown:
-            writer.write(_even(frame)[..., ::-1])
+            writer.write(_pad_to_even(frame)[..., ::-1])
     finally:
         writer.release()
     return size
 
 
-def _even(frame: np.ndarray) -> np.ndarray:
-    """Video wants even sides: the last row and column twice where they are odd."""
+def _pad_to_even(frame: np.ndarray) -> np.ndarray:
+    """Repeat the last row and column of a frame with odd sides: video needs even ones."""
     return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
 
 

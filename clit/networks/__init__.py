@@ -1,1 +1,1 @@
-"""The networks: encoders, decoders, and the files that hold their weights."""
+"""The networks, encoders and decoders, and the files that hold their weights."""

@@ -1,6 +1,6 @@
-"""Checkpoints: `<name>/{model.safetensors, config.json, README.md}`, the same in a folder and on a hub.
+"""Checkpoints: `<name>/{model.safetensors, config.json, README.md}`, in a folder or on a hub.
 
-Loading is strict and never runs code from a file. Weights may be stored as float16; they come back as float32.
+Loading is strict and never runs code from a file. Weights may be stored as float16; they load as float32.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
+from safetensors.torch import save as serialize_weights
 
 from clit.config import PLAIN, PRESETS, ModelConfig
 from clit.errors import UserError
@@ -23,7 +23,7 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
 def folder() -> Path:
-    """Where the project's own checkpoints lie: $CLIT_CHECKPOINTS, else ./checkpoints, else beside the package."""
+    """Return the checkpoints folder: $CLIT_CHECKPOINTS, else ./checkpoints, else the one beside the package."""
     named = os.environ.get("CLIT_CHECKPOINTS")
     if named:
         return Path(named)
@@ -32,34 +32,34 @@ def folder() -> Path:
 
 
 def available() -> list[str]:
-    """Names of the checkpoints in `folder()`, presets first and in their order."""
+    """Return the names of the checkpoints in `folder()`: presets first, in their order."""
     names = sorted(p.parent.name for p in folder().glob(f"*/{WEIGHTS}") if (p.parent / CONFIG).is_file())
     order = list(PRESETS)
     return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
 
 
 def save(model: SRModel, directory: str | Path, card: str | None = None, dtype: torch.dtype = torch.float32) -> None:
-    """Write a checkpoint directory; the weights are stored as `dtype`, each file is replaced atomically."""
+    """Write a checkpoint directory, with weights stored as `dtype`. Each file is replaced atomically."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
     config = json.dumps(model.config.to_dict(), indent=2) + "\n"
     write_bytes(directory / CONFIG, config.encode())
-    write_bytes(directory / WEIGHTS, to_bytes(state))
+    write_bytes(directory / WEIGHTS, serialize_weights(state))
     if card is not None:
         write_bytes(directory / CARD, card.encode())
 
 
 def load(name: str | Path, *, untrained: bool = False) -> SRModel:
-    """Load a model by name: a preset in `folder()`, a checkpoint directory, a hub id ("owner/name"), "bilinear" or
-    "bicubic". Local files come first.
+    """Load a model by name, in evaluation mode on the CPU.
 
-    untrained: allow a preset without weights, randomly initialised. Returned in evaluation mode on the CPU.
-    UserError where there is no such checkpoint, or its files do not fit together.
+    name: a checkpoint in `folder()`, a checkpoint directory, a hub id ("owner/name"), "bilinear" or "bicubic"; local
+    files come first. untrained: allow a preset without weights, and initialise it randomly.
+    UserError if there is no such checkpoint, or if its files do not fit together.
     """
     if str(name) in PLAIN:
         return SRModel(PLAIN[str(name)]).eval()
-    directory = _find(str(name))
+    directory = _find_directory(str(name))
     if directory is None:
         if str(name) not in PRESETS:
             known = ", ".join(sorted({*available(), *PLAIN}))
@@ -81,34 +81,34 @@ def load(name: str | Path, *, untrained: bool = False) -> SRModel:
 
 
 def load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
-    """Load every weight or raise a UserError that names what is missing, unexpected or misshapen."""
+    """Load every weight, or raise a UserError that names what is missing, unexpected or of another shape."""
     wanted = module.state_dict()
     faults = {
         "missing": sorted(set(wanted) - set(state)),
         "unexpected": sorted(set(state) - set(wanted)),
         "of another shape": sorted(k for k in set(wanted) & set(state) if wanted[k].shape != state[k].shape),
     }
-    told = [
+    found = [
         f"{len(keys)} {fault} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
         for fault, keys in faults.items()
         if keys
     ]
-    if told:
-        raise UserError(f"The weights in {source} do not fit the model: {'; '.join(told)}.")
+    if found:
+        raise UserError(f"The weights in {source} do not fit the model: {'; '.join(found)}.")
     module.load_state_dict({k: v.to(wanted[k].dtype) for k, v in state.items()})
 
 
-def _find(name: str) -> Path | None:
+def _find_directory(name: str) -> Path | None:
     for directory in (folder() / name, Path(name)):
         if (directory / WEIGHTS).is_file() and (directory / CONFIG).is_file():
             return directory
     if name.count("/") == 1 and not Path(name).exists() and all(name.split("/")):
-        return _fetch(name)
+        return _fetch_snapshot(name)
     return None
 
 
-def _fetch(hub_id: str) -> Path | None:
-    """A snapshot of a hub repository, from the local cache if it is there."""
+def _fetch_snapshot(hub_id: str) -> Path | None:
+    """Return the folder of a hub repository's files, from the local cache if possible. None for a malformed id."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

@@ -1,4 +1,4 @@
-"""SRModel: an encoder, a decoder, and the normalisation between pictures and networks."""
+"""SRModel: an encoder and a decoder, and the normalisation between pictures and networks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from clit.networks.encoders import ENCODERS
 
 
 class SRModel(nn.Module):
-    """Arbitrary-scale super-resolution: RGB in [0, 1] at every public boundary, x * 2 - 1 inside.
+    """Arbitrary-scale super-resolution. RGB goes in and comes out in [0, 1]; the networks work in [-1, 1].
 
-    Nothing about an image is stored on the module, so that many visitors can share one.
+    The module stores nothing about an image, so many visitors can share it.
     """
 
     def __init__(self, config: ModelConfig):
@@ -31,56 +31,56 @@ class SRModel(nn.Module):
         self.decoder = DECODERS[config.decoder.name](config.decoder, self.encoder.channels)
 
     def encode(self, image: Tensor) -> Features:
-        """(B, 3, h, w) RGB in [0, 1] -> features, once per image.
+        """Return the features of images (B, 3, h, w), RGB in [0, 1].
 
-        Where the encoder needs sides of a multiple, the image is padded at the bottom and right by reflection
-        without repeating the edge, and the features are cropped.
+        If the encoder needs sides that are multiples of a number, the images are padded at the bottom and right by
+        reflection without repeating the edge, and the features are cropped.
         """
         x = self.normalise(image)
         return Features(self.encode_part(x, Region(0, 0, *x.shape[-2:])), x)
 
     def encode_part(self, x: Tensor, region: Region) -> Tensor:
-        """The feature map (B, C, ., .) of normalised images (B, 3, h, w) over a region inside them.
+        """Return the feature map (B, C, rows, columns) of normalised images (B, 3, h, w) over a region inside them.
 
-        As much around the region as the encoder's reach is looked at too, so that the features are the whole's.
+        The encoder also sees the pixels within its reach around the region, so the map equals that part of the whole
+        image's map, to float rounding.
         """
         h, w = x.shape[-2:]
         reach = max(h, w) if self.encoder.reach is None else self.encoder.reach
-        seen = region.grown(reach).inside((h, w))
-        part = x[..., seen.top : seen.bottom, seen.left : seen.right]
+        seen = region.grow(reach).clip((h, w))
+        part = x[(..., *seen.slices())]
         down, right = (-n % self.encoder.multiple for n in part.shape[-2:])
-        map = self.encoder(_reflect(part, down, right))
-        top, left = region.top - seen.top, region.left - seen.left
-        return map[..., top : top + region.bottom - region.top, left : left + region.right - region.left]
+        map = self.encoder(_pad_by_reflection(part, down, right))
+        return map[(..., *region.move(-seen.top, -seen.left).slices())]
 
     @staticmethod
     def normalise(image: Tensor) -> Tensor:
-        """RGB in [0, 1] as the networks see it."""
+        """Return RGB in [0, 1] as the networks see it, in [-1, 1]."""
         return image * 2 - 1
 
     @property
     def kind(self) -> str:
-        """What its pixels blend: "plain" (pixels), "ensemble" (four latents by distance), or "attention"."""
+        """What its output blends: "plain" (pixels), "ensemble" (four latents by distance), or "attention"."""
         return self.decoder.kind
 
     @property
     def heads(self) -> int:
-        """Number of attention heads; 0 where nothing attends."""
+        """Number of attention heads; 0 if there is no attention."""
         return self.decoder.heads
 
     @property
     def radius(self) -> int:
-        """Radius of the window attended to, in latents."""
+        """Radius of the attention window, in latents."""
         return self.decoder.radius
 
     @property
     def stage_count(self) -> int:
-        """Largest number of stages that a scale is split over."""
+        """Largest number of stages that the scale is split over."""
         return self.decoder.stage_count
 
     @property
     def place(self) -> tuple[torch.device, torch.dtype]:
-        """Device and type of its weights; the CPU and float32 where there are none."""
+        """Device and dtype of the weights; the CPU and float32 if there are none."""
         weight = next(self.parameters(), torch.empty(0))
         return weight.device, weight.dtype
 
@@ -93,11 +93,11 @@ class SRModel(nn.Module):
         stages: int | None = None,
         wrap: bool = False,
     ) -> View:
-        """Describe a window, or all, of the output of `size` (H, W) of a small picture of `lr` (h, w).
+        """Return the view of a window, or of all, of the output of `size` (H, W) of a small picture of `lr` (h, w).
 
-        chain: how a cascade splits the scale, "published" or "balanced" (`geometry.scale_chain`). stages: stop it
-        after so many. wrap: the picture is periodic. UserError for a wrong window, chain or number of stages, and for
-        an encoder that cannot see a picture as periodic.
+        chain: how a cascade splits the scale, "published" or "balanced" (`geometry.scale_chain`). stages: how many
+        stages to run at most. wrap: the picture is periodic. UserError for a wrong window, chain or number of stages,
+        and if the picture is periodic but the encoder cannot treat it so.
         """
         if wrap and self.encoder.reach is None:
             raise UserError(
@@ -113,24 +113,27 @@ class SRModel(nn.Module):
         return View(lr, size, window.lattice(), tuple(factors[:stages]), wrap)
 
     def prepare(self, features: Features, view: View) -> Any:
-        """The decoder's field for one view."""
+        """Return the decoder's field of one view."""
         return self.decoder.prepare(features, view)
 
     def query(self, field, positions: Tensor) -> Tensor:
-        """RGB (B, Q, 3), unclipped, at whole-output pixels (Q, 2): the plain definition."""
+        """Return RGB (B, Q, 3), unclipped, at whole-output pixels (Q, 2), by the plain definition."""
         return self.decoder.query(field, positions) / 2 + 0.5
 
     def render(self, field, cancel: Callable[[], bool] | None = None) -> Tensor:
-        """RGB (B, height, width, 3), unclipped, of the field's window: the fast order. Cancelled once cancel()."""
+        """Return RGB (B, R, S, 3), unclipped, of all the field's pixels, in the fast order.
+
+        Raises Cancelled soon after cancel() has become true.
+        """
         return self.decoder.render(field, cancel) / 2 + 0.5
 
     def multiply_adds(self, view: View) -> float:
-        """Multiply-adds of rendering a view, with the features that it reads."""
+        """Return the multiply-adds of rendering a view, including the features it reads."""
         encoder = sum(p.numel() for p in self.encoder.parameters())
         return self.decoder.reads(view).area * encoder + self.decoder.multiply_adds(view)
 
     def encoder_key(self) -> str:
-        """A fingerprint of the encoder's configuration, weights and place: equal keys mean equal features."""
+        """Return a hash of the encoder's configuration, weights and device: equal keys mean equal features."""
         digest = hashlib.sha256(repr(self.config.encoder).encode())
         for name, tensor in self.encoder.state_dict().items():
             digest.update(f"{name}{tensor.dtype}{tensor.device}".encode())
@@ -138,16 +141,16 @@ class SRModel(nn.Module):
         return digest.hexdigest()
 
 
-def _reflect(x: Tensor, down: int, right: int) -> Tensor:
-    """Reflection without the edge, also for images smaller than the padding."""
+def _pad_by_reflection(x: Tensor, down: int, right: int) -> Tensor:
+    """Pad by reflection without repeating the edge; the image may be smaller than the padding."""
     if not down and not right:
         return x
     h, w = x.shape[-2:]
     if down < h and right < w:
         return F.pad(x, (0, right, 0, down), mode="reflect")
 
-    def index(n: int, extra: int) -> Tensor:
+    def reflect(n: int, extra: int) -> Tensor:
         i = torch.arange(n + extra, device=x.device) % max(2 * (n - 1), 1)
         return torch.minimum(i, 2 * (n - 1) - i)
 
-    return x[..., index(h, down)[:, None], index(w, right)]
+    return x[..., reflect(h, down)[:, None], reflect(w, right)]

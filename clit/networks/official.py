@@ -1,7 +1,7 @@
-"""Import published LIIF, LTE and CLIT files: {"model": {"name", "args", "sd"}, ...} as torch.save wrote it.
+"""Import published LIIF, LTE and CLIT files: {"model": {"name", "args", "sd"}, ...}, written by torch.save.
 
-Never runs code from the file, and takes only what it understands: every option, every key and every shape has
-to fit, or one sentence says which does not.
+The import never runs code from the file. Every option, key and shape must fit; otherwise a UserError says which one
+does not.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from clit.config import (
 from clit.errors import UserError
 from clit.networks.model import SRModel
 
-_LARGEST = 1024  # bounds every number of a configuration, so that a hostile file cannot ask for all memory
-_SHOWN = 4  # keys named in one message
+_LARGEST = 1024  # bound of every number in a configuration, so that a hostile file cannot ask for all memory
+_SHOWN = 4  # number of keys named in one message
 
-# What torch's restricted unpickler says when a file names a class or function it does not know.
+# What torch's restricted unpickler says of a file that names a class or function it does not know.
 _CODE = re.compile(r"GLOBAL ([\w.]+)|unrecognized function|Can only (?:build|create)")
 
-# Our key -> the published one, applied in order; what no pattern fits is spelled the same.
-_PUBLISHED_NAMES: dict[str, list[tuple[str, str]]] = {
+# Patterns that turn our keys into the published ones, applied in order. Other keys are the same in both.
+_PUBLISHED_KEYS: dict[str, list[tuple[str, str]]] = {
     "edsr-baseline": [],
     "rdn": [
         (r"^encoder\.first\.", "encoder.SFENet1."),
@@ -74,7 +74,7 @@ _PUBLISHED_NAMES: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
-# Published keys that are no learned weights: the unused mean shift, and tables that follow from the size.
+# Published keys that hold no learned weights: the unused mean shift, and tables computed from the window's size.
 _UNUSED: dict[str, str] = {
     "edsr-baseline": r"encoder\.(sub|add)_mean\.(weight|bias)",
     "rdn": r"(?!)",
@@ -83,43 +83,42 @@ _UNUSED: dict[str, str] = {
 
 
 def import_official(path: str | os.PathLike) -> SRModel:
-    """A published LIIF, LTE or CLIT file as a model, in evaluation mode on the CPU, float32.
+    """Load a published LIIF, LTE or CLIT file as a model, in evaluation mode on the CPU, float32.
 
-    Extra top-level entries (optimizer, epoch) are left alone. UserError, naming what is wrong, for a file
-    that is missing, damaged or tries to run code; for an unknown model, encoder or option; for missing or
-    unexpected keys; and for wrong shapes.
+    Other top-level entries (optimizer, epoch) are ignored. UserError for a file that is missing, damaged or tries to
+    run code; for an unknown model, encoder or option; and for missing or unexpected keys or wrong shapes.
     """
-    entry = _member(_read(os.fspath(path)), "model", dict, "The file")
-    name = _member(entry, "name", str, 'The entry "model"')
+    entry = _get_entry(_load_content(os.fspath(path)), "model", dict, "The file")
+    name = _get_entry(entry, "name", str, 'The entry "model"')
     if name not in _DECODERS:
-        raise UserError(f'The file holds a model named "{name}", but only {_listed(_DECODERS)} can be imported.')
-    weights = _member(entry, "sd", dict, 'The entry "model"')
-    args = _Args(_member(entry, "args", dict, 'The entry "model"'), f'"{name}"')
-    encoder = args.spec("encoder_spec")
+        raise UserError(f'The file holds a model named "{name}", but only {_list_names(_DECODERS)} can be imported.')
+    weights = _get_entry(entry, "sd", dict, 'The entry "model"')
+    args = _Args(_get_entry(entry, "args", dict, 'The entry "model"'), f'"{name}"')
+    encoder = args.read_spec("encoder_spec")
     if encoder.name not in _ENCODERS:
-        raise UserError(f'The file\'s encoder is "{encoder.name}", but only {_listed(_ENCODERS)} can be imported.')
+        raise UserError(f'The file\'s encoder is "{encoder.name}", but only {_list_names(_ENCODERS)} can be imported.')
     config = ModelConfig(_ENCODERS[encoder.name](encoder), _DECODERS[name](args))
     encoder.finish()
     args.finish()
 
     with torch.device("meta"):  # compare the shapes before any memory is asked for
         wanted = SRModel(config).state_dict()
-    ours = {_published_name(key, config): key for key in wanted}
-    _check(weights, {name: wanted[key].shape for name, key in ours.items()}, _UNUSED[config.encoder.name])
+    ours = {_to_published_key(key, config): key for key in wanted}
+    _check_weights(weights, {name: wanted[key].shape for name, key in ours.items()}, _UNUSED[config.encoder.name])
     model = SRModel(config)
     model.load_state_dict({key: weights[name] for name, key in ours.items()}, strict=True)
     return model.eval()
 
 
-def _read(path: str):
-    """The file's content by torch's restricted unpickler, which knows tensors and plain containers only."""
+def _load_content(path: str):
+    """Load the file's content with torch's restricted unpickler, which knows only tensors and plain containers."""
     try:
-        with warnings.catch_warnings():  # the sentence below says it better
+        with warnings.catch_warnings():  # the error below says it better
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
-    except Exception as error:  # on damaged bytes the unpickler may raise anything
+    except Exception as error:  # the unpickler may raise anything on damaged bytes
         asked = _CODE.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if asked:
             what = f" ({asked[1]})" if asked[1] else ""
@@ -130,8 +129,8 @@ def _read(path: str):
         raise UserError(f"{path} cannot be read: {reason}.") from None
 
 
-def _member(entry, key: str, kind: type, owner: str):
-    """entry[key], a `kind`; UserError if it is not there."""
+def _get_entry(entry, key: str, kind: type, owner: str):
+    """Return entry[key]. UserError if it is missing or no `kind`."""
     if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
         raise UserError(
             f'{owner} has no usable "{key}": a published file is {{"model": {{"name", "args", "sd"}}, ...}}.'
@@ -140,13 +139,13 @@ def _member(entry, key: str, kind: type, owner: str):
 
 
 class _Args:
-    """A published network's keyword arguments, read strictly: what is left over at the end is an error."""
+    """A published network's keyword arguments. Reading is strict: `finish` refuses those that nobody has read."""
 
     def __init__(self, args: dict, owner: str, name: str = ""):
         self._left, self._owner, self.name = dict(args), owner, name
 
-    def spec(self, key: str) -> _Args:
-        """A nested {"name", "args"}."""
+    def read_spec(self, key: str) -> _Args:
+        """Read a nested {"name", "args"}."""
         spec = self._left.pop(key, None)
         if (
             not isinstance(spec, dict)
@@ -156,22 +155,22 @@ class _Args:
             raise UserError(f'The arguments of {self._owner} have no usable "{key}" ({{"name", "args"}}).')
         return _Args(spec.get("args", {}), f'"{spec["name"]}"', spec["name"])
 
-    def whole(self, key: str, default: int | None = None, low: int = 1) -> int:
-        """A whole number from `low` up."""
+    def read_whole(self, key: str, default: int | None = None, low: int = 1) -> int:
+        """Read a whole number from `low` up."""
         value = self._left.pop(key, default)
         if type(value) is not int or not low <= value <= _LARGEST:
             self._refuse(key, value, f"a whole number from {low} to {_LARGEST}")
         return value
 
-    def number(self, key: str) -> float:
-        """A number from 0 to 64."""
+    def read_number(self, key: str) -> float:
+        """Read a number from 0 to 64."""
         value = self._left.pop(key, None)
         if type(value) not in (int, float) or not 0 <= value <= 64:
             self._refuse(key, value, "a number from 0 to 64")
         return float(value)
 
-    def widths(self, key: str) -> tuple[int, ...]:
-        """A list of at least one layer width."""
+    def read_widths(self, key: str) -> tuple[int, ...]:
+        """Read a list of at least one layer width."""
         value = self._left.pop(key, None)
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= _LARGEST:
             self._refuse(key, value, "a list of layer widths")
@@ -179,21 +178,21 @@ class _Args:
             self._refuse(key, value, f"a list of whole numbers from 1 to {_LARGEST}")
         return tuple(value)
 
-    def only(self, key: str, value, default=None) -> None:
-        """An option of which one value is supported; `default` is what leaving it out means."""
+    def require(self, key: str, value, default=None) -> None:
+        """Read an option that supports only one value. default: its value if the file leaves it out."""
         given = self._left.pop(key, default)
         if type(given) is not type(value) or given != value:
             self._refuse(key, given, repr(value))
 
     def ignore(self, *keys: str) -> None:
-        """Options that change nothing here."""
+        """Read options that have no effect here."""
         for key in keys:
             self._left.pop(key, None)
 
     def finish(self) -> None:
-        """UserError if an option is left that nobody asked for."""
+        """Raise a UserError if any option has not been read."""
         if self._left:
-            raise UserError(f"The arguments of {self._owner} hold unknown options: {_listed(self._left)}.")
+            raise UserError(f"The arguments of {self._owner} hold unknown options: {_list_names(self._left)}.")
 
     def _refuse(self, key: str, value, wanted: str):
         text = repr(value)
@@ -201,113 +200,117 @@ class _Args:
         raise UserError(f'The option "{key}" of {self._owner} is {text}, but only {wanted} is supported.')
 
 
-def _edsr(args: _Args) -> EncoderConfig:
-    args.only("no_upsampling", True)
-    args.only("res_scale", 1, default=1)
-    args.ignore("scale", "rgb_range")  # of the upsampler and the mean shift, which are not used
-    return EDSRConfig(args.whole("n_feats", 64), args.whole("n_resblocks", 16))
+def _read_edsr(args: _Args) -> EncoderConfig:
+    args.require("no_upsampling", True)
+    args.require("res_scale", 1, default=1)
+    args.ignore("scale", "rgb_range")  # options of the upsampler and the mean shift, which are not used
+    return EDSRConfig(args.read_whole("n_feats", 64), args.read_whole("n_resblocks", 16))
 
 
-def _rdn(args: _Args) -> EncoderConfig:
-    args.only("no_upsampling", True)
-    args.only("RDNkSize", 3, default=3)
-    args.only("RDNconfig", "B", default="B")
+def _read_rdn(args: _Args) -> EncoderConfig:
+    args.require("no_upsampling", True)
+    args.require("RDNkSize", 3, default=3)
+    args.require("RDNconfig", "B", default="B")
     args.ignore("scale")
-    return RDNConfig(args.whole("G0", 64))
+    return RDNConfig(args.read_whole("G0", 64))
 
 
-def _swinir(args: _Args) -> EncoderConfig:
-    args.only("no_upsampling", True)
+def _read_swinir(args: _Args) -> EncoderConfig:
+    args.require("no_upsampling", True)
     return SwinIRConfig()
 
 
-def _imnet(args: _Args, activation: str, default: str | None = None) -> tuple[int, ...]:
-    """The hidden widths of the MLP that predicts colours."""
-    imnet = args.spec("imnet_spec")
+def _read_imnet(args: _Args, activation: str, default: str | None = None) -> tuple[int, ...]:
+    """Read the hidden widths of the MLP that predicts colours."""
+    imnet = args.read_spec("imnet_spec")
     if imnet.name != "mlp":
         raise UserError(f'The file\'s "imnet_spec" names "{imnet.name}", but only "mlp" is supported.')
-    imnet.only("out_dim", 3)
-    imnet.only("act", activation, default)
-    hidden = imnet.widths("hidden_list")
+    imnet.require("out_dim", 3)
+    imnet.require("act", activation, default)
+    hidden = imnet.read_widths("hidden_list")
     imnet.finish()
     return hidden
 
 
-def _liif(args: _Args) -> DecoderConfig:
+def _read_liif(args: _Args) -> DecoderConfig:
     for option in ("local_ensemble", "feat_unfold", "cell_decode"):
-        args.only(option, True, default=True)
-    return LIIFConfig(_imnet(args, "relu", default="relu"))
+        args.require(option, True, default=True)
+    return LIIFConfig(_read_imnet(args, "relu", default="relu"))
 
 
-def _lte(args: _Args) -> DecoderConfig:
-    width = args.whole("hidden_dim", 256)
+def _read_lte(args: _Args) -> DecoderConfig:
+    width = args.read_whole("hidden_dim", 256)
     if width % 2:
         raise UserError(f'The option "hidden_dim" of "lte" is {width}, but must be even.')
-    return LTEConfig(width, _imnet(args, "relu", default="relu"))
+    return LTEConfig(width, _read_imnet(args, "relu", default="relu"))
 
 
-def _clit(args: _Args) -> DecoderConfig:
-    args.only("is_cell", True, default=True)
-    args.only("local_attn", True, default=True)
-    bias = args.spec("pb_spec")
+def _read_clit(args: _Args) -> DecoderConfig:
+    args.require("is_cell", True, default=True)
+    args.require("local_attn", True, default=True)
+    bias = args.read_spec("pb_spec")
     if bias.name != "posenc":
         raise UserError(f'The file\'s "pb_spec" names "{bias.name}", but only "posenc" is supported.')
-    bias.only("posenc_type", "sinusoid")
-    bias.only("enc_dims", 64)
-    bias.only("hidden_dims", 64, default=64)
-    bias.only("gamma", 1, default=1)
-    octaves = bias.number("posenc_scale")
+    bias.require("posenc_type", "sinusoid")
+    bias.require("enc_dims", 64)
+    bias.require("hidden_dims", 64, default=64)
+    bias.require("gamma", 1, default=1)
+    octaves = bias.read_number("posenc_scale")
     bias.finish()
-    stages = args.whole("imnet_num")
-    args.only("conv_num", stages)
+    stages = args.read_whole("imnet_num")
+    args.require("conv_num", stages)
     return CLITConfig(
-        width=args.whole("base_dim"),
-        heads=args.whole("head"),
-        radius=args.whole("r", low=0),
-        hidden=_imnet(args, "gelu"),
+        width=args.read_whole("base_dim"),
+        heads=args.read_whole("head"),
+        radius=args.read_whole("r", low=0),
+        hidden=_read_imnet(args, "gelu"),
         stages=stages,
         octaves=octaves,
     )
 
 
-_ENCODERS = {EDSRConfig.name: _edsr, RDNConfig.name: _rdn, SwinIRConfig.name: _swinir}
-_DECODERS = {LIIFConfig.name: _liif, LTEConfig.name: _lte, CLITConfig.name: _clit}
+_ENCODERS = {EDSRConfig.name: _read_edsr, RDNConfig.name: _read_rdn, SwinIRConfig.name: _read_swinir}
+_DECODERS = {LIIFConfig.name: _read_liif, LTEConfig.name: _read_lte, CLITConfig.name: _read_clit}
 
 
-def _published_name(key: str, config: ModelConfig) -> str:
-    for pattern, published in _PUBLISHED_NAMES[config.encoder.name] + _PUBLISHED_NAMES[config.decoder.name]:
+def _to_published_key(key: str, config: ModelConfig) -> str:
+    for pattern, published in _PUBLISHED_KEYS[config.encoder.name] + _PUBLISHED_KEYS[config.decoder.name]:
         key = re.sub(pattern, published, key)
     return key
 
 
-def _check(weights: dict, wanted: dict[str, torch.Size], unused: str) -> None:
-    """UserError unless `weights` has every wanted key in its shape, and no other but the unused ones."""
+def _check_weights(weights: dict, wanted: dict[str, torch.Size], unused: str) -> None:
+    """Raise a UserError unless `weights` holds every wanted key in its shape, and besides only unused ones."""
     missing = [key for key in wanted if key not in weights]
     if missing:
-        raise UserError(f"The file lacks {_count(missing)} that its configuration needs: {_listed(missing)}.")
+        raise UserError(
+            f"The file lacks {_count_weights(missing)} that its configuration needs: {_list_names(missing)}."
+        )
     extra = [key for key in weights if key not in wanted and not re.fullmatch(unused, str(key))]
     if extra:
-        raise UserError(f"The file holds {_count(extra)} that its configuration does not know: {_listed(extra)}.")
+        raise UserError(
+            f"The file holds {_count_weights(extra)} that its configuration does not know: {_list_names(extra)}."
+        )
     wrong = []
     for key, shape in wanted.items():
         value = weights[key]
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
             wrong.append(f"{key} (no array of floating-point numbers)")
         elif value.shape != shape:
-            wrong.append(f"{key} ({_shape(value.shape)} instead of {_shape(shape)})")
+            wrong.append(f"{key} ({_format_shape(value.shape)} instead of {_format_shape(shape)})")
     if wrong:
-        raise UserError(f"The file holds {_count(wrong)} of the wrong shape or kind: {_listed(wrong)}.")
+        raise UserError(f"The file holds {_count_weights(wrong)} of the wrong shape or kind: {_list_names(wrong)}.")
 
 
-def _shape(shape) -> str:
+def _format_shape(shape) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def _count(keys: list) -> str:
+def _count_weights(keys: list) -> str:
     return f"{len(keys)} weight{'s' if len(keys) > 1 else ''}"
 
 
-def _listed(names) -> str:
+def _list_names(names) -> str:
     names = [str(name)[:160] for name in names]
     rest = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,8 +1,8 @@
-"""PSNR and SSIM by the field's rules.
+"""PSNR and SSIM by the rules of published evaluations.
 
-The rules say which channels count and how wide a border is left out; published figures differ by tenths of a dB
-between them. Pictures are (h, w, 3) RGB, float in [0, 1] (not rounded to 8 bit, as in the published evaluations) or
-uint8.
+A rule says which channels count and how wide a border is left out. Published figures differ by tenths of a dB between
+the rules. Pictures are (h, w, 3) RGB: uint8, or floats in [0, 1], which are not rounded to 8 bit, as in the
+published evaluations.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ RULES = {
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:
-    """BT.601 luma (h, w) float32 of a picture, in 16/255 .. 235/255."""
+    """Return the BT.601 luma (h, w) float32 of a picture, in 16/255 .. 235/255."""
     return _as_float(rgb) @ _LUMA + _LUMA_OFFSET
 
 
 def psnr(a: np.ndarray, b: np.ndarray, rule: str = "benchmark", *, scale: float) -> float:
-    """Peak signal-to-noise ratio in dB; inf for equal pictures.
+    """Return the peak signal-to-noise ratio in dB; inf for equal pictures.
 
     a, b: pictures of one shape. rule: a key of RULES. scale: the scale that was evaluated, which sets the border
     that is left out. UserError for different shapes, an unknown rule, or pictures that are all border.
@@ -55,7 +55,7 @@ def psnr(a: np.ndarray, b: np.ndarray, rule: str = "benchmark", *, scale: float)
 
 
 def ssim(a: np.ndarray, b: np.ndarray, *, scale: float) -> float:
-    """Structural similarity of the luma (Wang et al., 2004): Gaussian window 11x11, sigma 1.5, full windows only.
+    """Return the structural similarity of the luma (Wang et al., 2004): full Gaussian windows 11x11, sigma 1.5.
 
     a, b: pictures of one shape; a border of ceil(scale) is left out, and 11 pixels a side must remain.
     """
@@ -72,7 +72,7 @@ def ssim(a: np.ndarray, b: np.ndarray, *, scale: float) -> float:
 
 
 def check_rule(name: str) -> Rule:
-    """The rule of that name; UserError if there is none."""
+    """Return the rule of that name; UserError if there is none."""
     if name not in RULES:
         raise UserError(f'The metric rule is "{name}", but must be one of {", ".join(RULES)}.')
     return RULES[name]
@@ -96,7 +96,7 @@ def _cropped(a: np.ndarray, b: np.ndarray, border: int, least: int) -> tuple[np.
 
 
 def _window_mean(x: np.ndarray) -> np.ndarray:
-    """Gaussian mean over the full 11x11 windows of (h, w) -> (h - 10, w - 10)."""
+    """Return the Gaussian mean over the full 11x11 windows of (h, w): (h - 10, w - 10)."""
     kernel = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     kernel /= kernel.sum()
     h, w = x.shape[0] - 10, x.shape[1] - 10

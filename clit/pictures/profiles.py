@@ -86,8 +86,8 @@ def _without_profile(samples: Samples) -> tuple[np.ndarray, list[str]]:
     if samples.space == "cmyk":
         notice = "The picture is CMYK without a profile: its colours are approximate."
         if samples.values.dtype == np.uint8:
-            rgb = Image.fromarray(samples.values, "CMYK").convert("RGB")
-            return np.asarray(rgb).astype(np.float32) / 255, [notice]
+            ink = Image.frombytes("CMYK", samples.values.shape[1::-1], samples.values.tobytes())
+            return np.asarray(ink.convert("RGB")).astype(np.float32) / 255, [notice]
         ink = samples.unit()
         return (1 - ink[..., :3]) * (1 - ink[..., 3:]), [notice]
     return samples.unit(), []

@@ -1,11 +1,11 @@
 """Antialiased bicubic resizing, PIL-style and MATLAB-style, on numpy arrays and torch tensors.
 
-Both are separable: one small weight matrix per axis. `resize_pil` and `resize_matlab` resize pictures;
-`axis_weights` hands out the matrix itself, so that training can write `W_y @ image @ W_x.T` for a whole batch.
+Both are separable: one small weight matrix per axis. `resize_pil` and `resize_matlab` resize pictures. `axis_weights`
+returns the matrix itself, so that training can write `W_y @ image @ W_x.T` for a whole batch.
 
-The two rules share the kernel (a = -0.5, stretched by the ratio when shrinking) and half-pixel centres, and differ
-at the border: PIL cuts the kernel off there and renormalises, MATLAB mirrors the image. Both round 8-bit images
-after each pass; PIL resizes along the width first, MATLAB along the axis that shrinks most (height first if equal).
+Both rules use half-pixel centres and the same kernel: a = -0.5, stretched by the ratio when shrinking. They differ at
+the border: PIL cuts the kernel off there and renormalises, MATLAB mirrors the image. Both round 8-bit images after each
+pass. PIL resizes along the width first, MATLAB along the axis that shrinks most, and along the height if both do alike.
 Sources: Pillow's Resample.c; MATLAB's documentation of imresize and its `contributions` function.
 """
 
@@ -24,10 +24,10 @@ _PIL_PRECISION = 2.0**22
 
 
 def axis_taps(n_in: int, n_out: int, rule: str = "pil", scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels of an axis of n_in, and their weights, that make each pixel of an axis of n_out.
+    """Return which pixels of an axis of n_in make each pixel of an axis of n_out, and their weights.
 
-    rule: "pil" or "matlab". scale: output pixels per input pixel, if it is not n_out / n_in (MATLAB, when the
-    scale rather than the size is what was asked for).
+    rule: "pil" or "matlab". scale: output pixels per input pixel, if it is not n_out / n_in: MATLAB's rule when a
+    scale was asked for and not a size.
     Returns index (n_out, K) int64, all inside the axis, and weight (n_out, K) float64, each row summing to 1.
     K is about 4 when enlarging and 4 * n_in / n_out when shrinking.
     """
@@ -67,7 +67,7 @@ def axis_weights(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """The same as a dense matrix W (n_out, n_in): `W_y @ image @ W_x.T` resizes images (..., h, w)."""
+    """Return the taps as a dense matrix W (n_out, n_in): `W_y @ image @ W_x.T` resizes images (..., h, w)."""
     index, weight = axis_taps(n_in, n_out, rule)
     matrix = np.zeros((n_out, n_in))
     np.add.at(matrix, (np.arange(n_out)[:, None], index), weight)
@@ -112,9 +112,9 @@ def resize_matlab(
 
 
 def published_pair(hr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """The low-resolution image that published evaluations give to a model, and the part of `hr` it stands for.
+    """Return the low-resolution image that published evaluations give to a model, and the part of `hr` it shows.
 
-    hr: (h, w, C) uint8. `hr` is cropped at the bottom and right to round(floor(h / scale) * scale); x2, x3 and x4
+    hr: (h, w, C) uint8. It is cropped at the bottom and right to round(floor(h / scale) * scale). Scales 2, 3 and 4
     are made MATLAB-style and rounded to 8 bit once, other scales PIL-style (Chen et al., LIIF).
     Returns lr (h', w', C) uint8 and the cropped hr.
     """
@@ -129,7 +129,7 @@ def published_pair(hr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray
 
 
 def cubic(x: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution kernel with a = -0.5."""
+    """Return Keys' cubic convolution kernel with a = -0.5."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((x - 5) * x + 8) * x * -0.5 + 2
@@ -137,7 +137,7 @@ def cubic(x: np.ndarray) -> np.ndarray:
 
 
 def _channels_first(image):
-    """The image as a tensor (..., h, w), and the way back to what it was."""
+    """Return the image as a tensor (..., h, w), and a function that turns such a tensor back."""
     if isinstance(image, Tensor):
         return image, lambda x: x
     x = torch.from_numpy(np.array(image))
@@ -147,7 +147,7 @@ def _channels_first(image):
 
 
 def _resize_axis(x: Tensor, index: np.ndarray, weight: np.ndarray, axis: int) -> Tensor:
-    """Weighted sum of the taps along one axis. Integer images are computed in float64, rounded half up and clipped."""
+    """Sum the weighted taps along one axis. Integers are computed in float64, rounded half up and clipped."""
     work = x.dtype if x.is_floating_point() else torch.float64
     taps = torch.from_numpy(index).to(x.device)
     factors = torch.from_numpy(weight).to(x.device, work)

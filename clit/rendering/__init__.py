@@ -1,1 +1,1 @@
-"""From a network and a picture to pixels: tiles, cached features, attention of a pixel, plain interpolation."""
+"""From a model and a picture to pixels: tiles, cached features, what a pixel looked at."""

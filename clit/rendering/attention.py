@@ -1,6 +1,6 @@
 """What a pixel looked at, as arrays: attention of LIT and CLIT, ensemble weights of LIIF and LTE.
 
-Everything comes from the same functions that make the pixel's colour.
+The numbers come from the functions that compute the pixel's colour.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from clit.networks.model import SRModel
 
 @dataclass(frozen=True)
 class StageAttention:
-    """One stage's view of one pixel. P is 2r+1 a side for attention, 2 for an ensemble; order (y, x)."""
+    """What one pixel looked at in one stage. P is 2r+1 for attention and 2 for an ensemble; order is (y, x)."""
 
     weights: np.ndarray  # (M, P, P), each head sums to 1; ensemble (1, 2, 2)
-    content: np.ndarray | None  # (M, P, P): part of the logits from feature similarity; None for an ensemble
-    position: np.ndarray | None  # (M, P, P): part of the logits from position; None for an ensemble
-    latents: np.ndarray  # (P, P, 2): positions of the latents in LR pixels, also for later stages
+    content: np.ndarray | None  # (M, P, P): the part of the logits from feature similarity; None for an ensemble
+    position: np.ndarray | None  # (M, P, P): the part of the logits from position; None for an ensemble
+    latents: np.ndarray  # (P, P, 2): positions of the latents in LR pixels, for later stages too
     inside: np.ndarray  # (P, P) bool: whether the latent lies inside the image
-    influence: np.ndarray  # (P, P): length of the change of the pixel's RGB without that neighbour's value
-    grid: tuple[int, int]  # this stage's latents: (h, w)
+    influence: np.ndarray  # (P, P): length of the change of the pixel's RGB if that latent's value is left out
+    grid: tuple[int, int]  # (h, w) of this stage's latents
 
 
 @dataclass(frozen=True)
 class Attention:
-    """What one output pixel looked at; `stages` has one entry, or one per stage in use for CLIT."""
+    """What one output pixel looked at. `stages` has one entry per stage in use, so one for all but CLIT."""
 
     kind: str  # "attention" or "ensemble"
     stages: list[StageAttention]
@@ -42,19 +42,19 @@ class Attention:
 
 @torch.no_grad()
 def attend(model: SRModel, features: Features, view: View) -> Attention:
-    """Return what the one pixel of a view looked at."""
+    """Return what the pixel of a view of one pixel looked at."""
     field = model.prepare(features, view)
     positions = torch.stack([view.pixels.rows, view.pixels.columns], -1).to(features.map.device)
     rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
     attended = model.decoder.attend(field, positions)
     changes = model.decoder.influence(field, positions, attended)
-    stages = [_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
+    stages = [_describe_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
     row, column = positions[0].tolist()
     return Attention(model.kind, stages, (row, column), view.size, rgb)
 
 
-def _stage(found: Attended, change: Tensor, lr: tuple[int, int]) -> StageAttention:
-    """One stage of the first query. change: what `Decoder.influence` told of it."""
+def _describe_stage(found: Attended, change: Tensor, lr: tuple[int, int]) -> StageAttention:
+    """Convert one stage's attention of the first query to arrays. change: what `Decoder.influence` returned for it."""
     side = found.rows.shape[1]
     maps = [
         None if part is None else part[0, 0].float().cpu().numpy().reshape(-1, side, side)

@@ -1,7 +1,7 @@
-"""Features of images, in cells: computed where a view needs them, kept while there is room, shared between models.
+"""A cache of image features, cut into cells: computed where a view needs them, shared between models.
 
-An encoder of convolutions sees no further than its reach: a part of the image with that much around it gives the
-same features as the whole, to float rounding. So a first view of a large photograph waits for what it shows alone.
+A convolutional encoder sees no further than its reach. So a part of the image with that border around it gives the same
+features as the whole, to float rounding, and the first view of a large photograph encodes only what it shows.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from clit.networks.model import SRModel
 from clit.system.threads import blocks
 
 CELL = 16
-"""Side of a cell in LR pixels: what is kept or encoded anew."""
+"""Side of a cell in LR pixels. Cells are cached and evicted one by one."""
 
 PIECE = 256
-"""Largest side, in LR pixels, of what is encoded at once."""
+"""Largest side, in LR pixels, of a piece that is encoded at once."""
 
-_IMAGES = 8  # images kept as tensors, and digests of read-only arrays
+_IMAGES = 8  # number of images kept as tensors, and of hashes of read-only arrays
 
-MAPS = 256 << 20
-"""Bytes of what decoders made of features that are kept beside them, for the next view of the same part."""
+MAPS_LIMIT = 256 << 20
+"""Bytes of decoders' maps that are cached, beside the features, for the next view of the same part."""
 
-Cell = tuple[str, str, int, int]  # encoder, image, row, column
+Cell = tuple[str, str, int, int]
+"""Hash of the encoder, hash of the image, row, column."""
 
 
 class FeatureCache:
-    """Parts of feature maps of many images, for many encoders, within `limit` bytes. Safe to share between threads."""
+    """Caches cells of feature maps of many images and encoders, within `limit` bytes. Safe to share between threads."""
 
     def __init__(self, limit: int):
         self.limit = limit
@@ -51,7 +52,7 @@ class FeatureCache:
         self._keys: weakref.WeakKeyDictionary[SRModel, tuple[tuple, str]] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def part(
+    def get(
         self,
         model: SRModel,
         image: np.ndarray,
@@ -59,60 +60,59 @@ class FeatureCache:
         around: Region | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Features:
-        """Features of the (h, w, 3) float32 image over a region inside it, or a little more.
+        """Return features of the image (h, w, 3) float32 that cover at least a region inside it.
 
-        around: the region that will be wanted soon, of which a larger piece is then encoded at once. When cancel()
-        is true, Cancelled is raised before the next piece.
+        around: the region that will be wanted soon; pieces of it are encoded at once. When cancel() is true, Cancelled
+        is raised before the next piece.
         """
-        encoder, digest = self._encoder_key(model), self._digest(image)
-        tensor = self._tensor(model, image, digest, *model.place)
+        encoder, digest = self._get_encoder_key(model), self._get_digest(image)
+        tensor = self._get_tensor(model, image, digest, *model.place)
         if not wanted.area:
             return Features(tensor[:, :0, :0, :0], tensor)
         size = image.shape[:2]
-        want = _cells(wanted, size)
-        found = self._find(encoder, digest, want)
-        for piece in _pieces(_cells(around or wanted, size), want):
-            if all(at in found for at in _each(_overlap(piece, want))):
+        want = _cover(wanted, size)
+        found = self._get_cells(encoder, digest, want)
+        for piece in _cut_pieces(_cover(around or wanted, size), want):
+            if all(at in found for at in _cells_in(piece.intersect(want))):
                 continue
-            known = self._find(encoder, digest, piece)
+            known = self._get_cells(encoder, digest, piece)
             missing = np.array([[(y, x) not in known for x in _columns(piece)] for y in _rows(piece)])
-            for part in _rectangles(missing, piece):
+            for part in _cut_rectangles(missing, piece):
                 if cancel and cancel():
                     raise Cancelled
-                fresh = self._encode(model, tensor, part)
-                self._keep(encoder, digest, fresh)
+                fresh = self._encode_cells(model, tensor, part)
+                self._store_cells(encoder, digest, fresh)
                 found.update(fresh)
         return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, digest)))
 
     def _remember(self, features: tuple[str, str], module: nn.Module, region: Region, make: Callable[[], Maps]) -> Maps:
-        """What a module's `make` makes over a region, or the part of what it made before over a larger one."""
+        """Return the module's maps over a region: a part of cached ones, or new ones from `make`, which are cached."""
         stamp = tuple((p.data_ptr(), p._version) for p in module.parameters())
         with self._lock:
             for key, (made_by, maps) in reversed(self._maps.items()):
                 *same, known = key
                 if same == [*features, stamp] and made_by() is module and known.contains(region):
                     self._maps.move_to_end(key)
-                    rows = slice(region.top - known.top, region.bottom - known.top)
-                    columns = slice(region.left - known.left, region.right - known.left)
+                    rows, columns = region.move(-known.top, -known.left).slices()
                     return tuple(map[:, rows, columns] for map in maps)
         maps = make()
         with self._lock:
             self._maps[(*features, stamp, region)] = (weakref.ref(module), maps)
-            while sum(map.nbytes for _, kept in self._maps.values() for map in kept) > MAPS:
+            while sum(map.nbytes for _, kept in self._maps.values() for map in kept) > MAPS_LIMIT:
                 self._maps.popitem(last=False)
         return maps
 
-    def _find(self, encoder: str, digest: str, cells: Region) -> dict[tuple[int, int], Tensor]:
+    def _get_cells(self, encoder: str, digest: str, cells: Region) -> dict[tuple[int, int], Tensor]:
         found = {}
         with self._lock:
-            for at in _each(cells):
+            for at in _cells_in(cells):
                 key = (encoder, digest, *at)
                 if key in self._cells:
                     self._cells.move_to_end(key)
                     found[at] = self._cells[key]
         return found
 
-    def _keep(self, encoder: str, digest: str, fresh: dict[tuple[int, int], Tensor]) -> None:
+    def _store_cells(self, encoder: str, digest: str, fresh: dict[tuple[int, int], Tensor]) -> None:
         with self._lock:
             for at, cell in fresh.items():
                 old = self._cells.pop((encoder, digest, *at), None)
@@ -124,20 +124,20 @@ class FeatureCache:
 
     @staticmethod
     @torch.inference_mode()
-    def _encode(model: SRModel, x: Tensor, cells: Region) -> dict[tuple[int, int], Tensor]:
+    def _encode_cells(model: SRModel, x: Tensor, cells: Region) -> dict[tuple[int, int], Tensor]:
         h, w = x.shape[-2:]
         if model.encoder.reach is None:
-            cells = _cells(Region(0, 0, h, w), (h, w))
+            cells = _cover(Region(0, 0, h, w), (h, w))
         top, left = cells.top * CELL, cells.left * CELL
         map = model.encode_part(x, Region(top, left, min(cells.bottom * CELL, h), min(cells.right * CELL, w)))
-        cut = {}  # of copies, so that a cell alone can be given up
-        for row, column in _each(cells):
+        cut = {}  # copies, so that evicting a cell frees its memory
+        for row, column in _cells_in(cells):
             down, across = row * CELL - top, column * CELL - left
             cut[row, column] = map[:, :, down : down + CELL, across : across + CELL].clone()
         return cut
 
-    def _tensor(self, model: SRModel, image: np.ndarray, digest: str, device, dtype) -> Tensor:
-        """The image as the networks see it: (1, 3, h, w) in [-1, 1]."""
+    def _get_tensor(self, model: SRModel, image: np.ndarray, digest: str, device, dtype) -> Tensor:
+        """Return the image as the networks see it: (1, 3, h, w) in [-1, 1]."""
         key = (digest, device, dtype)
         with self._lock:
             if key in self._images:
@@ -152,8 +152,8 @@ class FeatureCache:
                 self._images.popitem(last=False)
         return x
 
-    def _digest(self, image: np.ndarray) -> str:
-        """A fingerprint of an image; that of an array that nobody can write to is remembered."""
+    def _get_digest(self, image: np.ndarray) -> str:
+        """Return a hash of an image; that of a read-only array is cached."""
         known = self._digests.get(id(image))
         if known and known[0]() is image:
             return known[1]
@@ -165,8 +165,8 @@ class FeatureCache:
                 self._digests[id(image)] = (weakref.ref(image), digest)
         return digest
 
-    def _encoder_key(self, model: SRModel) -> str:
-        """`model.encoder_key()`, computed anew only when the weights were written to or moved."""
+    def _get_encoder_key(self, model: SRModel) -> str:
+        """Return `model.encoder_key()`, which is computed again only after the weights were written to or moved."""
         stamp = tuple((p.data_ptr(), p._version, p.dtype) for p in model.encoder.parameters())
         with self._lock:
             known = self._keys.get(model)
@@ -177,17 +177,13 @@ class FeatureCache:
         return known[1]
 
 
-def _cells(region: Region, size: tuple[int, int]) -> Region:
-    """The cells that cover what of a region of pixels lies inside an image of `size`."""
-    r = region.inside(size)
+def _cover(region: Region, size: tuple[int, int]) -> Region:
+    """Return the region of cells that covers the part of a region of pixels inside an image of `size`."""
+    r = region.clip(size)
     return Region(r.top // CELL, r.left // CELL, -(-r.bottom // CELL), -(-r.right // CELL))
 
 
-def _overlap(a: Region, b: Region) -> Region:
-    return Region(max(a.top, b.top), max(a.left, b.left), min(a.bottom, b.bottom), min(a.right, b.right))
-
-
-def _each(cells: Region) -> Iterator[tuple[int, int]]:
+def _cells_in(cells: Region) -> Iterator[tuple[int, int]]:
     return itertools.product(_rows(cells), _columns(cells))
 
 
@@ -199,20 +195,20 @@ def _columns(cells: Region) -> range:
     return range(cells.left, cells.right)
 
 
-def _pieces(around: Region, wanted: Region) -> Iterator[Region]:
-    """Those equal pieces of `around`, none larger than PIECE, that touch `wanted` (all are cells)."""
+def _cut_pieces(around: Region, wanted: Region) -> Iterator[Region]:
+    """Cut `around` into equal pieces of at most PIECE and yield those that touch `wanted`. All are regions of cells."""
     most = (PIECE // CELL) ** 2
     for rows, columns in blocks(around.bottom - around.top, around.right - around.left, most):
         piece = Region(
             around.top + rows.start, around.left + columns.start,
             min(around.top + rows.stop, around.bottom), min(around.left + columns.stop, around.right),
         )  # fmt: skip
-        if any(_each(_overlap(piece, wanted))):
+        if any(_cells_in(piece.intersect(wanted))):
             yield piece
 
 
-def _rectangles(missing: np.ndarray, piece: Region) -> Iterator[Region]:
-    """Rectangles of cells that together cover what is missing of a piece, each as wide and then as high as can be."""
+def _cut_rectangles(missing: np.ndarray, piece: Region) -> Iterator[Region]:
+    """Cut the missing cells (bool) of a piece into rectangles, each first as wide and then as high as possible."""
     missing = missing.copy()
     while missing.any():
         top, left = np.argwhere(missing)[0]
@@ -223,5 +219,6 @@ def _rectangles(missing: np.ndarray, piece: Region) -> Iterator[Region]:
 
 
 def _assemble(found: dict[tuple[int, int], Tensor], cells: Region, image: Tensor, remember: Callable) -> Features:
+    """Join cells to the features of one region."""
     rows = [torch.cat([found[y, x] for x in _columns(cells)], -1) for y in _rows(cells)]
     return Features(torch.cat(rows, -2), image, cells.top * CELL, cells.left * CELL, remember)

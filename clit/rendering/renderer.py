@@ -1,7 +1,7 @@
-"""Renderer: any window of any image at any scale, tile by tile, with features computed where they are needed, once.
+"""Renderer: renders any window of any image at any scale, tile by tile, and caches features between calls.
 
-Tiles are rendered from the centre outwards; `progress` hears of each and `cancel` is asked again and again. What a
-request needs is known from shapes before anything is allocated: one that cannot fit is refused.
+Tiles are rendered from the centre outwards. `progress` is called after each, and `cancel` again and again. The memory a
+request needs is known from shapes: a request that cannot fit is refused before anything is allocated.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_
 from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
-from clit.rendering.features import MAPS, FeatureCache
+from clit.rendering.features import MAPS_LIMIT, FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
 from clit.system import memory
 
 TILE = 512
-"""Largest side of a tile in output pixels; a decoder that would need more than WORKING for one gets smaller ones."""
+"""Largest side of a tile in output pixels. Tiles are smaller where the decoder would need more than TILE_MEMORY."""
 
-WORKING = 160 << 20
-"""Bytes of a decoder's own arrays for one tile."""
+TILE_MEMORY = 160 << 20
+"""Bytes that a decoder may need for one tile."""
 
 REFERENCE_QUERIES = 2048
-"""Queries at once by the plain definition: at base width each gathers 100 kB."""
+"""Number of queries at once by the plain definition: at base width each gathers 100 kB."""
 
-_ENCODING = 32 * 400 * 400  # bytes per channel while a piece of the image is encoded
+_ENCODING_MEMORY = 32 * 400 * 400  # bytes per channel while a piece of the image is encoded
 _MARGIN = 0.8  # share of the free memory that a request may take
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a request will take: multiply-adds, seconds on this machine, and bytes of memory at its peak."""
+    """What a request needs: multiply-adds, seconds on this machine, and bytes of memory at its peak."""
 
     multiply_adds: float
     seconds: float
@@ -54,24 +54,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Request:
-    """A checked request: what is asked of which model.
+    """A checked request.
 
-    A periodic picture is encoded with `margin` pixels of itself all around, so that the encoder sees across its
-    borders: `image` has that margin.
+    A periodic picture is encoded with a margin of its own pixels on every side, so that the encoder sees across its
+    borders. `image` includes this margin.
     """
 
     model: SRModel
     image: np.ndarray
     view: View
     window: Window
-    grey: bool  # so is what is made of it
+    grey: bool  # the image is grey, so the output is too
     margin: int = 0
 
 
 class Renderer:
-    """Renders windows and answers what a pixel looked at. Safe to share between threads.
+    """Renders windows, and tells what a pixel looked at. Safe to share between threads.
 
-    cache_bytes: how much of the features of recent images is kept.
+    cache_bytes: memory for the features of recent images.
     """
 
     def __init__(self, cache_bytes: int = 512 << 20):
@@ -80,9 +80,9 @@ class Renderer:
         self._turn: Callable[[], AbstractContextManager] = nullcontext
 
     def in_turn(self, turn: Callable[[], AbstractContextManager]) -> Renderer:
-        """Return a renderer with this one's features that draws every tile inside `turn()`, a context manager.
+        """Return a renderer that shares this one's features and draws every tile inside `turn()`, a context manager.
 
-        So a long rendering lets others have their turn between two tiles.
+        A long rendering thus lets others have their turn between two tiles.
         """
         other = copy.copy(self)
         other._turn = turn
@@ -105,24 +105,24 @@ class Renderer:
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> np.ndarray:
-        """RGB (height, width, 3) float32 of `window` (top, left, height, width), or of the whole output.
+        """Return RGB (height, width, 3) float32 of `window` (top, left, height, width), or of the whole output.
 
-        image: path, PIL image, or array (h, w, 3), uint8 or float in [0, 1]. Give `scale` (from 1) or `size`
-        (H, W). step: only every so many rows and columns (`Window.lattice`), exact ones: a coarse view in a fraction
-        of the time. clip: to [0, 1]. method: "fast", or "reference" for the plain definition. chain, stages: how CLIT
-        splits the scale, and after how many stages to stop; other models have no use for them. wrap: treat the picture
-        as periodic, as a texture is, so that the output tiles without a seam. A grey picture stays grey.
-        progress(done) hears a share 0..1 after each tile; when cancel() is true, Cancelled is raised soon.
-        UserError for wrong input, and for what does not fit into memory.
+        image: path, PIL image, or array (h, w, 3), uint8 or float in [0, 1]; the output of a grey picture is grey. Give
+        either `scale` (1 to 64) or `size` (H, W). step: render only every `step`-th row and column (see
+        `Window.lattice`), for a quick coarse view of exact pixels. clip: to [0, 1]. method: "fast", or "reference" for
+        the plain definition. chain: how CLIT splits the scale, "published" or "balanced". stages: how many of its
+        stages to run at most. wrap: treat the picture as periodic, such as a texture: the output then tiles without a
+        seam. progress(done) is called with a share 0..1 after each tile. When cancel() is true, Cancelled is raised
+        soon. UserError for wrong input, and for requests that do not fit into memory.
         """
-        request = self._request(model, image, scale, size, window, chain, stages, wrap)
+        request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         if method not in ("fast", "reference"):
             raise UserError(f'The method is "{method}", but must be "fast" or "reference".')
         if not isinstance(step, int) or step < 1:
             raise UserError(f"The step is {step}, but must be a whole number from 1.")
-        view = request.view.of(request.window.lattice(step))
+        view = request.view.with_pixels(request.window.lattice(step))
         self._check_memory(request, view.count)
-        rgb = self._pixels(request, view, method, progress, cancel)
+        rgb = self._render_view(request, view, method, progress, cancel)
         return np.clip(rgb, 0, 1, out=rgb) if clip else rgb
 
     def save(
@@ -140,10 +140,10 @@ class Renderer:
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> tuple[int, int]:
-        """Write the whole output as a picture file; returns its size (H, W). Arguments as for `render`.
+        """Write the whole output as a picture file and return its size (H, W). Arguments as for `render`.
 
-        PNG and TIFF are written band by band, however large; the other formats need the picture in memory.
-        Transparency (enlarged bicubically), 16 bit, greyness, resolution, EXIF and text are kept where the format holds
+        PNG and TIFF are written in bands, so they may be of any size; the other formats need the picture in memory.
+        Transparency (enlarged bicubically), 16 bits, greyness, resolution, EXIF and text are kept if the format has
         them. strip: leave out resolution, EXIF and text.
         """
         output = self.output(
@@ -165,23 +165,24 @@ class Renderer:
         wrap: bool = False,
         strip: bool = False,
     ) -> Output:
-        """What `save` with the same arguments writes, band by band; nothing is drawn yet."""
+        """Return what `save` with the same arguments writes, in bands that are not drawn yet."""
         picture = read_image(image)
         check_output(path)
-        request = self._request(model, picture.to_enlarge(), scale, size, None, chain, stages, wrap)
+        request = self._check_request(model, picture.to_enlarge(), scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
         self._check_memory(request, width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height))
         alphas = None
         if picture.alpha is not None:
             alpha = np.broadcast_to(picture.alpha[..., None], (*picture.size, 3))
-            alphas = self._request(SRModel(PLAIN["bicubic"]), alpha, None, size, None, "published", None, wrap)
+            alphas = self._check_request(SRModel(PLAIN["bicubic"]), alpha, None, size, None, "published", None, wrap)
         metadata = None if strip else picture.metadata
         form = form_of(path, size, picture.bits, transparent=alphas is not None, grey=picture.grey, metadata=metadata)
 
         def draw(index: int, progress: Progress | None, cancel: Cancel | None) -> np.ndarray:
-            rgb = self._band(request, index, progress, cancel)
-            return form.finish(rgb, None if alphas is None else self._band(alphas, index, None, cancel)[..., 0])
+            rgb = self._render_band(request, index, progress, cancel)
+            alpha = None if alphas is None else self._render_band(alphas, index, None, cancel)[..., 0]
+            return form.finish(rgb, alpha)
 
         return Output(form, math.ceil(height / TILE), draw)
 
@@ -199,13 +200,13 @@ class Renderer:
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> np.ndarray:
-        """How wide and whereto each head looks, at every pixel of a window: (height, width, M, 3) float32.
+        """Return how widely and where each head looks, at every pixel of a window: (height, width, M, 3) float32.
 
-        Per head the entropy of its weights in bits (0: one neighbour; log2 of the window's size: all alike) and the
-        mean offset (dy, dx) from the pixel to what it looks at, in latents of the last stage in use.
-        Arguments as for `render`. UserError for methods that do not attend.
+        The three numbers are the entropy of the head's weights in bits (0: one latent; log2 P: all P latents of the
+        window alike) and the weighted mean offset (dy, dx) from the pixel to the latents, in latents of the last stage.
+        Arguments as for `render`. UserError for models without heads.
         """
-        request = self._request(model, image, scale, size, window, chain, stages, wrap)
+        request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         if not model.heads:
             raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
         view = request.view
@@ -232,11 +233,11 @@ class Renderer:
         stages: int | None = None,
         wrap: bool = False,
     ) -> Estimate:
-        """What `render` with the same arguments will take, if the image's features are not there yet."""
-        request = self._request(model, image, scale, size, window, chain, stages, wrap)
+        """Return what `render` needs for the same arguments if the image's features are not cached."""
+        request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         work = model.multiply_adds(request.view)
-        rate = self._rates.get(model.config.decoder.name) or model.decoder.efficiency * _product_rate()
-        return Estimate(work, work / rate, self._memory(request, request.view.count))
+        rate = self._rates.get(model.config.decoder.name) or model.decoder.efficiency * _measure_product_rate()
+        return Estimate(work, work / rate, self._estimate_memory(request, request.view.count))
 
     def attend(
         self,
@@ -248,8 +249,8 @@ class Renderer:
         size: tuple[int, int] | None = None,
         chain: str = "published",
     ) -> Attention:
-        """What output pixel (row, column) looked at; arguments as for `render`."""
-        request = self._request(model, image, scale, size, None, chain, None)
+        """Return what output pixel (row, column) looked at. Arguments as for `render`."""
+        request = self._check_request(model, image, scale, size, None, chain, None)
         height, width = request.view.size
         try:
             row, column = (int(n) for n in pixel)
@@ -260,11 +261,11 @@ class Renderer:
             raise UserError(
                 f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
             )
-        view = request.view.of(Window(row, column, 1, 1).lattice())
-        found = attend_pixel(model, self._features(request, view), view)
+        view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
+        found = attend_pixel(model, self._get_features(request, view), view)
         return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
 
-    def _request(
+    def _check_request(
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
     ) -> _Request:
         if not isinstance(model, SRModel):
@@ -273,24 +274,24 @@ class Renderer:
         grey = is_grey(image)
         lr = image.shape[:2]
         size = resolve_size(*lr, scale, size)
-        window = Window(0, 0, *size) if window is None else _window(window)
+        window = Window(0, 0, *size) if window is None else _to_window(window)
         view = model.view(lr, size, window, chain, stages, wrap)
         if not wrap:
             return _Request(model, image, view, window, grey)
-        margin = model.encoder.reach + model.radius + 4  # four convolutions at most, between features and windows
+        margin = model.encoder.reach + model.radius + 4  # at most four convolutions follow the encoder
         image = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
-        image.flags.writeable = False  # so that the cache need not compute its digest for every tile
+        image.flags.writeable = False  # so that the cache hashes it once, not for every tile
         return _Request(model, image, view, window, grey, margin)
 
-    def _memory(self, request: _Request, pixels: int) -> int:
-        """Bytes at the peak of rendering so many pixels: them, a tile's work, the image, and the features kept."""
+    def _estimate_memory(self, request: _Request, pixels: int) -> int:
+        """Return the bytes at the peak of rendering so many pixels: output, a tile's arrays, image, cached features."""
         (h, w), channels = request.image.shape[:2], request.model.encoder.channels
-        kept = min(4 * channels * h * w, self._cache.limit) + min(64 * channels * h * w, MAPS)
-        encoding = channels * min(_ENCODING, 32 * h * w)
-        return 12 * pixels + WORKING + 24 * h * w + kept + encoding
+        kept = min(4 * channels * h * w, self._cache.limit) + min(64 * channels * h * w, MAPS_LIMIT)
+        encoding = channels * min(_ENCODING_MEMORY, 32 * h * w)
+        return 12 * pixels + TILE_MEMORY + 24 * h * w + kept + encoding
 
     def _check_memory(self, request: _Request, pixels: int) -> None:
-        needed, free = self._memory(request, pixels), memory.available() * _MARGIN
+        needed, free = self._estimate_memory(request, pixels), memory.available() * _MARGIN
         if needed <= free:
             return
         (h, w), (height, width) = request.view.lr, request.view.size
@@ -303,26 +304,26 @@ class Renderer:
             + "a smaller window, or write a PNG or TIFF file, which is done row block by row block."
         )
 
-    def _features(
+    def _get_features(
         self, request: _Request, view: View, around: Region | None = None, cancel: Cancel | None = None
     ) -> Features:
         (h, w), margin = view.lr, request.margin
-        wanted = request.model.decoder.reads(view).moved(margin)
-        around = around and around.moved(margin)
-        found = self._cache.part(request.model, request.image, wanted, around, cancel)
+        wanted = request.model.decoder.reads(view).move(margin, margin)
+        around = around and around.move(margin, margin)
+        found = self._cache.get(request.model, request.image, wanted, around, cancel)
         image = found.image[..., margin : margin + h, margin : margin + w]
         return replace(found, image=image, top=found.top - margin, left=found.left - margin)
 
-    def _pixels(
+    def _render_view(
         self, request: _Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None
     ) -> np.ndarray:
-        """RGB (rows, columns, 3), unclipped, of a view inside the request's window."""
+        """Return RGB (rows, columns, 3), unclipped, of a view inside the request's window."""
         model = request.model
         rgb = np.empty((len(view.pixels.rows), len(view.pixels.columns), 3), np.float32)
 
         def draw(features: Features, part: View) -> np.ndarray:
             if method == "reference":
-                drawn = _render_plain(model, features, part)
+                drawn = _render_by_definition(model, features, part)
             else:
                 began = time.perf_counter()
                 drawn = _render_fast(model, features, part, cancel)
@@ -334,11 +335,13 @@ class Renderer:
         self._fill(rgb, request, view, draw, progress, cancel)
         return rgb
 
-    def _band(self, request: _Request, index: int, progress: Progress | None, cancel: Cancel | None) -> np.ndarray:
-        """RGB (rows, W, 3), unclipped, of TILE rows of the whole output; of what is left, for the last band."""
+    def _render_band(
+        self, request: _Request, index: int, progress: Progress | None, cancel: Cancel | None
+    ) -> np.ndarray:
+        """Return RGB (rows, W, 3), unclipped, of a band of the whole output: TILE rows, or those left at its end."""
         height, width = request.view.size
         band = Window(index * TILE, 0, min(TILE, height - index * TILE), width)
-        return self._pixels(request, request.view.of(band.lattice()), "fast", progress, cancel)
+        return self._render_view(request, request.view.with_pixels(band.lattice()), "fast", progress, cancel)
 
     def _fill(
         self,
@@ -349,31 +352,31 @@ class Renderer:
         progress: Progress | None,
         cancel: Cancel | None,
     ) -> None:
-        """Fill `out` (rows, columns, ...) of a view inside the window, tile by tile, with what `draw` returns."""
+        """Fill `out` (rows, columns, ...) with what `draw` returns for each tile of a view inside the window."""
         around = request.model.decoder.reads(request.view)
-        tiles = _tiles(*out.shape[:2], _tile_side(request.model, view))
+        tiles = _cut_tiles(*out.shape[:2], _choose_tile_side(request.model, view))
         for done, (rows, columns) in enumerate(tiles):
             if cancel and cancel():
                 raise Cancelled
-            part = view.of(view.pixels.part(rows, columns))
+            part = view.with_pixels(view.pixels.select(rows, columns))
             with self._turn():
-                out[rows, columns] = draw(self._features(request, part, around, cancel), part)
+                out[rows, columns] = draw(self._get_features(request, part, around, cancel), part)
             if progress:
                 progress((done + 1) / len(tiles))
 
 
-def _product_rate() -> float:
-    """Multiply-adds per second of a large product, here and now."""
+def _measure_product_rate() -> float:
+    """Measure the multiply-adds per second of a large matrix product, now."""
     a, b = torch.rand(1024, 256), torch.rand(256, 256)
     best = math.inf
-    for _ in range(8):  # the quickest: others may be using the machine, and threads have to wake
+    for _ in range(8):  # the best counts: other programs may use the machine, and threads must wake up
         began = time.perf_counter()
         a @ b
         best = min(best, time.perf_counter() - began)
     return 1024 * 256 * 256 / best
 
 
-def _window(window: Window | tuple[int, int, int, int]) -> Window:
+def _to_window(window: Window | tuple[int, int, int, int]) -> Window:
     if isinstance(window, Window):
         return window
     try:
@@ -382,19 +385,19 @@ def _window(window: Window | tuple[int, int, int, int]) -> Window:
         raise UserError(f"The window is {window}, but must be four whole numbers: top, left, height, width.") from error
 
 
-def _tile_side(model: SRModel, view: View) -> int:
-    """The largest of some sides whose tile, at the lattice's corner, the decoder does within WORKING."""
+def _choose_tile_side(model: SRModel, view: View) -> int:
+    """Return the largest side of TILE, TILE / 2, ... for which the decoder needs at most TILE_MEMORY."""
     side = TILE
     while side > 32:
-        tile = view.of(view.pixels.part(slice(0, side), slice(0, side)))
-        if model.decoder.memory(tile) <= WORKING:
+        tile = view.with_pixels(view.pixels.select(slice(0, side), slice(0, side)))
+        if model.decoder.memory(tile) <= TILE_MEMORY:
             break
         side //= 2
     return side
 
 
-def _tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of tiles of height x width pixels, those nearest to the centre first."""
+def _cut_tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
+    """Cut height x width pixels into tiles: (rows, columns) of each, those nearest to the centre first."""
     tiles = [
         (slice(top, min(top + side, height)), slice(left, min(left + side, width)))
         for top in range(0, height, side)
@@ -409,7 +412,7 @@ def _render_fast(model: SRModel, features: Features, view: View, cancel: Cancel 
 
 
 @torch.inference_mode()
-def _render_plain(model: SRModel, features: Features, view: View) -> np.ndarray:
+def _render_by_definition(model: SRModel, features: Features, view: View) -> np.ndarray:
     field = model.prepare(features, view)
     positions = torch.cartesian_prod(view.pixels.rows, view.pixels.columns).to(features.map.device)
     parts = [model.query(field, part)[0] for part in positions.split(REFERENCE_QUERIES)]

@@ -1,8 +1,8 @@
 """Decoders: "what colour is at this coordinate?", one idea a file, one interface (`base.Decoder`).
 
 field = decoder.prepare(features, view)           # once per view
-rgb = decoder.query(field, positions)             # any pixels: the plain definition
-attended = decoder.attend(field, positions)       # what `query` blended or attended to
+rgb = decoder.query(field, positions)             # at any pixels, by the plain definition
+attended = decoder.attend(field, positions)       # what `query` blended
 rgb = decoder.render(field)                       # all pixels of the view, in the fast order
 """
 

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from clit.config import LTEConfig
+from clit.networks.decoders.base import Maps
 from clit.networks.decoders.ensemble import EnsembleDecoder, EnsembleField
-from clit.networks.layers import MLP, conv_valid, relu
+from clit.networks.layers import MLP, convolve_valid, relu
 
 
 class LTE(EnsembleDecoder):
-    """A [cos(pi phi), sin(pi phi)] with phi = F . rel + phase(cell) at four latents, plus the bilinear input."""
+    """f(A [cos(pi phi), sin(pi phi)]) with phi = F . rel + phase(cell) at four latents, plus the bilinear input."""
 
-    skips = True
+    adds_skip = True
 
     def __init__(self, config: LTEConfig, channels: int):
         super().__init__()
@@ -30,23 +31,19 @@ class LTE(EnsembleDecoder):
         inner = 2 * widths[0] + sum(a * b for a, b in zip(widths, widths[1:], strict=False))
         return 2 * 9 * self.channels * widths[0] / queries_per_latent + 4 * inner + 3 * widths[-1]
 
-    def _maps(self, features: Tensor) -> tuple[Tensor, ...]:
+    def _make_maps(self, features: Tensor) -> Maps:
         amplitude, frequency = (
-            conv_valid(c, features).permute(0, 2, 3, 1).contiguous() for c in (self.amplitude, self.frequency)
+            convolve_valid(c, features).permute(0, 2, 3, 1).contiguous() for c in (self.amplitude, self.frequency)
         )
         return amplitude, torch.cat([frequency[..., ::2], frequency[..., 1::2]], -1)  # along y, along x
 
-    def _features(self, field: EnsembleField, amplitude: Tensor, frequency: Tensor, rel: Tensor) -> Tensor:
-        """amplitude, frequency: (B, ..., width) at the queries; rel: (..., 2). Returns (B, ..., width)."""
+    def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
+        amplitude, frequency = (m[:, y, x] for m in field.maps)  # (B, Q, width)
         phi = (frequency.unflatten(-1, (2, -1)) * rel[..., None].to(frequency.dtype)).sum(-2)
         phi = math.pi * (phi + self.phase(field.cell))
-        return amplitude * torch.cat([torch.cos(phi), torch.sin(phi)], -1)
+        return self.mlp(amplitude * torch.cat([torch.cos(phi), torch.sin(phi)], -1))
 
-    def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
-        amplitude, frequency = (m[:, y, x] for m in field.maps)
-        return self.mlp(self._features(field, amplitude, frequency, rel))
-
-    def _hidden(self, maps: tuple[Tensor, ...], x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:
+    def _predict_hidden(self, maps: Maps, x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:
         amplitude, frequency = maps
         along_y, along_x = (math.pi * frequency).chunk(2, -1)  # (B, R, latent columns, width / 2)
         along_y = along_y * rel_y[:, None, None].to(along_y.dtype) + math.pi * self.phase(cell)

@@ -1,4 +1,8 @@
-"""Encoders: image -> features at the same resolution. Each declares the size `multiple` it needs and its `reach`."""
+"""Encoders: image -> features at the same resolution.
+
+Each has `channels`, the `multiple` that its input's sides must be of, and its `reach`: the distance in pixels up to
+which a feature depends on the image, None for the whole image.
+"""
 
 from clit.config import EDSRConfig, NoEncoderConfig, RDNConfig, SwinIRConfig
 from clit.networks.encoders.edsr import EDSR

@@ -8,7 +8,7 @@ from clit.config import EDSRConfig
 
 
 class ResidualBlock(nn.Module):
-    """conv3, ReLU, conv3, plus the input."""
+    """x + conv3(ReLU(conv3(x)))."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -23,8 +23,8 @@ class ResidualBlock(nn.Module):
 class EDSR(nn.Module):
     """(B, 3, h, w) in [-1, 1] -> (B, width, h, w)."""
 
-    multiple = 1  # any size will do
-    reach: int  # how far away a pixel may be that a feature depends on
+    multiple = 1  # the sides may have any size
+    reach: int  # distance, in pixels, up to which a feature depends on the image
 
     def __init__(self, config: EDSRConfig):
         super().__init__()

@@ -8,7 +8,7 @@ from clit.config import NoEncoderConfig
 
 
 class NoEncoder(nn.Module):
-    """(B, 3, h, w) -> no features (B, 0, h, w)."""
+    """(B, 3, h, w) -> (B, 0, h, w): no channels."""
 
     multiple = 1
     reach = 0

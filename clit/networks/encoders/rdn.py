@@ -26,8 +26,8 @@ class DenseBlock(nn.Module):
 class RDN(nn.Module):
     """(B, 3, h, w) in [-1, 1] -> (B, width, h, w)."""
 
-    multiple = 1  # any size will do
-    reach: int  # how far away a pixel may be that a feature depends on
+    multiple = 1  # the sides may have any size
+    reach: int  # distance, in pixels, up to which a feature depends on the image
 
     def __init__(self, config: RDNConfig):
         super().__init__()

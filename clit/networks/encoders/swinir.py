@@ -1,7 +1,7 @@
 """SwinIR (Liang et al., ICCVW 2021) without its upsampler and mean shift: image -> features.
 
-Tokens are kept as channels-last maps (B, h, w, C). Windows of `window` x `window` tokens attend to
-themselves, and every second block looks through windows moved by half a window.
+Tokens are channels-last maps (B, h, w, C). The tokens of a `window` x `window` window attend to one another. In every
+second block the windows are moved by half a window.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from clit.config import SwinIRConfig
 
 # Legend for shapes: B batch, I x J windows of T = window^2 tokens, C channels, M heads, d = C / M.
 
-_MASKED = -100.0  # what published weights were trained with, not minus infinity
+_MASKED = -100.0  # instead of minus infinity: published weights were trained with it
 
 
-def to_windows(x: Tensor, window: int) -> Tensor:
-    """(B, h, w, C) -> (B, I, J, T, C)."""
+def split_windows(x: Tensor, window: int) -> Tensor:
+    """Split a map (B, h, w, C) into windows (B, I, J, T, C)."""
     x = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))  # (B, I, window, J, window, C)
     return x.transpose(2, 3).flatten(3, 4)
 
 
-def from_windows(x: Tensor, window: int) -> Tensor:
-    """(B, I, J, T, C) -> (B, h, w, C), the inverse of `to_windows`."""
+def join_windows(x: Tensor, window: int) -> Tensor:
+    """Join windows (B, I, J, T, C) to a map (B, h, w, C): the inverse of `split_windows`."""
     return x.unflatten(3, (window, window)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-def regions(height: int, width: int, window: int, device: torch.device) -> Tensor:
-    """Which part of the image each token of the moved windows comes from: (I, J, T).
+def label_regions(height: int, width: int, window: int, device: torch.device) -> Tensor:
+    """Return a label (I, J, T) of the part of the image that each token of the moved windows comes from.
 
-    Rolling brings the opposite border into the last row and column of windows; tokens attend to one another
-    only where these numbers agree.
+    Rolling the image brings the opposite border into the last row and column of windows. Tokens attend to one another
+    only if their labels agree.
     """
 
-    def bands(n: int) -> Tensor:
+    def label_bands(n: int) -> Tensor:
         i = torch.arange(n, device=device)
         return (i >= n - window).int() + (i >= n - window // 2).int()
 
-    labels = 3 * bands(height)[:, None] + bands(width)
-    return to_windows(labels[None, :, :, None], window)[0, ..., 0]
+    labels = 3 * label_bands(height)[:, None] + label_bands(width)
+    return split_windows(labels[None, :, :, None], window)[0, ..., 0]
 
 
 class WindowAttention(nn.Module):
@@ -56,17 +56,17 @@ class WindowAttention(nn.Module):
         self.bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias_table, std=0.02)
         place = torch.stack(torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"), -1)
-        offset = place.flatten(0, 1)[:, None] - place.flatten(0, 1) + window - 1  # (T, T, 2) query minus key
+        offset = place.flatten(0, 1)[:, None] - place.flatten(0, 1) + window - 1  # (T, T, 2): query minus key
         index = offset[..., 0] * (2 * window - 1) + offset[..., 1]
         self.register_buffer("offset_index", index, persistent=False)
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """x: (B, I, J, T, C); labels: (I, J, T), what `regions` gives, or None where nothing is masked."""
+        """x: (B, I, J, T, C). labels: (I, J, T) from `label_regions`, or None to mask nothing."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(4, 0, 1, 2, 5, 3, 6)  # (B, I, J, M, T, d) each
         bias = self.bias_table[self.offset_index].permute(2, 0, 1)  # (M, T, T)
         rows = []
-        for i in range(x.shape[1]):  # one row of windows at a time bounds the memory
+        for i in range(x.shape[1]):  # one row of windows at a time, to bound the memory
             mask = bias
             if labels is not None:
                 apart = labels[i, :, :, None] != labels[i, :, None, :]
@@ -76,7 +76,7 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """x += attention(norm1 x), x += mlp(norm2 x), through windows that are moved by `shift` tokens."""
+    """x += attention(norm1 x), then x += mlp(norm2 x). The windows are moved by `shift` tokens."""
 
     def __init__(self, config: SwinIRConfig, shift: int):
         super().__init__()
@@ -91,13 +91,13 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         moved = torch.roll(self.norm1(x), (-self.shift, -self.shift), (1, 2))
-        mixed = self.attention(to_windows(moved, self.window), labels if self.shift else None)
-        x = x + torch.roll(from_windows(mixed, self.window), (self.shift, self.shift), (1, 2))
+        mixed = self.attention(split_windows(moved, self.window), labels if self.shift else None)
+        x = x + torch.roll(join_windows(mixed, self.window), (self.shift, self.shift), (1, 2))
         return x + self.mlp(self.norm2(x))
 
 
 class SwinGroup(nn.Module):
-    """Swin blocks, a convolution, plus the input."""
+    """Swin blocks and a convolution, plus the input."""
 
     def __init__(self, config: SwinIRConfig, depth: int):
         super().__init__()
@@ -108,13 +108,13 @@ class SwinGroup(nn.Module):
         y = x
         for block in self.blocks:
             y = block(y, labels)
-        return x + _on_channels(self.conv, y)
+        return x + _apply_channels_last(self.conv, y)
 
 
 class SwinIR(nn.Module):
     """(B, 3, h, w) in [-1, 1], sides multiples of `multiple` -> (B, features, h, w)."""
 
-    reach = None  # nearly all of a picture: it is encoded whole
+    reach = None  # nearly the whole image, so it is encoded at once
 
     def __init__(self, config: SwinIRConfig):
         super().__init__()
@@ -129,7 +129,7 @@ class SwinIR(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shallow = self.first(x)
-        labels = regions(*x.shape[-2:], self.multiple, x.device)
+        labels = label_regions(*x.shape[-2:], self.multiple, x.device)
         tokens = self.norm_in(shallow.permute(0, 2, 3, 1))
         for group in self.groups:
             tokens = group(tokens, labels)
@@ -137,6 +137,6 @@ class SwinIR(nn.Module):
         return F.leaky_relu(self.last(shallow + deep), 0.01)
 
 
-def _on_channels(conv: nn.Conv2d, tokens: Tensor) -> Tensor:
+def _apply_channels_last(conv: nn.Conv2d, tokens: Tensor) -> Tensor:
     """Apply a convolution to a channels-last map (B, h, w, C)."""
     return conv(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

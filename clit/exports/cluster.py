@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from clit.errors import UserError
-from clit.exports.folders import Engine, Failure, Job, Made, explain, new_part
+from clit.exports.folders import Engine, Made, explain, new_part
+from clit.exports.jobs import Failure, Job
 from clit.exports.manifest import Fingerprint
 from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, Form, list_losses, read_image, write_finished
@@ -59,12 +60,19 @@ class Large(NamedTuple):
 
 
 class Worker:
-    """The actor. options: of `Renderer.save`. whole: refuse a picture whose end is missing."""
+    """The actor.
 
-    def __init__(self, model: SRModel, options: Mapping[str, Any], whole: bool, large: int):
+    model: a list of one reference to it. options: of `Renderer.save`. strict: refuse a picture whose end is missing.
+    large: see LARGE.
+    """
+
+    def __init__(self, model: list[Any], options: Mapping[str, Any], strict: bool, large: int):
+        import ray
+
         prepare_process()
         torch.set_num_threads(1)
-        self._model, self._options, self._whole, self._large = model, options, whole, large
+        self._model = ray.get(model[0])
+        self._options, self._strict, self._large = options, strict, large
         self._renderer = Renderer()
         self._cut: tuple[str, Output] | None = None  # the picture that is cut now
 
@@ -93,7 +101,7 @@ class Worker:
         return np.concatenate(list(self._cut[1].bands(indices)))
 
     def _output(self, source: str, part: str) -> tuple[Output, tuple[str, ...]]:
-        picture = read_image(source, strict=self._whole)
+        picture = read_image(source, strict=self._strict)
         output = self._renderer.output(self._model, picture, part, **self._options)
         return output, (*picture.notices, *list_losses(part, picture))
 
@@ -104,7 +112,7 @@ def over_cluster(
     address: str = LOCAL,
     actors: int | None = None,
     *,
-    whole: bool = False,
+    strict: bool = False,
     large: int = LARGE,
 ) -> Engine:
     """Return an engine that does jobs on a Ray cluster.
@@ -118,7 +126,7 @@ def over_cluster(
         if not jobs:
             return
         with _connected(address, actors) as ray:
-            pool = _Pool(ray, (model, options, whole, large), actors, parts)
+            pool = _Pool(ray, model, (options, strict, large), actors, parts)
             cut: list[Large] = []
             for job, ref in pool.each(jobs, lambda actor, job: actor.make.remote(job, parts)):
                 outcome = pool.result(ref, job.source)
@@ -165,14 +173,14 @@ class _Pool:
     size: number of actors.
     """
 
-    def __init__(self, ray: Any, arguments: tuple, size: int | None, parts: str):
+    def __init__(self, ray: Any, model: SRModel, arguments: tuple, size: int | None, parts: str):
         self.ray = ray
         self.size = size or int(ray.cluster_resources().get("CPU", 0))
         if self.size < 1:
             raise UserError("The Ray cluster has no CPUs: add a machine to it.")
-        self._model = ray.put(arguments[0])  # once for all actors, also for those that start again
+        self._model = ray.put(model)  # once for all actors, also for those that start again
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)(Worker)
-        made = [actor.remote(self._model, *arguments[1:]) for _ in range(self.size)]
+        made = [actor.remote([self._model], *arguments) for _ in range(self.size)]
         self._starting = {actor.sees.remote(parts): actor for actor in made}
         self._idle: list[Any] = []
 
@@ -243,6 +251,7 @@ def _connected(address: str, actors: int | None) -> Iterator[Any]:
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == LOCAL:
+        os.environ.setdefault("RAY_worker_niceness", "0")  # by default they give way to whatever else runs
         options |= {"include_dashboard": False, "num_cpus": actors, "object_store_memory": _STORE}
     try:
         ray.init(address, **options)

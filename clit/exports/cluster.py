@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import socket
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -256,7 +257,9 @@ def _connected(address: str, actors: int | None) -> Iterator[Any]:
         os.environ.setdefault("RAY_worker_niceness", "0")  # by default they give way to whatever else runs
         options |= {"include_dashboard": False, "num_cpus": actors, "object_store_memory": _STORE}
     try:
-        ray.init(address, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error below says the same
+            ray.init(address, **options)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
         raise UserError(f"No Ray cluster can be reached at {address}: {_last_line(error)}") from None
     try:

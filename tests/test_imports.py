@@ -16,6 +16,7 @@ PACKAGE = ROOT / "clit"
 ORDER = [
     "errors",
     "config",
+    "scale_chain",
     "geometry",
     "system",
     "pictures",

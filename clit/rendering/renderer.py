@@ -168,7 +168,7 @@ class Renderer:
         """Return what `save` with the same arguments writes, in bands that are not drawn yet."""
         picture = read_image(image)
         check_output(path)
-        request = self._check_request(model, picture.to_enlarge(), scale, size, None, chain, stages, wrap)
+        request = self._check_request(model, picture.to_enlarge(wrap), scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
         self._check_memory(request, width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height))

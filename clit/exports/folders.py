@@ -104,7 +104,7 @@ def upscale_folder(
         raise UserError(f'The format is "{format}", but must be one of {known}.')
     found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
     if ray is None:
-        engine = one_by_one(_upscale_work(model, options, strict))
+        engine = one_by_one(upscale_work(model, options, strict))
     else:
         from clit.exports.cluster import over_cluster
 
@@ -119,7 +119,8 @@ def _written_ending(ending: str, format: str | None) -> str:
     return ending if ending.lower() in WRITTEN else ".png"
 
 
-def _upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool) -> Work:
+def upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool = False) -> Work:
+    """Return what enlarges one picture. options: of `Renderer.save`. strict: refuse one whose end is missing."""
     renderer = Renderer()
 
     def work(source: str, path: str, progress: Share) -> Iterable[str]:

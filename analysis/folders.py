@@ -53,8 +53,8 @@ class Row(NamedTuple):
     """One measurement.
 
     work: "pictures", "bands", "recorded" or "looked up". pictures, megapixels, seconds: of the outputs that count.
-    start: seconds until then. cpu: seconds of all cores, in this process. bytes: of all outputs, or of the manifest. rate: of the product, in GMAC/s. digest: of
-    all outputs.
+    start: seconds until then. cpu: seconds of all cores, in this process. bytes: of all outputs, or of the manifest.
+    rate: of the product, in GMAC/s. digest: of all outputs.
     """
 
     work: str
@@ -175,10 +175,9 @@ def table(rows: list[Row], work: str) -> str:
         ratios = [seconds[alone, repeat] / taken for (other, repeat), taken in seconds.items() if other == way]
         same = {each.digest for each in rows if each.work == work} == {row.digest}
         start = f"{row.start:.0f} s" if WAYS[way] else "-"
-        lines.append([
-            way, start, f"{row.seconds:.0f} s", f"{row.seconds / row.megapixels:.2f}", f"{statistics.median(ratios):.2f}",
-            f"{row.rate:.0f} GMAC/s", "the same" if same else "DIFFERENT",
-        ])  # fmt: skip
+        pace, ratio = f"{row.seconds / row.megapixels:.2f}", f"{statistics.median(ratios):.2f}"
+        equal = "the same" if same else "DIFFERENT"
+        lines.append([way, start, f"{row.seconds:.0f} s", pace, ratio, f"{row.rate:.0f} GMAC/s", equal])
     count, row = sum(each.work == work for each in rows) // len(medians), next(iter(medians.values()))
     what = f"{row.pictures} pictures" if work == "pictures" else "one picture"
     return f"{markdown(lines)}\n\nMedians of {count}; {what} of {row.megapixels:.0f} megapixels."

@@ -22,7 +22,9 @@ import os
 import statistics
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, get_type_hints
 
@@ -34,7 +36,7 @@ import clit
 from clit.exports.cluster import LOCAL, over_cluster
 from clit.exports.folders import Made, new_part, one_by_one, process, upscale_work
 from clit.exports.jobs import Job, find_jobs
-from clit.exports.manifest import FOLDER, Fingerprint
+from clit.exports.manifest import FOLDER, Fingerprint, Manifest
 from clit.system.process import prepare_process
 from clit.training.evaluate import markdown
 
@@ -52,9 +54,9 @@ CORES = (2, 16, 64, 256, 1024)
 class Row(NamedTuple):
     """One measurement.
 
-    work: "pictures", "bands", "recorded" or "looked up". pictures, megapixels, seconds: of the outputs that count.
-    start: seconds until then. cpu: seconds of all cores, in this process. bytes: of all outputs, or of the manifest.
-    rate: of the product, in GMAC/s. digest: of all outputs.
+    work: "pictures", "bands", "recorded", "looked up" or "remembered". pictures, megapixels, seconds: of the outputs
+    that count. start: seconds until then. cpu: seconds of all cores, in this process. bytes: of all outputs, or of the
+    manifest, on the disk or in memory. rate: of the product, in GMAC/s. digest: of all outputs.
     """
 
     work: str
@@ -145,7 +147,11 @@ def measure_booking(repeat: int) -> list[Row]:
             size = (out / FOLDER / "manifest.jsonl").stat().st_size
             rate = (before + product_rate()) / 2 / 1e9
             rows.append(Row(work, ONE, repeat, BOOKED, 0, 0, seconds, 0, size, rate, ""))
-    return rows
+        tracemalloc.start()
+        with closing(Manifest(out, {})):
+            size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return [*rows, Row("remembered", ONE, repeat, BOOKED, 0, 0, 0, 0, size, rate, "")]
 
 
 def read() -> list[Row]:
@@ -186,7 +192,7 @@ def table(rows: list[Row], work: str) -> str:
 def plan(rows: list[Row]) -> str:
     """What a million pictures take, by the medians, as Markdown."""
     row = _medians(rows, "pictures")[ONE]
-    recorded, looked_up = _medians(rows, "recorded")[ONE], _medians(rows, "looked up")[ONE]
+    recorded, looked_up, held = (_medians(rows, work)[ONE] for work in ("recorded", "looked up", "remembered"))
     megapixels = (INPUT_SIDE * SCALE) ** 2 / 1e6
     each = row.cpu / row.megapixels * megapixels  # core seconds
     made = row.megapixels * (row.pictures + FIRST) / row.pictures  # with those that do not count
@@ -200,8 +206,9 @@ def plan(rows: list[Row]) -> str:
         f"- One picture: {megapixels:.0f} megapixels, {each:.1f} core seconds, {output / 1e6:.1f} MB as PNG.",
         f"- All: {each * MILLION / 3600:,.0f} core hours, {output * MILLION / 1e12:.1f} TB.",
         f"- The leading process records {most:.0f} pictures/s here: enough for {most * each:,.0f} cores.",
-        f"- The manifest: {recorded.bytes / recorded.pictures * MILLION / 1e6:.0f} MB. To look a million pictures up "
-        f"in it when a run goes on: {_span(looked_up.seconds / looked_up.pictures * MILLION)}.",
+        f"- The manifest: {recorded.bytes / BOOKED * MILLION / 1e6:.0f} MB on the disk, "
+        f"{held.bytes / BOOKED * MILLION / 1e6:.0f} MB in the leading process. To look a million pictures up in it, "
+        f"when a run goes on: {_span(looked_up.seconds / BOOKED * MILLION)}.",
     ]
     return markdown(lines) + "\n\n" + "\n".join(facts)
 

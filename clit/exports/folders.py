@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,9 @@ Share = Callable[[float], None]
 Work = Callable[[str, str, Share], Iterable[str]]
 """Makes one file: work(source, path to write, progress). Returns notices: sentences on what was lost."""
 
-Engine = Callable[[list[Job], str, Callable[[str, float], None]], Iterator[Made | Failure]]
+Outcomes = Generator[Made | Failure, None, None]
+
+Engine = Callable[[list[Job], str, Callable[[str, float], None]], Outcomes]
 """Does jobs in any order: engine(jobs, folder for unfinished files, report of a source's share done)."""
 
 
@@ -121,11 +123,10 @@ def _written_ending(ending: str, format: str | None) -> str:
 
 def upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool = False) -> Work:
     """Return what enlarges one picture. options: of `Renderer.save`. strict: refuse one whose end is missing."""
-    renderer = Renderer()
 
     def work(source: str, path: str, progress: Share) -> Iterable[str]:
         picture = read_image(source, strict=strict)
-        renderer.save(model, picture, path, progress=progress, **options)
+        Renderer().save(model, picture, path, progress=progress, **options)  # a new one: keeps no features
         return (*picture.notices, *list_losses(path, picture))
 
     return work
@@ -152,7 +153,7 @@ def make_folder(
 def one_by_one(work: Work) -> Engine:
     """Return an engine that does one job after another here."""
 
-    def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Iterator[Made | Failure]:
+    def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Outcomes:
         for job in jobs:
             yield make(job, parts, work, lambda done, source=job.source: share(source, done))
 
@@ -205,17 +206,18 @@ def process(
         jobs = [job for job in found.jobs if not manifest.has_done(*job)]
         summary.kept = len(found.jobs) - len(jobs)
         meter = _Meter(jobs, progress)
-        for outcome in engine(jobs, str(parts), meter.share):
-            if isinstance(outcome, Made):
-                outcome = _keep(outcome, out, manifest)
-            if isinstance(outcome, Made):
-                summary.written += 1
-                summary.notices.update(outcome.notices)
-                meter.share(outcome.job.source, 1)
-            else:
-                summary.failures.append(outcome)
-                tell(outcome.reason if outcome.source in outcome.reason else f"{outcome.source}: {outcome.reason}")
-                meter.share(outcome.source, 1)
+        with closing(engine(jobs, str(parts), meter.share)) as outcomes:
+            for outcome in outcomes:
+                if isinstance(outcome, Made):
+                    outcome = _keep(outcome, out, manifest)
+                if isinstance(outcome, Made):
+                    summary.written += 1
+                    summary.notices.update(outcome.notices)
+                    meter.share(outcome.job.source, 1)
+                else:
+                    summary.failures.append(outcome)
+                    tell(outcome.reason if outcome.source in outcome.reason else f"{outcome.source}: {outcome.reason}")
+                    meter.share(outcome.source, 1)
         _write_failures(out / FAILURES, summary.failures)
     return summary
 

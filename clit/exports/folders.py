@@ -200,7 +200,7 @@ def process(
 
     settings: what decides the outputs besides the inputs. UserError while another run writes into `out`.
     """
-    out, tell = Path(out), report or (lambda line: None)
+    out, tell = Path(os.path.abspath(out)), report or (lambda line: None)
     summary = Summary(failures=list(found.failures), left_out=found.left_out)
     with lock(out) as own, _empty_folder(own / "parts") as parts, closing(Manifest(out, settings)) as manifest:
         jobs = [job for job in found.jobs if not manifest.has_done(*job)]
@@ -223,16 +223,16 @@ def process(
 
 
 def _keep(made: Made, out: Path, manifest: Manifest) -> Made | Failure:
-    """Record a made file, then give it its name."""
+    """Record a made file, then give it its name. OSError, which ends the run, if the folder takes no more."""
     target = out / made.job.output
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise UserError(f"{target} is a folder: the picture cannot be written there.")
-        manifest.add(made.job.output, made.source, made.result)
-        os.replace(made.part, target)
     except (OSError, UserError) as error:
         return Failure(made.job.source, explain(error))
+    manifest.add(made.job.output, made.source, made.result)
+    os.replace(made.part, target)
     return made
 
 

@@ -110,16 +110,16 @@ def test_a_machine_that_does_not_see_the_folder(local_ray, model, tmp_path):
         cluster._Pool(ray, model, 1, str(tmp_path / "elsewhere"), ({}, False, 1)).each([1], None).__next__()
 
 
-def test_the_command_starts_a_ray_of_its_own(model, tmp_path):
+def test_the_command_starts_a_ray_of_its_own(model, tmp_path, monkeypatch):
     ray.shutdown()
+    monkeypatch.chdir(tmp_path)
     save_pictures(tmp_path / "in", 3)
     command = ("--scale", 2, "--model", "bicubic")
-    done("upscale", tmp_path / "in", tmp_path / "alone", *command)
-    out = tmp_path / "out"
-    result = done("upscale", *command, "--actors", 1, "--ray", tmp_path / "in", out)
-    assert result.stdout.strip() == f"{out}: 3 written"
+    done("upscale", "in", "alone", *command)
+    result = done("upscale", *command, "--actors", 1, "--ray", "in", "out")
+    assert result.stdout.strip() == "out: 3 written"
     assert not ray.is_initialized()
-    assert read_outputs(out) == read_outputs(tmp_path / "alone")
+    assert read_outputs(tmp_path / "out") == read_outputs(tmp_path / "alone")
 
 
 def test_an_address_at_which_nothing_answers(model, tmp_path):

@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import socket
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 
 from clit.errors import UserError
-from clit.exports.folders import Engine, Made, explain, new_part
+from clit.exports.folders import Engine, Made, Outcomes, explain, new_part
 from clit.exports.jobs import Failure, Job
 from clit.exports.manifest import Fingerprint
 from clit.networks.model import SRModel
@@ -71,7 +72,6 @@ class Worker:
         torch.set_num_threads(1)
         self._options, self._strict, self._large = options, strict, large
         self._model: SRModel | None = None
-        self._renderer = Renderer()
         self._cut: tuple[str, Output] | None = None  # the picture that is cut now
 
     def sees(self, folder: str) -> str | None:
@@ -104,7 +104,7 @@ class Worker:
 
             self._model = ray.get(model[0])
         picture = read_image(source, strict=self._strict)
-        output = self._renderer.output(self._model, picture, part, **self._options)
+        output = Renderer().output(self._model, picture, part, **self._options)  # keeps no features of others
         return output, (*picture.notices, *list_losses(part, picture))
 
 
@@ -124,7 +124,7 @@ def over_cluster(
     where a machine does not see the output folder.
     """
 
-    def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Iterator[Made | Failure]:
+    def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Outcomes:
         if not jobs:
             return
         with _connected(address, actors) as ray:
@@ -256,7 +256,9 @@ def _connected(address: str, actors: int | None) -> Iterator[Any]:
         os.environ.setdefault("RAY_worker_niceness", "0")  # by default they give way to whatever else runs
         options |= {"include_dashboard": False, "num_cpus": actors, "object_store_memory": _STORE}
     try:
-        ray.init(address, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error below says the same
+            ray.init(address, **options)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
         raise UserError(f"No Ray cluster can be reached at {address}: {_last_line(error)}") from None
     try:

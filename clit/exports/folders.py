@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,9 @@ Share = Callable[[float], None]
 Work = Callable[[str, str, Share], Iterable[str]]
 """Makes one file: work(source, path to write, progress). Returns notices: sentences on what was lost."""
 
-Engine = Callable[[list[Job], str, Callable[[str, float], None]], Iterator[Made | Failure]]
+Outcomes = Generator[Made | Failure, None, None]
+
+Engine = Callable[[list[Job], str, Callable[[str, float], None]], Outcomes]
 """Does jobs in any order: engine(jobs, folder for unfinished files, report of a source's share done)."""
 
 
@@ -104,7 +106,7 @@ def upscale_folder(
         raise UserError(f'The format is "{format}", but must be one of {known}.')
     found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
     if ray is None:
-        engine = one_by_one(_upscale_work(model, options, strict))
+        engine = one_by_one(upscale_work(model, options, strict))
     else:
         from clit.exports.cluster import over_cluster
 
@@ -119,12 +121,12 @@ def _written_ending(ending: str, format: str | None) -> str:
     return ending if ending.lower() in WRITTEN else ".png"
 
 
-def _upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool) -> Work:
-    renderer = Renderer()
+def upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool = False) -> Work:
+    """Return what enlarges one picture. options: of `Renderer.save`. strict: refuse one whose end is missing."""
 
     def work(source: str, path: str, progress: Share) -> Iterable[str]:
         picture = read_image(source, strict=strict)
-        renderer.save(model, picture, path, progress=progress, **options)
+        Renderer().save(model, picture, path, progress=progress, **options)  # a new one: keeps no features
         return (*picture.notices, *list_losses(path, picture))
 
     return work
@@ -151,7 +153,7 @@ def make_folder(
 def one_by_one(work: Work) -> Engine:
     """Return an engine that does one job after another here."""
 
-    def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Iterator[Made | Failure]:
+    def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Outcomes:
         for job in jobs:
             yield make(job, parts, work, lambda done, source=job.source: share(source, done))
 
@@ -198,38 +200,39 @@ def process(
 
     settings: what decides the outputs besides the inputs. UserError while another run writes into `out`.
     """
-    out, tell = Path(out), report or (lambda line: None)
+    out, tell = Path(os.path.abspath(out)), report or (lambda line: None)
     summary = Summary(failures=list(found.failures), left_out=found.left_out)
     with lock(out) as own, _empty_folder(own / "parts") as parts, closing(Manifest(out, settings)) as manifest:
         jobs = [job for job in found.jobs if not manifest.has_done(*job)]
         summary.kept = len(found.jobs) - len(jobs)
         meter = _Meter(jobs, progress)
-        for outcome in engine(jobs, str(parts), meter.share):
-            if isinstance(outcome, Made):
-                outcome = _keep(outcome, out, manifest)
-            if isinstance(outcome, Made):
-                summary.written += 1
-                summary.notices.update(outcome.notices)
-                meter.share(outcome.job.source, 1)
-            else:
-                summary.failures.append(outcome)
-                tell(outcome.reason if outcome.source in outcome.reason else f"{outcome.source}: {outcome.reason}")
-                meter.share(outcome.source, 1)
+        with closing(engine(jobs, str(parts), meter.share)) as outcomes:
+            for outcome in outcomes:
+                if isinstance(outcome, Made):
+                    outcome = _keep(outcome, out, manifest)
+                if isinstance(outcome, Made):
+                    summary.written += 1
+                    summary.notices.update(outcome.notices)
+                    meter.share(outcome.job.source, 1)
+                else:
+                    summary.failures.append(outcome)
+                    tell(outcome.reason if outcome.source in outcome.reason else f"{outcome.source}: {outcome.reason}")
+                    meter.share(outcome.source, 1)
         _write_failures(out / FAILURES, summary.failures)
     return summary
 
 
 def _keep(made: Made, out: Path, manifest: Manifest) -> Made | Failure:
-    """Record a made file, then give it its name."""
+    """Record a made file, then give it its name. OSError, which ends the run, if the folder takes no more."""
     target = out / made.job.output
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise UserError(f"{target} is a folder: the picture cannot be written there.")
-        manifest.add(made.job.output, made.source, made.result)
-        os.replace(made.part, target)
     except (OSError, UserError) as error:
         return Failure(made.job.source, explain(error))
+    manifest.add(made.job.output, made.source, made.result)
+    os.replace(made.part, target)
     return made
 
 

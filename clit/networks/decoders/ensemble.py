@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.geometry import Lattice, Region, View, nearest_latent, periodic_positions, pixel_centres, to_pixels
+from clit.networks.decoders import compiled
 from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
 from clit.networks.layers import MLP
 from clit.system.threads import blocks, parallel_map
@@ -125,6 +126,10 @@ class EnsembleDecoder(Decoder):
 
     def render(self, field: EnsembleField, cancel: Callable[[], bool] | None = None) -> Tensor:
         height, width = len(field.pixels.rows), len(field.pixels.columns)
+        if compiled.applies(field.cell):
+            weights = compute_weights(field.rows.rel[:, :, None], field.columns.rel[:, None, :])
+            out = compiled.render_ensemble(self, field, weights, cancel)
+            return out + field.skip.render() if self.adds_skip else out
         out = field.cell.new_empty(len(field.maps[0]), height, width, 3)
 
         def render_block(block: tuple[slice, slice]) -> None:
@@ -179,6 +184,10 @@ class EnsembleDecoder(Decoder):
     def _select_fast_maps(self, maps: Maps) -> Maps:
         """Return those of the field's maps that `_predict_hidden` reads."""
         return maps
+
+    @abstractmethod
+    def describe_start(self, field: EnsembleField) -> compiled.EnsembleStart:
+        """Return what compiled kernels compute the first numbers of predictions from."""
 
     @abstractmethod
     def _predict_hidden(self, maps: Maps, x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clit.config import LIIFConfig
 from clit.networks.decoders.base import Maps
+from clit.networks.decoders.compiled import EnsembleStart
 from clit.networks.decoders.ensemble import EnsembleDecoder, EnsembleField, unfold3
 from clit.networks.layers import MLP, relu
 
@@ -47,3 +48,8 @@ class LIIF(EnsembleDecoder):
         along_x = rel_x[:, None].to(place.dtype) * place[:, 1]  # (S, width)
         rows = maps[0] + along_y[:, None]  # (B, R, latent columns, width)
         return self.mlp.to_last_hidden(rows.index_select(2, x) + along_x)
+
+    def describe_start(self, field: EnsembleField) -> EnsembleStart:
+        along, cell = self.mlp[0].weight[:, 9 * self.channels :].split(2, 1)
+        none = field.cell.new_empty(len(field.maps[1]), 0, 0, 0)
+        return EnsembleStart(field.maps[1], none, cell @ field.cell, *along.T, list(self.mlp)[2::2])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from clit.config import CLITConfig
 from clit.geometry import Region, View
+from clit.networks.decoders import compiled
 from clit.networks.decoders.base import Attended, Maps
 from clit.networks.decoders.stage_place import StageAxis, StagePlace
 from clit.networks.layers import MLP, PositionalBias, Resampling, convolve_resampled, sample_points, zero_outside
@@ -221,6 +222,8 @@ class LocalAttention(nn.Module):
 
         Raises Cancelled soon after cancel() has become true.
         """
+        if compiled.applies(field.q):
+            return compiled.render_attention(self, field, cancel)
         batch, rows, columns = len(field.q), len(field.rows.nearest), len(field.columns.nearest)
         first, c = self.mlp[0], self.config
         values = first.weight[:, : self.value_inputs].reshape(-1, self.window, c.heads, c.width // c.heads)
@@ -243,6 +246,8 @@ class LocalAttention(nn.Module):
         query to the latents, in latents of this stage. The weights are those of `render`. Raises Cancelled soon after
         cancel() has become true.
         """
+        if compiled.applies(field.q):
+            return compiled.survey_attention(self, field, cancel)
         shape = len(field.q), len(field.rows.nearest), len(field.columns.nearest), self.config.heads, 3
         out = field.q.new_zeros(shape)
         radius, offset = self.config.radius, self._make_offsets(out.device).to(out.dtype)

@@ -38,6 +38,8 @@ ALLOWED = {
     "typer": {"__main__"},
     "rich": {"__main__"},
     "safetensors": {"networks"},
+    "numba": {"networks"},
+    "llvmlite": {"networks"},
     "huggingface_hub": {"networks"},
     "tifffile": {"pictures"},
     "imagecodecs": {"pictures"},

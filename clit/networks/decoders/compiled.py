@@ -202,7 +202,10 @@ _kept: weakref.WeakKeyDictionary[nn.Module, tuple] = weakref.WeakKeyDictionary()
 
 def _keep(module: nn.Module, make: Callable[[], tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
     """Return what `make` makes of a module's weights, kept until they are written to or moved."""
-    stamp = [(parameter.data_ptr(), parameter._version) for parameter in module.mlp.parameters()]
+    parameters = list(module.mlp.parameters())
+    if any(parameter.is_inference() for parameter in parameters):  # nobody counts how often these are written to
+        return make()
+    stamp = [(parameter.data_ptr(), parameter._version) for parameter in parameters]
     kept = _kept.get(module)
     if kept is None or kept[0] != stamp:
         kept = _kept[module] = (stamp, make())

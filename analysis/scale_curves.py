@@ -21,7 +21,7 @@ from paired import interval
 from scores import read
 
 from clit.errors import UserError
-from clit.geometry import STAGE_FACTOR
+from clit.scale_chain import STAGE_FACTOR
 from clit.training.evaluate import Row, markdown
 
 ROOT = Path(__file__).resolve().parent.parent

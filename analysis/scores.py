@@ -23,7 +23,7 @@ from rich.progress import Progress
 
 import clit
 from clit.errors import UserError
-from clit.geometry import STAGE_FACTOR
+from clit.scale_chain import STAGE_FACTOR
 from clit.system.process import prepare_process
 from clit.training.evaluate import Row, evaluate, find_reported, markdown, means, write_csv
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clit.api import attend, estimate, save, survey, upscale
     from clit.config import PRESETS
     from clit.errors import Cancelled, UserError
+    from clit.exports.folders import upscale_folder
     from clit.geometry import Window
     from clit.networks.checkpoints import load
     from clit.networks.official import import_official
@@ -29,6 +30,7 @@ _HOMES = {
     "save": "clit.api",
     "survey": "clit.api",
     "upscale": "clit.api",
+    "upscale_folder": "clit.exports.folders",
     "PRESETS": "clit.config",
     "Cancelled": "clit.errors",
     "UserError": "clit.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "save",
     "survey",
     "upscale",
+    "upscale_folder",
 ]
 
 

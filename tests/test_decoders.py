@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from clit.config import PLAIN, CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
-from clit.geometry import Window, pixel_centres, scale_chain, stage_grids
+from clit.geometry import Window, pixel_centres
 from clit.networks.decoders.base import Features
 from clit.networks.layers import Resampling, convolve_resampled
 from clit.networks.model import SRModel
+from clit.scale_chain import scale_chain, stage_grids
 
 ENCODER = EDSRConfig(width=8, blocks=1)
 TOLERANCE = 1e-5

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from clit import geometry
 from clit.errors import UserError
 from clit.geometry import Region, View, Window
+from clit.scale_chain import axis_factors, scale_chain, stage_grids
 
 
 def list_factors(scale: float, stages: int = 3, chain: str = "published", lr: int = 100) -> list[float]:
     """Return the chain of an image of lr x lr pixels, large enough for the scale to be exact."""
     size = geometry.output_size(lr, lr, scale)
-    pairs = geometry.scale_chain(size, (lr, lr), stages, chain)
+    pairs = scale_chain(size, (lr, lr), stages, chain)
     assert all(y == x for y, x in pairs)
     return [y for y, _ in pairs]
 
@@ -60,36 +61,36 @@ def test_the_last_stage_takes_what_is_left(chain, stages, scale):
 
 @pytest.mark.parametrize("chain", ["published", "balanced"])
 def test_two_scales_are_split_in_the_same_proportion_of_logarithms(chain):
-    pairs = geometry.scale_chain((300, 30), (10, 10), 3, chain)  # x30 and x3
+    pairs = scale_chain((300, 30), (10, 10), 3, chain)  # x30 and x3
     assert len(pairs) == 3
     assert math.prod(y for y, _ in pairs) == pytest.approx(30)
     assert math.prod(x for _, x in pairs) == pytest.approx(3)
     shares = [(math.log(y) / math.log(30), math.log(x) / math.log(3)) for y, x in pairs]
     assert all(y == pytest.approx(x) for y, x in shares)
-    assert [y for y, _ in pairs] == [y for _, y in geometry.scale_chain((30, 300), (10, 10), 3, chain)]
+    assert [y for y, _ in pairs] == [y for _, y in scale_chain((30, 300), (10, 10), 3, chain)]
     # An axis that keeps its size keeps it in every stage.
-    assert all(x == 1 for _, x in geometry.scale_chain((300, 10), (10, 10), 3, chain))
+    assert all(x == 1 for _, x in scale_chain((300, 10), (10, 10), 3, chain))
 
 
 def test_one_scale_that_rounds_to_both_sizes_is_one_scale():
     # x2.6 of 15 x 12 is 39 x 31, though 31 / 12 is less than 2.6.
     assert geometry.output_size(15, 12, 2.6) == (39, 31)
-    assert geometry.axis_factors((39, 31), (15, 12)) == (2.6, 2.6)
-    assert geometry.axis_factors((39, 24), (15, 12)) == (2.6, 2.0)
+    assert axis_factors((39, 31), (15, 12)) == (2.6, 2.6)
+    assert axis_factors((39, 24), (15, 12)) == (2.6, 2.0)
 
 
 @pytest.mark.parametrize("scale", [x / 8 for x in range(8, 33)])
 def test_rounding_starts_no_second_stage_up_to_4(scale):
     for h in range(1, 12):
         for w in (1, 3, 7, 10):
-            assert len(geometry.scale_chain(geometry.output_size(h, w, scale), (h, w), 3)) == 1
+            assert len(scale_chain(geometry.output_size(h, w, scale), (h, w), 3)) == 1
 
 
 def test_stage_grids():
-    assert geometry.stage_grids((8, 10), [(3, 3)]) == [(8, 10)]
-    assert geometry.stage_grids((8, 10), [(4, 4), (4, 4), (1.875, 1.875)]) == [(8, 10), (32, 40), (128, 160)]
+    assert stage_grids((8, 10), [(3, 3)]) == [(8, 10)]
+    assert stage_grids((8, 10), [(4, 4), (4, 4), (1.875, 1.875)]) == [(8, 10), (32, 40), (128, 160)]
     # 22.5 and 10.5: half to even
-    assert geometry.stage_grids((9, 7), [(2.5, 1.5), (2, 2)]) == [(9, 7), (22, 10)]
+    assert stage_grids((9, 7), [(2.5, 1.5), (2, 2)]) == [(9, 7), (22, 10)]
 
 
 def test_a_view_knows_the_grids_of_its_stages():
@@ -103,7 +104,7 @@ def test_a_view_knows_the_grids_of_its_stages():
 
 def test_unknown_chain():
     with pytest.raises(UserError, match='"golden".*"published" or "balanced"'):
-        geometry.scale_chain((30, 30), (10, 10), 3, "golden")
+        scale_chain((30, 30), (10, 10), 3, "golden")
 
 
 @pytest.mark.parametrize("scale", [0, -1, 0.99, 64.1, 1000, math.nan, math.inf, "large", None, [2]])

@@ -13,11 +13,11 @@ import torch
 from golden_files import Golden
 from torch import Tensor, nn
 
-from clit import geometry
 from clit.geometry import Window
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
 from clit.networks.official import import_official
+from clit.scale_chain import scale_chain
 
 # LTE's synthetic frequencies reach 30. They amplify the float32 rounding of the encoder, which depends on the order in
 # which a machine sums a matrix product: the golden output itself is 6e-5 off exact arithmetic. Summed in the order of
@@ -127,7 +127,7 @@ def test_attention_at_every_pick(case):
 @on_files("clit")
 def test_scale_chain(case):
     lr = tuple(case.golden.image.shape[-2:])
-    factors = geometry.scale_chain(case.golden.size, lr, case.model.config.decoder.stages)
+    factors = scale_chain(case.golden.size, lr, case.model.config.decoder.stages)
     # At x3.3 the output of 40 x 33 pixels only says that the scale lies between 3.29 and 3.35.
     chain = case.golden.arrays["chain"].tolist()
     assert [max(factor) for factor in factors] == pytest.approx(chain, rel=0.02)

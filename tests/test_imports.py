@@ -16,6 +16,7 @@ PACKAGE = ROOT / "clit"
 ORDER = [
     "errors",
     "config",
+    "scale_chain",
     "geometry",
     "system",
     "pictures",
@@ -24,6 +25,7 @@ ORDER = [
     "api",
     "exports",
     "training",
+    "commands",
     "__main__",
     "ui",
 ]
@@ -35,8 +37,10 @@ ALLOWED = {
     "starlette": {"ui"},
     "matplotlib": {"exports"},
     "accelerate": {"training"},
-    "typer": {"__main__"},
-    "rich": {"__main__"},
+    "typer": {"commands"},
+    "rich": {"commands"},
+    "filelock": {"exports"},
+    "ray": {"exports"},
     "safetensors": {"networks"},
     "numba": {"networks"},
     "llvmlite": {"networks"},
@@ -99,7 +103,7 @@ def test_every_module_has_a_place():
 
 
 def test_importing_the_package_is_quick():
-    heavy = "torch", "gradio", "matplotlib", "typer", "cv2"
+    heavy = "torch", "gradio", "matplotlib", "typer", "cv2", "ray"
     code = f"import sys, clit; print([name for name in {heavy!r} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert run.stdout.strip() == "[]"

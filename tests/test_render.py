@@ -276,7 +276,7 @@ def test_a_file_written_in_bands_holds_what_is_rendered(ending, bits, tmp_path, 
     assert renderer.save(make_tiny("lit"), values, target, scale=11.1, progress=heard.append) == (344, 300)
     assert heard == sorted(heard) and heard[-1] == 1
     given, written = read_image(values), read_image(target)
-    expected = renderer.render(make_tiny("lit"), given.rgb, scale=11.1)
+    expected = renderer.render(make_tiny("lit"), given.to_enlarge(), scale=11.1)
     deep = bits == 16 and ending != "webp"
     seen = written.alpha > 0  # transparent pixels may have another colour
     np.testing.assert_allclose(written.rgb[seen], expected[seen], atol=(1 / 65535 if deep else 1 / 255))

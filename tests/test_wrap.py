@@ -13,6 +13,7 @@ from clit.config import PLAIN, CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, Mo
 from clit.geometry import periodic_positions, periodic_taps
 from clit.networks.model import SRModel
 from clit.pictures.files import as_array
+from clit.pictures.picture import Picture
 
 ENCODER = EDSRConfig(width=5, blocks=1)
 DECODERS = {
@@ -88,6 +89,18 @@ def test_windows_and_files_are_parts_of_the_same_picture(tmp_path):
     np.testing.assert_allclose(part, whole[80:90, :50], atol=1e-5)
     clit.save(model, image, tmp_path / "tile.png", 10, wrap=True)
     np.testing.assert_allclose(as_array(tmp_path / "tile.png"), whole, atol=1 / 65535)
+
+
+def test_hidden_colours_are_filled_across_the_border():
+    rgb = np.full((12, 10, 3), 0.2, np.float32)
+    rgb[:, -2:] = 0.9
+    alpha = np.ones((12, 10), np.float32)
+    alpha[:, :3] = 0
+    filled = Picture(rgb, alpha).to_enlarge(wrap=True)
+    np.testing.assert_allclose(filled[:, 0], 0.9)  # its nearest visible pixel is the last one of the row
+    np.testing.assert_allclose(filled[:, 2], 0.2)
+    moved = Picture(np.roll(rgb, 4, 1), np.roll(alpha, 4, 1)).to_enlarge(wrap=True)
+    np.testing.assert_allclose(moved, np.roll(filled, 4, 1))
 
 
 def test_positions_are_exact_fractions():

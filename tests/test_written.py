@@ -118,7 +118,7 @@ def test_a_grey_picture_is_written_grey(suffix, alpha, bits, tmp_path):
     want = to_grey(RGB) if alpha is None or suffix != ".jpg" else Picture(to_grey(RGB), alpha).opaque()
     deep = bits == 16 and suffix in (".png", ".tif")
     assert np.abs(picture.rgb - want).max() < (1e-4 if deep else 4 / 255 if suffix in (".jpg", ".avif") else 0.51 / 255)
-    if suffix != ".webp" and alpha is None:
+    if suffix not in (".webp", ".avif") and alpha is None:  # older Pillows open grey AVIFs as RGB
         with Image.open(path) as image:
             assert image.mode == ("I;16" if deep else "L")
     assert path.read_bytes() == (write_image(path, RGB, alpha, bits, grey=True), path.read_bytes())[1]

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from clit.errors import UserError
-from clit.exports.folders import Engine, Failure, Job, Made, explain, new_part
+from clit.exports.folders import Engine, Made, explain, new_part
+from clit.exports.jobs import Failure, Job
 from clit.exports.manifest import Fingerprint
 from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, Form, list_losses, read_image, write_finished
@@ -59,12 +60,17 @@ class Large(NamedTuple):
 
 
 class Worker:
-    """The actor. options: of `Renderer.save`. whole: refuse a picture whose end is missing."""
+    """The actor. options: of `Renderer.save`. strict: refuse a picture whose end is missing. large: see LARGE.
 
-    def __init__(self, model: SRModel, options: Mapping[str, Any], whole: bool, large: int):
+    Each task brings a list of one reference to the model, which is followed once: Ray advises against large arguments
+    of an actor that may start again.
+    """
+
+    def __init__(self, options: Mapping[str, Any], strict: bool, large: int):
         prepare_process()
         torch.set_num_threads(1)
-        self._model, self._options, self._whole, self._large = model, options, whole, large
+        self._options, self._strict, self._large = options, strict, large
+        self._model: SRModel | None = None
         self._renderer = Renderer()
         self._cut: tuple[str, Output] | None = None  # the picture that is cut now
 
@@ -72,12 +78,12 @@ class Worker:
         """Return the name of this machine if it does not see a folder."""
         return None if os.path.isdir(folder) else socket.gethostname()
 
-    def make(self, job: Job, parts: str) -> Made | Failure | Large:
+    def make(self, model: list[Any], job: Job, parts: str) -> Made | Failure | Large:
         """Do a job, into a new file in the folder `parts`; a large one is only looked at."""
         part = new_part(job, parts)
         try:
             before = Fingerprint.of(job.source)
-            output, notices = self._output(job.source, part)
+            output, notices = self._output(model, job.source, part)
             height, width = output.form.size
             if output.form.kind in STREAMED and output.count > 1 and height * width > self._large:
                 return Large(job, part, before, notices, output.form, output.count)
@@ -86,14 +92,18 @@ class Worker:
         except Exception as error:
             return Failure(job.source, explain(error))
 
-    def bands(self, source: str, part: str, indices: range) -> np.ndarray:
+    def bands(self, model: list[Any], source: str, part: str, indices: range) -> np.ndarray:
         """Draw neighbouring bands of a large picture: (rows, W, channels) as the file holds them."""
         if self._cut is None or self._cut[0] != part:
-            self._cut = part, self._output(source, part)[0]
+            self._cut = part, self._output(model, source, part)[0]
         return np.concatenate(list(self._cut[1].bands(indices)))
 
-    def _output(self, source: str, part: str) -> tuple[Output, tuple[str, ...]]:
-        picture = read_image(source, strict=self._whole)
+    def _output(self, model: list[Any], source: str, part: str) -> tuple[Output, tuple[str, ...]]:
+        if self._model is None:
+            import ray
+
+            self._model = ray.get(model[0])
+        picture = read_image(source, strict=self._strict)
         output = self._renderer.output(self._model, picture, part, **self._options)
         return output, (*picture.notices, *list_losses(part, picture))
 
@@ -104,7 +114,7 @@ def over_cluster(
     address: str = LOCAL,
     actors: int | None = None,
     *,
-    whole: bool = False,
+    strict: bool = False,
     large: int = LARGE,
 ) -> Engine:
     """Return an engine that does jobs on a Ray cluster.
@@ -118,9 +128,9 @@ def over_cluster(
         if not jobs:
             return
         with _connected(address, actors) as ray:
-            pool = _Pool(ray, (model, options, whole, large), actors, parts)
+            pool = _Pool(ray, model, actors, parts, (options, strict, large))
             cut: list[Large] = []
-            for job, ref in pool.each(jobs, lambda actor, job: actor.make.remote(job, parts)):
+            for job, ref in pool.each(jobs, lambda actor, job: actor.make.remote(pool.model, job, parts)):
                 outcome = pool.result(ref, job.source)
                 if isinstance(outcome, Large):
                     cut.append(outcome)
@@ -150,7 +160,7 @@ def _bands(pool: _Pool, picture: Large, share: Callable[[str, float], None]) -> 
     tasks = [range(first, min(first + step, count)) for first in range(0, count, step)]
     ready: dict[int, Any] = {}  # first band -> reference: Ray keeps what has to wait
     due = 0
-    for task, ref in pool.each(tasks, lambda actor, task: actor.bands.remote(source, picture.part, task)):
+    for task, ref in pool.each(tasks, lambda actor, task: actor.bands.remote(pool.model, source, picture.part, task)):
         ready[task.start] = ref
         while due in ready:
             rows = pool.ray.get(ready.pop(due))
@@ -162,17 +172,17 @@ def _bands(pool: _Pool, picture: Large, share: Callable[[str, float], None]) -> 
 class _Pool:
     """Actors, each of which has one task at a time. An actor joins when it has started.
 
-    size: number of actors.
+    size: number of actors. model: what their tasks bring of it. arguments: of `Worker`.
     """
 
-    def __init__(self, ray: Any, arguments: tuple, size: int | None, parts: str):
+    def __init__(self, ray: Any, model: SRModel, size: int | None, parts: str, arguments: tuple):
         self.ray = ray
         self.size = size or int(ray.cluster_resources().get("CPU", 0))
         if self.size < 1:
             raise UserError("The Ray cluster has no CPUs: add a machine to it.")
-        self._model = ray.put(arguments[0])  # once for all actors, also for those that start again
+        self.model = [ray.put(model)]  # in a list, so that Ray hands over the reference
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)(Worker)
-        made = [actor.remote(self._model, *arguments[1:]) for _ in range(self.size)]
+        made = [actor.remote(*arguments) for _ in range(self.size)]
         self._starting = {actor.sees.remote(parts): actor for actor in made}
         self._idle: list[Any] = []
 
@@ -243,6 +253,7 @@ def _connected(address: str, actors: int | None) -> Iterator[Any]:
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == LOCAL:
+        os.environ.setdefault("RAY_worker_niceness", "0")  # by default they give way to whatever else runs
         options |= {"include_dashboard": False, "num_cpus": actors, "object_store_memory": _STORE}
     try:
         ray.init(address, **options)

@@ -11,7 +11,10 @@ from clit.errors import UserError
 from clit.exports.compare import Comparison
 from clit.rendering.attention import Attention, StageAttention
 
-FORMS = (".png", ".svg", ".pdf", ".npz", ".json")
+SHEETS = (".png", ".svg", ".pdf")
+"""Endings of comparison sheets."""
+
+FORMS = (*SHEETS, ".npz", ".json")
 """File endings that `attention_file` supports."""
 
 _CROP_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")  # of Okabe and Ito: distinct for colour-blind readers too

@@ -1,9 +1,8 @@
-"""Whole folders: what becomes what, one picture after another, past bad files, and on where a stopped run ended."""
+"""Whole folders: one picture after another, past bad files, and on from where a stopped run ended."""
 
 from __future__ import annotations
 
 import csv
-import glob
 import io
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clit.errors import UserError
+from clit.exports.jobs import Failure, Found, Job, find_jobs
 from clit.exports.manifest import Fingerprint, Manifest, digest_model, lock
 from clit.geometry import resolve_size
 from clit.networks.model import SRModel
@@ -23,30 +23,8 @@ from clit.pictures.files import WRITTEN, list_losses, read_image
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
 
-READ_ENDINGS = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .webp .tif .tiff .gif .bmp .dib .ppm .pgm .pbm .pnm .tga .icb .vda .vst .avif .heic "
-    ".heif .hif .jp2 .j2k .jpx .j2c .jpc".split()
-)
-"""Endings by which pictures are found in a folder. A file that is named itself is taken whatever its name."""
-
 FAILURES = "failures.csv"
 """File in the output folder that lists what a run could not do."""
-
-_PATTERN = frozenset("*?[")
-
-
-class Job(NamedTuple):
-    """A file to make: of an absolute path, a path relative to the output folder."""
-
-    source: str
-    output: str
-
-
-class Failure(NamedTuple):
-    """What could not be done, and why, in one sentence."""
-
-    source: str
-    reason: str
 
 
 class Made(NamedTuple):
@@ -60,15 +38,6 @@ class Made(NamedTuple):
     source: Fingerprint
     result: Fingerprint
     notices: tuple[str, ...]
-
-
-class Found(NamedTuple):
-    """jobs: in the order of their names. left_out: number of files of no known ending, by ending. failures: folders
-    that could not be listed."""
-
-    jobs: list[Job]
-    left_out: Counter[str]
-    failures: list[Failure]
 
 
 @dataclass
@@ -106,24 +75,27 @@ def upscale_folder(
     chain: str = "published",
     stages: int | None = None,
     wrap: bool = False,
+    strip: bool = False,
+    strict: bool = False,
     ray: str | None = None,
     actors: int | None = None,
     progress: Callable[[float], None] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Summary:
-    """Enlarge whole folders; see `Renderer.save` for what is not told here.
+    """Enlarge whole folders of pictures. Other arguments as for `Renderer.save`.
 
-    inputs: folders (with all below them), files, and patterns such as "scans/**/*.tif". out: a folder; the tree of
-    each input folder is kept in it. format: ending of the files to write ("png", "tiff", ...); by default that of the
-    input, and PNG where that cannot be written. ray: do it on a Ray cluster, "local" (a Ray of its own) or an address,
-    with so many actors, one for each CPU by default: see `clit.exports.cluster`. progress(done) hears a share 0..1,
-    report(line) of each failure.
+    inputs: folders (with all below them), files, and patterns such as "scans/**/*.tif". out: a folder; it keeps the
+    tree of each input folder. format: ending of the files to write ("png", "tiff", ...); by default that of the input,
+    and PNG where that cannot be written. strict: refuse a JPEG or PNG whose end is missing. ray: "local" for a Ray on
+    this machine, or the address of a Ray cluster, whose machines must all see `inputs` and `out`. actors: number of
+    CPUs that Ray uses; all by default. progress(done) is called with the share done, 0..1, report(line) with each
+    failure.
 
-    What an earlier run has done with the same input, weights and settings is kept. A bad file is noted and passed;
-    `failures.csv` in `out` lists them. UserError, before any work, for wrong arguments, for two inputs that would
-    become one output, and while another run writes into `out`.
+    Files that an earlier run made with the same input, weights and settings are kept. A picture that fails is listed
+    in `failures.csv` in `out`, and the others go on. UserError, before any work, for wrong arguments, for two inputs
+    that would become one output, and while another run writes into `out`.
     """
-    options = {"scale": scale, "size": size, "chain": chain, "stages": stages, "wrap": wrap}
+    options = {"scale": scale, "size": size, "chain": chain, "stages": stages, "wrap": wrap, "strip": strip}
     if size is None or scale is not None:
         resolve_size(1, 1, scale, size)
     model.view((1, 1), (1, 1), None, chain, stages, wrap)
@@ -132,12 +104,12 @@ def upscale_folder(
         raise UserError(f'The format is "{format}", but must be one of {known}.')
     found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
     if ray is None:
-        engine = one_by_one(upscale_work(model, options))
+        engine = one_by_one(_upscale_work(model, options, strict))
     else:
         from clit.exports.cluster import over_cluster
 
-        engine = over_cluster(model, options, ray, actors)
-    settings = {"command": "upscale", "weights": digest_model(model), **options}
+        engine = over_cluster(model, options, ray, actors, strict=strict)
+    settings = {"command": "upscale", "weights": digest_model(model), "strict": strict, **options}
     return process(found, out, settings, engine, progress=progress, report=report)
 
 
@@ -147,100 +119,33 @@ def _written_ending(ending: str, format: str | None) -> str:
     return ending if ending.lower() in WRITTEN else ".png"
 
 
-def upscale_work(model: SRModel, options: Mapping[str, Any]) -> Work:
-    """Return what enlarges one picture; options as for `Renderer.save`."""
+def _upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool) -> Work:
     renderer = Renderer()
 
     def work(source: str, path: str, progress: Share) -> Iterable[str]:
-        picture = read_image(source)
+        picture = read_image(source, strict=strict)
         renderer.save(model, picture, path, progress=progress, **options)
         return (*picture.notices, *list_losses(path, picture))
 
     return work
 
 
-def find_jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike, ending: Callable[[str], str]) -> Found:
-    """Return what is to be made of files, folders and patterns in the folder `out`.
+def make_folder(
+    inputs: Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    ending: str,
+    settings: Mapping[str, Any],
+    work: Work,
+    *,
+    progress: Callable[[float], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Summary:
+    """Make one file with an ending (".png") of every picture; `upscale_folder` says the rest.
 
-    ending: the output's ending by the input's. A folder's tree is kept below `out`; so is that of a pattern, from its
-    first part with a wildcard on; a file comes to lie in `out` itself. Hidden files, `out` itself, and links to folders
-    are passed over. UserError for inputs that are not there, for two that would become one output, and for an output
-    that is an input.
+    settings: what decides the files besides the inputs.
     """
-    found = Found([], Counter(), [])
-    if os.path.exists(out) and not os.path.isdir(out):
-        raise UserError(f"{out} is a file: give a folder to write into.")
-    sources: dict[str, str] = {}  # output -> source
-    real: set[str] = set()  # inputs without links on the way
-    for given in inputs:
-        given = os.fspath(given)
-        root, names = _list(given, out, found)
-        at = os.path.realpath(root)
-        for name in names:
-            if os.path.join(at, name) in real:  # named twice
-                continue
-            real.add(os.path.join(at, name))
-            stem, suffix = os.path.splitext(name)
-            job = Job(os.path.join(os.path.abspath(root), name), Path(stem + ending(suffix)).as_posix())
-            other = sources.setdefault(job.output, job.source)
-            if other != job.source:
-                raise UserError(
-                    f"{other} and {job.source} would both become {job.output}: rename one, choose another format, or "
-                    "give each its own output folder."
-                )
-            found.jobs.append(job)
-    target = os.path.realpath(out)
-    for job in found.jobs:
-        if os.path.join(target, *job.output.split("/")) in real:
-            raise UserError(f"The output {job.output} in {out} is an input itself: choose another output folder.")
-    if not found.jobs and not found.failures:
-        raise UserError(f"There are no pictures in {', '.join(map(str, inputs))}.")
-    return found
-
-
-def _list(given: str, out: str | os.PathLike, found: Found) -> tuple[str, Iterable[str]]:
-    """Return a root and the paths of files below it, sorted, that an input stands for."""
-    if os.path.isdir(given):
-        if os.path.realpath(given) == os.path.realpath(out):
-            raise UserError(f"The folder {given} is input and output: choose another output folder.")
-        return given, _walk(given, out, found)
-    if os.path.exists(given):
-        return os.path.split(given)[0], [os.path.basename(given)]
-    parts = Path(given).parts
-    first = next((i for i, part in enumerate(parts) if _PATTERN & set(part)), None)
-    if first is None:
-        raise UserError(f"There is no file or folder {given}.")
-    root = os.path.join(*parts[:first]) if first else ""
-    below = os.path.join(*parts[first:])
-    names = sorted(glob.glob(below, root_dir=root or None, recursive=True))
-    written = os.path.join(os.path.realpath(out), "")
-    paths = (os.path.join(root, name) for name in names)
-    names = [
-        name
-        for name, path in zip(names, paths, strict=True)
-        if os.path.isfile(path) and not os.path.realpath(path).startswith(written)
-    ]
-    if not names:
-        raise UserError(f'No file is of the pattern "{given}".')
-    return root, names
-
-
-def _walk(folder: str, out: str | os.PathLike, found: Found) -> Iterator[str]:
-    def note(error: OSError) -> None:
-        found.failures.append(Failure(str(error.filename), f"The folder cannot be listed: {error.strerror}."))
-
-    target = os.path.realpath(out)
-    for here, folders, files in os.walk(folder, onerror=note):
-        kept = (name for name in sorted(folders) if not name.startswith("."))
-        folders[:] = [name for name in kept if os.path.realpath(os.path.join(here, name)) != target]
-        for name in sorted(files):
-            ending = os.path.splitext(name)[1].lower()
-            if name.startswith("."):
-                continue
-            if ending in READ_ENDINGS:
-                yield os.path.relpath(os.path.join(here, name), folder)
-            else:
-                found.left_out[ending or name] += 1
+    found = find_jobs(inputs, out, lambda _: ending)
+    return process(found, out, settings, one_by_one(work), progress=progress, report=report)
 
 
 def one_by_one(work: Work) -> Engine:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from clit.config import ModelConfig
 from clit.errors import UserError
-from clit.geometry import Region, View, Window, scale_chain
+from clit.geometry import Region, View, Window
 from clit.networks.decoders import DECODERS
 from clit.networks.decoders.base import Features
 from clit.networks.encoders import ENCODERS
+from clit.scale_chain import scale_chain
 
 
 class SRModel(nn.Module):
@@ -95,7 +96,7 @@ class SRModel(nn.Module):
     ) -> View:
         """Return the view of a window, or of all, of the output of `size` (H, W) of a small picture of `lr` (h, w).
 
-        chain: how a cascade splits the scale, "published" or "balanced" (`geometry.scale_chain`). stages: how many
+        chain: how a cascade splits the scale, "published" or "balanced" (`clit.scale_chain`). stages: how many
         stages to run at most. wrap: the picture is periodic. UserError for a wrong window, chain or number of stages,
         and if the picture is periodic but the encoder cannot treat it so.
         """

@@ -14,13 +14,13 @@ from PIL import Image
 
 from clit.errors import UserError
 from clit.pictures.alpha import over_white
-from clit.pictures.bands import write_bands
-from clit.pictures.formats import READ, identify
 from clit.pictures.metadata import Metadata, exif_bytes
 from clit.pictures.picture import Picture, finish, picture_of_array, split_array, to_grey
-from clit.pictures.pillow import decode
 from clit.pictures.profiles import srgb_profile
-from clit.pictures.source import Source
+from clit.pictures.readers.formats import READ, identify
+from clit.pictures.readers.pillow import decode
+from clit.pictures.readers.source import Source
+from clit.pictures.writers.bands import write_bands
 from clit.system.atomic import write_bytes
 
 MAX_PIXELS = 64_000_000

@@ -11,6 +11,8 @@ from clit.pictures.alpha import fill_hidden, over_white, spread_colours
 from clit.pictures.metadata import Metadata
 from clit.pictures.profiles import Samples, to_srgb
 
+_WRAP_MARGIN = 32  # pixels of a periodic picture looked at across its borders
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -38,9 +40,20 @@ class Picture:
         """Return the picture over white, (h, w, 3) float32."""
         return self.rgb if self.alpha is None else over_white(self.rgb, self.alpha)
 
-    def to_enlarge(self) -> np.ndarray:
-        """Return the colours (h, w, 3) to enlarge beside alpha: faint pixels' do not spill into visible ones."""
-        return self.rgb if self.alpha is None else spread_colours(self.rgb, self.alpha)
+    def to_enlarge(self, wrap: bool = False) -> np.ndarray:
+        """Return the colours (h, w, 3) to enlarge beside alpha: faint pixels' do not spill into visible ones.
+
+        wrap: the picture is periodic, so a faint pixel's nearest visible one may lie across the border.
+        """
+        if self.alpha is None:
+            return self.rgb
+        if not wrap:
+            return spread_colours(self.rgb, self.alpha)
+        (h, w), margin = self.size, _WRAP_MARGIN
+        around = ((margin, margin), (margin, margin))
+        rgb = np.pad(self.rgb, (*around, (0, 0)), mode="wrap")
+        spread = spread_colours(rgb, np.pad(self.alpha, around, mode="wrap"))
+        return spread[margin : margin + h, margin : margin + w]
 
 
 @dataclass

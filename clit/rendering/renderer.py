@@ -165,10 +165,10 @@ class Renderer:
         wrap: bool = False,
         strip: bool = False,
     ) -> Output:
-        """What `save` with the same arguments writes, band by band; nothing is drawn yet."""
+        """Return what `save` with the same arguments writes, in bands that are not drawn yet."""
         picture = read_image(image)
         check_output(path)
-        request = self._check_request(model, picture.to_enlarge(), scale, size, None, chain, stages, wrap)
+        request = self._check_request(model, picture.to_enlarge(wrap), scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
         self._check_memory(request, width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height))
@@ -180,8 +180,9 @@ class Renderer:
         form = form_of(path, size, picture.bits, transparent=alphas is not None, grey=picture.grey, metadata=metadata)
 
         def draw(index: int, progress: Progress | None, cancel: Cancel | None) -> np.ndarray:
-            rgb = self._band(request, index, progress, cancel)
-            return form.finish(rgb, None if alphas is None else self._band(alphas, index, None, cancel)[..., 0])
+            rgb = self._render_band(request, index, progress, cancel)
+            alpha = None if alphas is None else self._render_band(alphas, index, None, cancel)[..., 0]
+            return form.finish(rgb, alpha)
 
         return Output(form, math.ceil(height / TILE), draw)
 
@@ -334,8 +335,10 @@ class Renderer:
         self._fill(rgb, request, view, draw, progress, cancel)
         return rgb
 
-    def _band(self, request: _Request, index: int, progress: Progress | None, cancel: Cancel | None) -> np.ndarray:
-        """RGB (rows, W, 3), unclipped, of TILE rows of the whole output; of what is left, for the last band."""
+    def _render_band(
+        self, request: _Request, index: int, progress: Progress | None, cancel: Cancel | None
+    ) -> np.ndarray:
+        """Return RGB (rows, W, 3), unclipped, of a band of the whole output: TILE rows, or those left at its end."""
         height, width = request.view.size
         band = Window(index * TILE, 0, min(TILE, height - index * TILE), width)
         return self._render_view(request, request.view.with_pixels(band.lattice()), "fast", progress, cancel)

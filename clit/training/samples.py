@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clit.geometry import Lattice, nearest_latent, pixel_centres, stage_grids, to_pixels
+from clit.geometry import Lattice, nearest_latent, pixel_centres, to_pixels
+from clit.scale_chain import stage_grids
 from clit.training.curriculum import draw_factors, merge_factors
 from clit.training.photographs import Batch, Photographs
 from clit.training.settings import Settings

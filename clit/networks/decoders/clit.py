@@ -16,8 +16,9 @@ from clit.config import CLITConfig
 from clit.geometry import Lattice, Region, View
 from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
 from clit.networks.decoders.lit import LocalAttention, StageField
-from clit.networks.decoders.stage_place import StagePlace
-from clit.networks.layers import PositionalBias, Resampling, convolve_valid, zero_outside
+from clit.networks.decoders.positional_bias import PositionalBias
+from clit.networks.decoders.stage_axes import StagePlace
+from clit.networks.layers import Resampling, convolve_valid, zero_outside
 
 CARRY = 0.75
 """Factor of the previous stage's prediction."""

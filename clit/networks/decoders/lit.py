@@ -20,8 +20,9 @@ from clit.config import CLITConfig
 from clit.geometry import Region, View
 from clit.networks.decoders import compiled
 from clit.networks.decoders.base import Attended, Maps
-from clit.networks.decoders.stage_place import StageAxis, StagePlace
-from clit.networks.layers import MLP, PositionalBias, Resampling, convolve_resampled, sample_points, zero_outside
+from clit.networks.decoders.positional_bias import PositionalBias
+from clit.networks.decoders.stage_axes import StageAxis, StagePlace
+from clit.networks.layers import MLP, Resampling, convolve_resampled, sample_points, zero_outside
 from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, P = (2r+1)^2 latents of a window, M heads, D width, d = D / M, H1 first hidden

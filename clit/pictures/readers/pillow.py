@@ -13,7 +13,7 @@ from clit.pictures import metadata
 from clit.pictures.metadata import Metadata
 from clit.pictures.picture import Decoded
 from clit.pictures.profiles import Samples
-from clit.pictures.source import MORE_PICTURES, Source
+from clit.pictures.readers.source import MORE_PICTURES, Source
 
 _REDUCED = "Pillow has read this picture with 8 bits per channel: give its path to keep 16."
 

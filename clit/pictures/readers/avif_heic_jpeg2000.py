@@ -14,9 +14,9 @@ from clit.pictures import metadata
 from clit.pictures.cicp import profile_of_numbers
 from clit.pictures.metadata import Metadata
 from clit.pictures.picture import Decoded
-from clit.pictures.pillow import decode, open_image, split
 from clit.pictures.profiles import Samples
-from clit.pictures.source import MORE_PICTURES, Source
+from clit.pictures.readers.pillow import decode, open_image, split
+from clit.pictures.readers.source import MORE_PICTURES, Source
 
 
 def read_avif(source: Source) -> Decoded:

@@ -8,7 +8,7 @@ import numpy as np
 
 from clit.pictures.picture import Decoded
 from clit.pictures.profiles import Samples
-from clit.pictures.source import Source
+from clit.pictures.readers.source import Source
 
 _GAP = rb"(?:\s|#[^\n\r]*[\n\r])+"
 _HEADER = re.compile(rb"P([1-6])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})")

@@ -18,7 +18,7 @@ from clit.pictures.cicp import profile_of_numbers
 from clit.pictures.metadata import Metadata
 from clit.pictures.picture import Decoded
 from clit.pictures.profiles import SRGB_PRIMARIES, WHITE, Samples, profile_of_curve
-from clit.pictures.source import MORE_PICTURES, Source
+from clit.pictures.readers.source import MORE_PICTURES, Source
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -248,18 +248,3 @@ def _exif_of_text(text: str) -> bytes:
         return bytes.fromhex("".join(match[1].split())) if match else b""
     except ValueError:
         return b""
-
-
-def colour_and_metadata_chunks(kept: Metadata, size: tuple[int, int]) -> Iterator[bytes]:
-    """Yield the chunks of a written picture of `size` (H, W) that stand before its pixels."""
-    yield chunk(b"sRGB", b"\0")
-    if kept.dpi:
-        yield chunk(b"pHYs", struct.pack(">IIB", *(round(n / 0.0254) for n in kept.dpi), 1))
-    if exif := metadata.exif_bytes(kept, size):
-        yield chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
-    for key, text in kept.text:
-        name = key.encode("latin-1", "replace")
-        try:
-            yield chunk(b"tEXt", name + b"\0" + text.encode("latin-1"))
-        except UnicodeEncodeError:
-            yield chunk(b"iTXt", name + b"\0\0\0\0\0" + text.encode("utf-8"))

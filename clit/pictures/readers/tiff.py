@@ -12,9 +12,9 @@ from clit.errors import UserError
 from clit.pictures import metadata
 from clit.pictures.metadata import Metadata
 from clit.pictures.picture import Decoded
-from clit.pictures.pillow import read_pillow
 from clit.pictures.profiles import Samples
-from clit.pictures.source import MORE_PICTURES, Source
+from clit.pictures.readers.pillow import read_pillow
+from clit.pictures.readers.source import MORE_PICTURES, Source
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it tells of every oddity, on standard error
 

@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import PurePath
 
 from clit.errors import UserError
-from clit.pictures.modern import read_avif, read_heic, read_jpeg2000
-from clit.pictures.netpbm import read_netpbm
 from clit.pictures.picture import Decoded
-from clit.pictures.pillow import read_jpeg, read_pillow
-from clit.pictures.png import read_png
-from clit.pictures.source import Source
-from clit.pictures.tiff import read_tiff
+from clit.pictures.readers.avif_heic_jpeg2000 import read_avif, read_heic, read_jpeg2000
+from clit.pictures.readers.netpbm import read_netpbm
+from clit.pictures.readers.pillow import read_jpeg, read_pillow
+from clit.pictures.readers.png import read_png
+from clit.pictures.readers.source import Source
+from clit.pictures.readers.tiff import read_tiff
 
 READ: dict[str, Callable[[Source], Decoded]] = {
     "PNG": read_png,

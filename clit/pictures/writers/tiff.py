@@ -1,10 +1,9 @@
-"""PNG and TIFF files written band by band, for pictures that memory does not hold."""
+"""The TIFF writer: deflated tiles, by tifffile; a BigTIFF over 2 GB."""
 
 from __future__ import annotations
 
 import os
 import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -12,33 +11,12 @@ import numpy as np
 import tifffile
 
 from clit.pictures.metadata import EXIF_IFD, GPS_IFD, Metadata, directory_bytes, kept_tags
-from clit.pictures.png import SIGNATURE, chunk, colour_and_metadata_chunks
 from clit.pictures.profiles import srgb_profile
-from clit.system.atomic import open_atomic
 
-_TILE = 256  # side of a TIFF's tiles
-_COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's colour type
+_TILE = 256  # side of a tile
 
 
-def write_bands(
-    path: str | os.PathLike,
-    shape: tuple[int, int, int],
-    bands: Iterable[np.ndarray],
-    kind: str,
-    bits: int = 8,
-    metadata: Metadata | None = None,
-) -> None:
-    """Write a picture that comes as bands of rows, top to bottom; the file appears complete or not at all.
-
-    shape: (H, W, channels), grey or RGB, each with or without alpha. bands: (rows, W, channels) uint8 or uint16, as
-    `bits` says, of any heights that add up to H. kind: "PNG" or "TIFF" (deflated tiles; a BigTIFF over 2 GB).
-    UserError if the path cannot be written; whatever the bands raise goes through.
-    """
-    with open_atomic(path) as file:
-        (_write_png if kind == "PNG" else _write_tiff)(file, shape, bands, bits, metadata or Metadata())
-
-
-def _write_tiff(
+def write_tiff(
     file: BinaryIO, shape: tuple[int, int, int], bands: Iterable[np.ndarray], bits: int, metadata: Metadata
 ) -> None:
     big = bool(np.prod(shape) * bits / 8 > 2 << 30)
@@ -103,37 +81,3 @@ def _tiles(bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             short = [(0, _TILE - n) for n in tile.shape[:2]]
             tile = np.ascontiguousarray(np.pad(tile, [*short, (0, 0)]))
             yield tile if tile.shape[2] > 1 else tile[..., 0]
-
-
-def _write_png(
-    file: BinaryIO, shape: tuple[int, int, int], bands: Iterable[np.ndarray], bits: int, metadata: Metadata
-) -> None:
-    """Write a PNG (ISO/IEC 15948): of each row the filter with the smallest sum of differences, deflated."""
-    height, width, channels = shape
-    step = channels * bits // 8  # bytes of a pixel
-    file.write(SIGNATURE)
-    file.write(chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, _COLOUR[channels], 0, 0, 0)))
-    for part in colour_and_metadata_chunks(metadata, (height, width)):
-        file.write(part)
-    deflate = zlib.compressobj(3, strategy=zlib.Z_FILTERED)
-    above = np.zeros(width * step, np.uint8)
-    for band in bands:
-        rows = np.ascontiguousarray(band.astype(f">u{bits // 8}")).view(np.uint8).reshape(len(band), -1)
-        data = deflate.compress(_filter_rows(rows, above, step).tobytes())
-        if data:
-            file.write(chunk(b"IDAT", data))
-        above = rows[-1]
-    file.write(chunk(b"IDAT", deflate.flush()))
-    file.write(chunk(b"IEND", b""))
-
-
-def _filter_rows(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
-    """Return rows of bytes (n, k) after the row `above`, filtered, each led by its filter's number: (n, k + 1)."""
-    up = np.vstack([above, rows[:-1]])
-    left = np.zeros_like(rows)
-    left[:, step:] = rows[:, :-step]
-    tried = {1: rows - left, 2: rows - up, 3: rows - ((left.astype(np.uint16) + up) // 2).astype(np.uint8)}
-    sums = np.stack([np.abs(x.view(np.int8).astype(np.int16)).sum(1) for x in tried.values()])
-    best = sums.argmin(0)
-    chosen = np.choose(best[:, None], list(tried.values()))
-    return np.column_stack([(best + 1).astype(np.uint8), chosen])

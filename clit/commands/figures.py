@@ -1,0 +1,198 @@
+"""Commands that draw what the models do: compare, attend, film."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clit.commands.base import (
+    MODEL_HELP,
+    Chain,
+    Input,
+    Inputs,
+    Model,
+    Scale,
+    Size,
+    app,
+    check_not_input,
+    is_one_file,
+    load_model,
+    parse_number,
+    parse_pair,
+    read_picture_and_size,
+    run_folder,
+    show_progress,
+)
+from clit.errors import UserError
+
+Format = Annotated[str, typer.Option(help="What to write into a folder.")]
+
+
+@app.command()
+def compare(
+    inputs: Inputs,
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="For one picture, the .png, .svg or .pdf file to write; else a folder."),
+    ],
+    scale: Annotated[float, typer.Option(help="How many times larger, 1 to 64; need not be whole.")],
+    model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again.")] = None,
+    crop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOP,LEFT,HEIGHT,WIDTH", help="A part to show, in output pixels; can be given again."),
+    ] = None,
+    truth: Annotated[
+        bool,
+        typer.Option("--truth", help="The input is in full resolution: reduce it by the scale first, and show scores."),
+    ] = False,
+    chain: Chain = "published",
+    format: Format = "png",
+) -> None:
+    """Draw a comparison sheet: the same crops by several methods, with PSNR and SSIM if --truth is given.
+
+    Of folders, a sheet for every picture.
+    """
+    from clit.exports.compare import compare as compare_crops
+    from clit.exports.compare import parse_crop
+    from clit.exports.figures import SHEETS, comparison_figure
+    from clit.pictures.files import check_writable
+    from clit.system.atomic import write_bytes
+
+    one = is_one_file(inputs, out)
+    if one:
+        check_writable(out, SHEETS)
+        check_not_input(out, Path(inputs[0]))
+    ending = _check_format(format, SHEETS)
+    crops = [parse_crop(text) for text in crop or ()]
+    networks = {Path(name).name: load_model(name) for name in model or _list_default_models()}
+    options = {"scale": scale, "crops": crops, "truth": truth, "chain": chain}
+
+    def draw(source: str | Path, path: str | Path, progress):
+        sheet = compare_crops(networks, source, progress=progress, **options)
+        write_bytes(path, comparison_figure(sheet, Path(path).suffix.lower().removeprefix(".")))
+        return sheet
+
+    if not one:
+        return _make_figures("compare", inputs, out, ending, networks, options, draw)
+    with show_progress("compare") as progress:
+        sheet = draw(inputs[0], out, progress)
+    for panel in sheet.panels:
+        if panel.psnr is not None:
+            typer.echo(f"{panel.name}: {panel.psnr:.2f} dB, {panel.ssim:.4f}")
+    height, width = sheet.size
+    crop_count = f"{len(sheet.crops)} crop{'s' if len(sheet.crops) > 1 else ''}"
+    typer.echo(f"{out}: {crop_count} of {height} x {width} pixels (height x width)")
+
+
+def _check_format(format: str, endings: Sequence[str]) -> str:
+    """Return the ending that --format asks for."""
+    if f".{format}" not in endings:
+        known = ", ".join(ending[1:] for ending in endings)
+        raise UserError(f'The format is "{format}", but must be one of {known}.')
+    return f".{format}"
+
+
+def _make_figures(
+    command: str, inputs: list[str], out: Path, ending: str, models: Mapping[str, Any], options: dict, draw: Callable
+) -> None:
+    """Make a file of every picture of folders: draw(source, path, progress)."""
+    from clit.exports.folders import make_folder
+    from clit.exports.manifest import digest_model
+
+    def work(source: str, path: str, progress: Callable[[float], None]) -> tuple[str, ...]:
+        draw(source, path, progress)
+        return ()
+
+    settings = {"command": command, "weights": {name: digest_model(model) for name, model in models.items()}, **options}
+    run_folder(command, out, lambda **heard: make_folder(inputs, out, ending, settings, work, **heard))
+
+
+def _list_default_models() -> list[str]:
+    """Return bicubic and the light presets that have weights."""
+    from clit.networks.checkpoints import available
+
+    return ["bicubic", *(name for name in available() if name.endswith("-light"))]
+
+
+@app.command()
+def attend(
+    inputs: Inputs,
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="For one picture, the figure (.png, .svg, .pdf) or numbers (.npz, .json) to write; else a folder.",
+        ),
+    ],
+    pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
+    scale: Scale = None,
+    size: Size = None,
+    model: Model = "lit-light",
+    chain: Chain = "published",
+    format: Format = "png",
+) -> None:
+    """Show what one output pixel looked at: the weights of every head and stage. Of folders, for every picture."""
+    from clit.exports.figures import FORMS, attention_file
+    from clit.pictures.files import check_writable, read_image
+    from clit.system.atomic import write_bytes
+
+    one = is_one_file(inputs, out)
+    if one:
+        check_writable(out, FORMS)
+        check_not_input(out, Path(inputs[0]))
+    ending = _check_format(format, FORMS)
+    position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
+    wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
+    options = {"pixel": position, "scale": scale, "size": wanted, "chain": chain}
+    if one:
+        picture, wanted = read_picture_and_size(Path(inputs[0]), scale, wanted)
+        options |= {"scale": None, "size": wanted}
+    network = load_model(model)
+
+    from clit import attend as find_attention
+
+    def draw(image, path: str | Path, progress=None):
+        image = read_image(image).opaque()
+        attention = find_attention(network, image, **options)
+        write_bytes(path, attention_file(attention, image, Path(path).suffix.lower(), model))
+        return attention
+
+    if not one:
+        return _make_figures("attend", inputs, out, ending, {model: network}, options, draw)
+    attention = draw(picture, out)
+    typer.echo(f"{out}: {attention.kind}, {len(attention.stages)} stage{'s' if len(attention.stages) > 1 else ''}")
+
+
+@app.command()
+def film(
+    source: Input,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A film to write: .mp4, .webp or .gif.")],
+    model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again: side by side.")] = None,
+    about: Annotated[
+        str | None, typer.Option(metavar="Y,X", help="The point to zoom in on, in LR pixels; the middle by default.")
+    ] = None,
+    start: Annotated[float, typer.Option(help="The first scale.")] = 1.0,
+    end: Annotated[float, typer.Option(help="The last scale.")] = 30.0,
+    side: Annotated[str, typer.Option(metavar="HxW", help="The size of each method's frame in pixels.")] = "400x400",
+    seconds: Annotated[float, typer.Option(help="Length of the film.")] = 6.0,
+    fps: Annotated[int, typer.Option(help="Frames per second.")] = 20,
+    chain: Chain = "published",
+) -> None:
+    """Make a film that zooms in on a point: every frame is rendered at its own scale."""
+    from clit.exports.film import SUFFIXES, Film, save_film
+    from clit.pictures.files import as_array, check_writable
+
+    check_writable(out, SUFFIXES)
+    check_not_input(out, source)
+    point = None
+    if about is not None:
+        y, _, x = about.partition(",")
+        point = tuple(parse_number(each, "--about", "two numbers, Y,X") for each in (y, x))
+    wanted = Film(start, end, point, parse_pair(side, "x", "--side", "HxW"), seconds, fps)
+    networks = {Path(name).name: load_model(name) for name in model or ["lit-light"]}
+    with show_progress("film") as progress:
+        height, width = save_film(networks, as_array(source), out, wanted, chain=chain, progress=progress)
+    typer.echo(f"{out}: {len(wanted.scales)} frames of {height} x {width} pixels (height x width), labels included")

@@ -15,7 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_decoders import Case, build, picture, pixels, views
+from test_decoders import Case, build, list_pixels, random_picture, views
 
 from clit.config import CLITConfig, LIIFConfig, LTEConfig
 from clit.geometry import Window
@@ -53,9 +53,8 @@ def decoders(draw):
 
 def prepare(config, view: Case, batch: int = 2):
     model = build(config)
-    return model, model.prepare(
-        model.encode(picture(*view.lr, batch=batch)), model.view(view.lr, view.size, view.window)
-    )
+    features = model.encode(random_picture(*view.lr, batch=batch))
+    return model, model.prepare(features, model.view(view.lr, view.size, view.window))
 
 
 def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
@@ -69,8 +68,8 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
 @given(view=views(largest=40), config=decoders())
 def test_compiled_equals_plain(view, config):
     model, field = prepare(config, view)
-    plain = model.query(field, pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
-    assert compiled.applies(model.encode(picture(1, 1)).map)
+    plain = model.query(field, list_pixels(view.window)).unflatten(1, (view.window.height, view.window.width))
+    assert compiled.applies(model.encode(random_picture(1, 1)).map)
     assert_close(model.render(field), plain)
 
 
@@ -88,25 +87,24 @@ def test_footprints_of_many_pixels(scale):
     size = round(2 * scale), round(3 * scale)
     view = Case((2, 3), size, Window(0, 0, *size))
     model, field = prepare(CLITConfig(width=6, heads=3, radius=2, hidden=(20, 7)), view)
-    plain = model.query(field, pixels(view.window)).unflatten(1, size)
+    plain = model.query(field, list_pixels(view.window)).unflatten(1, size)
     assert_close(model.render(field), plain)
 
 
 def test_views_of_some_rows_and_columns():
     model = build(CLITConfig(width=8, heads=2, radius=3, hidden=(20, 7), fourier=2))
-    features, whole = model.encode(picture(9, 8)), model.view((9, 8), (22, 20))
+    features, whole = model.encode(random_picture(9, 8)), model.view((9, 8), (22, 20))
     expected = model.render(model.prepare(features, whole))
-    part = whole.of(whole.pixels.part(slice(1, None, 5), slice(0, None, 4)))
+    part = whole.with_pixels(whole.pixels.select(slice(1, None, 5), slice(0, None, 4)))
     assert_close(model.render(model.prepare(features, part)), expected[:, 1::5, ::4])
 
 
 def test_weights_written_to_are_packed_anew():
-    model, field = prepare(
-        CLITConfig(width=8, heads=2, radius=1, hidden=(20, 7)), Case((2, 2), (6, 6), Window(0, 0, 6, 6))
-    )
+    view = Case((2, 2), (6, 6), Window(0, 0, 6, 6))
+    model, field = prepare(CLITConfig(width=8, heads=2, radius=1, hidden=(20, 7)), view)
     before = model.render(field)
     model.decoder.stages[0].mlp[0].weight.mul_(2)
-    plain = model.query(field, pixels(Window(0, 0, 6, 6))).unflatten(1, (6, 6))
+    plain = model.query(field, list_pixels(view.window)).unflatten(1, (6, 6))
     assert (model.render(field) - before).abs().max() > 1e-3
     assert_close(model.render(field), plain)
 
@@ -195,13 +193,11 @@ def test_a_folder_that_refuses_is_replaced_for_as_long_as_the_process_lives(fres
     def refuse(*_, **__):
         raise PermissionError("read-only")
 
-    compiled_before = kernels._make_folder()
+    known = kernels._make_folder()
     monkeypatch.setattr(Path, "mkdir", refuse)
-    monkeypatch.setattr(
-        kernels, "_compile", lambda folder: shutil.copytree(compiled_before, folder, dirs_exist_ok=True)
-    )
+    monkeypatch.setattr(kernels, "_compile", lambda folder: shutil.copytree(known, folder, dirs_exist_ok=True))
     assert kernels.wait()
-    assert Path(kernels._temporary.name).is_dir() and Path(kernels._temporary.name) != compiled_before
+    assert Path(kernels._temporary.name).is_dir() and Path(kernels._temporary.name) != known
 
 
 def test_without_numba_torch_does_the_work(fresh, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,9 @@ class Features:
     image: Tensor
     top: int = 0
     left: int = 0
-    remember: Callable[[nn.Module, Region, Callable[[], Maps]], Maps] | None = None
-    """A cache of the maps that decoders compute from the features. Called with a module, a region, and a function that
-    makes the module's maps (1, rows, columns, D) over the region; returns the maps, cached or new."""
+    remember: Callable[[nn.Module, Hashable, Region, Callable[[Region], Maps]], Maps] | None = None
+    """A cache of the maps that decoders compute from the features. Called with a module, what else the maps depend on, a
+    region, and a function that makes them (1, rows, columns, .) over any region; returns them, cached or new."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -30,8 +30,8 @@ class Features:
     top: int = 0
     left: int = 0
     remember: Callable[[nn.Module, Hashable, Region, Callable[[Region], Maps]], Maps] | None = None
-    """A cache of the maps that decoders compute from the features. Called with a module, what else the maps depend on, a
-    region, and a function that makes them (1, rows, columns, .) over any region; returns them, cached or new."""
+    """A cache of the maps that decoders compute from the features. Called with a module, what else the maps depend on,
+    a region, and a function that makes them (1, rows, columns, .) over any region; returns them, cached or new."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -200,8 +200,8 @@ def table(rows: list[dict[str, object]]) -> str:
             )  # fmt: skip
     rates = statistics.median(row["rate_gmac"] for row in rows)
     plain, through_torch = (max(row[column] for row in rows) for column in ("difference", "torch_difference"))
-    note = f"{rows[0]['threads']:.0f} threads, vectors of {rows[0]['vector_bits']:.0f} bits, product rate {rates:.0f}"
-    note += f" GMAC/s (median). Fast and plain differ by {plain:.1g} at most, compiled and torch by {through_torch:.1g}."
+    note = f"{rows[0]['threads']:.0f} threads, vectors of {rows[0]['vector_bits']:.0f} bits, product rate {rates:.0f} "
+    note += f"GMAC/s (median). Fast and plain differ by {plain:.1g} at most, kernels and torch by {through_torch:.1g}."
     return f"{markdown(lines)}\n\n{note}"
 
 

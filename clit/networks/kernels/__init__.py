@@ -89,7 +89,8 @@ def _make_folder() -> Path:
     import llvmlite.binding as llvm
     import numba
 
-    parts = [numba.__version__, sys.version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
+    target = numba.config.CPU_NAME or llvm.get_host_cpu_name(), numba.config.CPU_FEATURES
+    parts = [numba.__version__, sys.version, llvm.get_host_cpu_features().flatten(), *map(str, target)]
     code = [path.read_text(encoding="utf-8") for path in sorted(_HERE.glob("*.py"))]
     name = hashlib.sha256("\0".join(parts + code).encode()).hexdigest()[:16]
     home = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": Path.home() / "Library" / "Caches"}.get(sys.platform)

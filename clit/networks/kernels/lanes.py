@@ -12,14 +12,14 @@ from collections.abc import Callable
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-_FEATURES = llvm.get_host_cpu_features()
-WIDE = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx2") else 4
+_FEATURES = (config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()).split(",")
+WIDE = 16 if "+avx512f" in _FEATURES else 8 if "+avx2" in _FEATURES else 4
 """Numbers in a vector register."""
 
-REGISTERS = 32 if WIDE == 16 or _FEATURES.get("neon") else 16
+REGISTERS = 32 if WIDE == 16 or "+neon" in _FEATURES else 16
 """Vector registers of the processor."""
 
 _FUSED = ("contract",)  # lets a product and a sum round once; sums keep their order

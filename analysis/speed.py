@@ -1,18 +1,22 @@
 """How fast, how exact, how large: the fast order of every decoder against its plain definition, on this machine.
 
-    python analysis/speed.py [--models lit-light --models clit-base ...] [--scales 2,4,8,16,30]
+    python analysis/speed.py [--models lit-light --models clit-base ...] [--scales 1.5,2,4,8,16,30]
 
 Writes analysis/speed.csv, a line per model and scale:
 
     fast_s_per_mpx    seconds per megapixel of a 400 x 400 window through the renderer, features ready (median)
     plain_s_per_mpx   the same of the plain definition, on a small window
     ratio             plain / fast
+    torch_s_per_mpx   the fast order through torch, without compiled kernels, timed in turn with the fast order
+    torch_ratio       torch / fast: 1 where there are no compiled kernels
+    torch_difference  the largest difference between the two, RGB in [0, 1]
     difference        the largest difference between the two, RGB in [0, 1]
     work_kmac         thousands of multiply-adds per output pixel that the fast order needs (METHOD: work), all stages
     rate_gmac         multiply-adds per second of a (4096 x 256)(256 x 256) product, right before and after each timing
     efficiency        work / rate / time of the fast order; plain_efficiency is that of the plain definition's own work
     seconds_at_100    time of the window, scaled to a product rate of 100 GMAC/s
     memory_mb         peak of the decoder's working memory for the window
+    vector_bits       width of the vectors that the compiled kernels use; 0 where there are none
 
 and draws analysis/speed.png: time against output size and against scale. Prints some of the lines as Markdown;
 `python analysis/tables.py` puts those into docs/speed.md. Weights are random: they cost the same.
@@ -35,6 +39,7 @@ import torch
 
 from clit.config import PRESETS
 from clit.geometry import Window, output_size
+from clit.networks import kernels
 from clit.networks.model import SRModel
 from clit.rendering.renderer import Renderer
 from clit.system.process import prepare_process
@@ -43,10 +48,11 @@ from clit.training.evaluate import markdown
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = [f"{method}-{family}" for family in ("light", "base") for method in ("liif", "lte", "lit", "clit")]
 SIDE, PLAIN_SIDE = 400, 32
-SHOWN = (4.0, 8.0, 30.0)  # scales in docs/speed.md
+SHOWN = (1.5, 4.0, 8.0, 30.0)  # scales in docs/speed.md
 COLUMNS = (
     "model", "scale", "chain", "fast_s_per_mpx", "plain_s_per_mpx", "ratio", "difference", "work_kmac", "rate_gmac",
     "efficiency", "plain_efficiency", "seconds_at_100", "memory_mb", "encoder_s_per_lr_mpx", "threads",
+    "torch_s_per_mpx", "torch_ratio", "torch_difference", "vector_bits",
 )  # fmt: skip
 
 
@@ -60,17 +66,31 @@ def product_rate() -> float:
     return 20 * 4096 * 256 * 256 / (time.perf_counter() - began)
 
 
-def timed(function, repeats: int) -> tuple[float, float]:
-    """Median seconds of a call, and median product rate beside it; the first call does not count."""
-    function()
-    seconds, rates = [], []
-    for _ in range(repeats):
-        before = product_rate()
-        began = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - began)
-        rates.append((before + product_rate()) / 2)
-    return statistics.median(seconds), statistics.median(rates)
+def timed(*functions, repeats: int) -> list[tuple[float, float]]:
+    """Median seconds of a call, and median product rate beside it, of functions called in turn.
+
+    The first call of each does not count.
+    """
+    seconds, rates = [[] for _ in functions], [[] for _ in functions]
+    for repeat in range(repeats + 1):
+        for i, function in enumerate(functions):
+            before = product_rate()
+            began = time.perf_counter()
+            function()
+            taken = time.perf_counter() - began
+            if repeat:
+                seconds[i].append(taken)
+                rates[i].append((before + product_rate()) / 2)
+    return [(statistics.median(s), statistics.median(r)) for s, r in zip(seconds, rates, strict=True)]
+
+
+def vector_bits() -> int:
+    """Bits of the vectors that the compiled kernels use; 0 where there are none."""
+    if not kernels.wait():
+        return 0
+    from clit.networks.kernels.lanes import WIDE
+
+    return 32 * WIDE
 
 
 def peak_memory(function) -> float:
@@ -117,13 +137,17 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
     def draw(window: Window, method: str = "fast") -> np.ndarray:
         return renderer.render(model, image, size=size, window=window, method=method, chain=chain, clip=False)
 
+    def draw_through_torch() -> np.ndarray:
+        with kernels.switched_off():
+            return draw(window)
+
     with torch.inference_mode():
         x = torch.from_numpy(image).permute(2, 0, 1)[None]
-        encoder, _ = timed(lambda: model.encode(x), 3)
+        [(encoder, _)] = timed(lambda: model.encode(x), repeats=3)
     draw(window)  # features are there from now on
     memory = peak_memory(lambda: draw(window))
-    fast, rate = timed(lambda: draw(window), repeats)
-    plain, plain_rate = timed(lambda: draw(middle, "reference"), 3)
+    (fast, rate), (through_torch, torch_rate) = timed(lambda: draw(window), draw_through_torch, repeats=repeats)
+    [(plain, plain_rate)] = timed(lambda: draw(middle, "reference"), repeats=3)
     view = model.view(lr, size, window, chain)
     work = model.decoder.multiply_adds(view) / view.count
     return {
@@ -142,6 +166,10 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
         "memory_mb": memory,
         "encoder_s_per_lr_mpx": encoder / (lr[0] * lr[1]) * 1e6,
         "threads": torch.get_num_threads(),
+        "torch_s_per_mpx": through_torch / SIDE**2 * 1e6,
+        "torch_ratio": (through_torch * torch_rate) / (fast * rate),
+        "torch_difference": float(np.abs(draw(window) - draw_through_torch()).max()),
+        "vector_bits": vector_bits(),
     }
 
 
@@ -158,20 +186,22 @@ def read(path: Path = ROOT / "analysis" / "speed.csv") -> list[dict[str, object]
 
 def table(rows: list[dict[str, object]]) -> str:
     """The lines at the scales of `SHOWN`, as Markdown."""
-    lines = [["model", "scale", "chain", "s/MPx", "times the plain", "efficiency", "400x400 at 100 GMAC/s", "memory"]]
+    lines = [
+        ["model", "scale", "chain", "s/MPx", "times the plain", "times torch", "efficiency", "at 100 GMAC/s", "memory"]
+    ]
     for row in rows:
         if row["scale"] in SHOWN:
             lines.append(
                 [
                     row["model"], f"x{row['scale']:g}", row["chain"], f"{row['fast_s_per_mpx']:.1f}",
-                    f"{row['ratio']:.1f}", f"{row['efficiency']:.2f}", f"{row['seconds_at_100']:.3g} s",
-                    f"{row['memory_mb']:.0f} MB",
+                    f"{row['ratio']:.1f}", f"{row['torch_ratio']:.1f}", f"{row['efficiency']:.2f}",
+                    f"{row['seconds_at_100']:.3g} s", f"{row['memory_mb']:.0f} MB",
                 ]
             )  # fmt: skip
     rates = statistics.median(row["rate_gmac"] for row in rows)
-    worst = max(row["difference"] for row in rows)
-    note = f"{rows[0]['threads']:.0f} threads, product rate {rates:.0f} GMAC/s (median)."
-    note += f" Fast and plain differ by {worst:.1g} at most."
+    plain, through_torch = (max(row[column] for row in rows) for column in ("difference", "torch_difference"))
+    note = f"{rows[0]['threads']:.0f} threads, vectors of {rows[0]['vector_bits']:.0f} bits, product rate {rates:.0f} "
+    note += f"GMAC/s (median). Fast and plain differ by {plain:.1g} at most, kernels and torch by {through_torch:.1g}."
     return f"{markdown(lines)}\n\n{note}"
 
 
@@ -183,7 +213,7 @@ def by_size(names: list[str]) -> dict[str, list[tuple[float, float]]]:
         model, renderer = SRModel(PRESETS[name]).eval(), Renderer()
         for side in (16, 32, 64, 128, 256):
             image = np.random.default_rng(0).random((side, side, 3), dtype=np.float32)
-            seconds, _ = timed(lambda: renderer.render(model, image, scale=4), 1)  # noqa: B023 - called at once
+            [(seconds, _)] = timed(lambda: renderer.render(model, image, scale=4), repeats=1)  # noqa: B023 - at once
             found.setdefault(name, []).append((16 * side**2 / 1e6, seconds))
     return found
 
@@ -219,7 +249,7 @@ def main() -> None:
     parser.add_argument(
         "--models", action="append", choices=MODELS, help="measure these alone; the others' rows stay, and the figure"
     )
-    parser.add_argument("--scales", default="2,4,8,16,30", help="separated by commas")
+    parser.add_argument("--scales", default="1.5,2,4,8,16,30", help="separated by commas")
     parser.add_argument("--repeats", type=int, default=5, help="timings of which the median counts")
     parser.add_argument("--out", type=Path, default=ROOT / "analysis" / "speed.csv", help="a .png goes beside it")
     flags = parser.parse_args()

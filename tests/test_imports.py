@@ -42,6 +42,8 @@ ALLOWED = {
     "filelock": {"exports"},
     "ray": {"exports"},
     "safetensors": {"networks"},
+    "numba": {"networks"},
+    "llvmlite": {"networks"},
     "huggingface_hub": {"networks"},
     "tifffile": {"pictures"},
     "imagecodecs": {"pictures"},

@@ -12,7 +12,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 import numpy as np
 import torch
@@ -85,19 +85,24 @@ class FeatureCache:
                 found.update(fresh)
         return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, digest)))
 
-    def _remember(self, features: tuple[str, str], module: nn.Module, region: Region, make: Callable[[], Maps]) -> Maps:
-        """Return the module's maps over a region: a part of cached ones, or new ones from `make`, which are cached."""
+    def _remember(
+        self, features: tuple[str, str], module: nn.Module, of: Hashable, region: Region, make: Callable[[Region], Maps]
+    ) -> Maps:
+        """Return a module's maps over a region. What cached ones lack of it is made, and the whole is cached."""
         stamp = tuple((p.data_ptr(), p._version) for p in module.parameters())
+        what = (*features, stamp, of)
         with self._lock:
-            for key, (made_by, maps) in reversed(self._maps.items()):
-                *same, known = key
-                if same == [*features, stamp] and made_by() is module and known.contains(region):
-                    self._maps.move_to_end(key)
-                    rows, columns = region.move(-known.top, -known.left).slices()
-                    return tuple(map[:, rows, columns] for map in maps)
-        maps = make()
+            known = {
+                key[-1]: maps for key, (made_by, maps) in self._maps.items() if key[:-1] == what and made_by() is module
+            }
+            best = max(known, key=lambda other: other.intersect(region).area, default=region.clip((0, 0)))
+            if best.contains(region):
+                self._maps.move_to_end((*what, best))
+        if best.contains(region):
+            return _cut_maps(known[best], best, region)
+        maps = _extend_maps(known[best], best, region, make) if best.intersect(region).area else make(region)
         with self._lock:
-            self._maps[(*features, stamp, region)] = (weakref.ref(module), maps)
+            self._maps[(*what, region)] = (weakref.ref(module), maps)
             while sum(map.nbytes for _, kept in self._maps.values() for map in kept) > MAPS_LIMIT:
                 self._maps.popitem(last=False)
         return maps
@@ -216,6 +221,30 @@ def _cut_rectangles(missing: np.ndarray, piece: Region) -> Iterator[Region]:
         bottom = top + int(np.argmin(np.append(missing[top:, left:right].all(1), False)))
         missing[top:bottom, left:right] = False
         yield Region(piece.top + int(top), piece.left + int(left), piece.top + int(bottom), piece.left + int(right))
+
+
+def _cut_maps(maps: Maps, known: Region, region: Region) -> Maps:
+    """Return the part over a region of maps over a larger one."""
+    rows, columns = region.move(-known.top, -known.left).slices()
+    return tuple(map[:, rows, columns] for map in maps)
+
+
+def _extend_maps(maps: Maps, known: Region, region: Region, make: Callable[[Region], Maps]) -> Maps:
+    """Return maps over a region, of which those over a known one are at hand."""
+    shared = known.intersect(region)
+    beside = (
+        Region(region.top, region.left, shared.top, region.right),
+        Region(shared.bottom, region.left, region.bottom, region.right),
+        Region(shared.top, region.left, shared.bottom, shared.left),
+        Region(shared.top, shared.right, shared.bottom, region.right),
+    )
+    found = [(shared, _cut_maps(maps, known, shared)), *((part, make(part)) for part in beside if part.area)]
+    height, width = region.bottom - region.top, region.right - region.left
+    whole = tuple(map.new_empty(len(map), height, width, map.shape[-1]) for map in maps)
+    for part, made in found:
+        for target, source in zip(_cut_maps(whole, region, part), made, strict=True):
+            target.copy_(source)
+    return whole
 
 
 def _assemble(found: dict[tuple[int, int], Tensor], cells: Region, image: Tensor, remember: Callable) -> Features:

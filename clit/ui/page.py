@@ -18,6 +18,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from clit.errors import UserError
+from clit.networks import kernels
 from clit.ui.examples import BUNDLED
 from clit.ui.jobs import make_file
 from clit.ui.programs import attend_pixel, upscale_file
@@ -67,6 +68,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
 
     block: return only when the server is stopped. UserError if it cannot listen there.
     """
+    kernels.start()
     demo = build(site).queue(max_size=FILES_WAITING)
     demo._queue.sleep_when_free = QUEUE_SECONDS  # gradio has no public setting for it
     try:

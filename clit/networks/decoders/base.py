@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from clit.errors import UserError
 from clit.geometry import Region, Taps, View, linear_taps, periodic_taps, pixel_centres, to_pixels
+from clit.networks import kernels
 from clit.networks.layers import crop, sample_grid, sample_points
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a lattice, C channels, M heads, P latents per side.
@@ -29,9 +30,9 @@ class Features:
     image: Tensor
     top: int = 0
     left: int = 0
-    remember: Callable[[nn.Module, Region, Callable[[], Maps]], Maps] | None = None
-    """A cache of the maps that decoders compute from the features. Called with a module, a region, and a function that
-    makes the module's maps (1, rows, columns, D) over the region; returns the maps, cached or new."""
+    remember: Callable[[nn.Module, Hashable, Region, Callable[[Region], Maps]], Maps] | None = None
+    """A cache of the maps that decoders compute from the features. Called with a module, what else the maps depend on,
+    a region, and a function that makes them (1, rows, columns, .) over any region; returns them, cached or new."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -99,7 +100,11 @@ class Decoder(nn.Module, ABC):
     stage_count = 1  # largest number of stages that the scale is split over
     heads = 0  # number of attention heads
     radius = 0  # of the attention window, in latents
-    efficiency = 0.3  # expected multiply-adds per second of `render`, relative to a large matrix product
+
+    @property
+    def efficiency(self) -> float:
+        """Expected multiply-adds per second of `render`, relative to a large matrix product."""
+        return 0.75 if kernels.are_ready() else 0.3
 
     @abstractmethod
     def prepare(self, features: Features, view: View) -> Any:

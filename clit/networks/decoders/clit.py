@@ -54,13 +54,12 @@ class CLIT(Decoder):
         view = view.to(features.map.device)
         fields = []
         for j, (stage, place) in enumerate(zip(self.stages, self._place_stages(view), strict=False)):
-            project = self._project_resampled if j else self._project
-            fields.append(stage.prepare(project(features, view, stage, place), place, view, self.bias))
+            fields.append(stage.prepare(self._make_maps(features, view, j, place), place, view, self.bias))
         return CascadeField(tuple(fields), Skip.prepare(features.image, view), view.pixels)
 
     def reads(self, view: View) -> Region:
         first, *later = self._place_stages(view)
-        parts = [first.region.grow(1), *(_get_region_read(*_prepare_resampling(view, place)) for place in later)]
+        parts = [first.region.grow(1), *(_get_region_read(*_prepare_resampling(view, p.grid, p.region)) for p in later)]
         region = Region(
             min(p.top for p in parts), min(p.left for p in parts),
             max(p.bottom for p in parts), max(p.right for p in parts),
@@ -117,18 +116,24 @@ class CLIT(Decoder):
         z = convolve_valid(self.embed, features.crop(region.grow(1))).permute(0, 2, 3, 1)
         return z if view.wrap else zero_outside(z, region, features.size)
 
-    def _project(self, features: Features, view: View, stage: LocalAttention, place: StagePlace) -> Maps:
-        """Return the maps of the first stage over its region of the LR grid. They do not depend on the scale."""
+    def _make_maps(self, features: Features, view: View, j: int, place: StagePlace) -> Maps:
+        """Return the maps of stage j over its region of its own grid, zero outside it unless it is periodic.
 
-        def make() -> Maps:
-            return stage.project(self._embed(features, view, place.region.grow(1)))
+        Those of the first stage do not depend on the scale, those of later ones on their grid.
+        """
 
-        return make() if features.remember is None else features.remember(self, place.region, make)
+        def make(region: Region) -> Maps:
+            if j:  # from z resampled to the stage's grid
+                rows, columns = _prepare_resampling(view, place.grid, region)
+                z = self._embed(features, view, _get_region_read(rows, columns))
+                maps = self.stages[j].project_resampled(z, rows, columns)
+            else:
+                maps = self.stages[0].project(self._embed(features, view, region.grow(1)))
+            return maps if view.wrap else tuple(zero_outside(map, region, place.grid) for map in maps)
 
-    def _project_resampled(self, features: Features, view: View, stage: LocalAttention, place: StagePlace) -> Maps:
-        """Return the maps of a later stage over its region of its own grid, from z resampled to that grid."""
-        rows, columns = _prepare_resampling(view, place)
-        return stage.project_resampled(self._embed(features, view, _get_region_read(rows, columns)), rows, columns)
+        if features.remember is None:
+            return make(place.region)
+        return features.remember(self, (j, place.grid, view.wrap), place.region, make)
 
 
 def _compute_densities(view: View) -> list[float]:
@@ -136,9 +141,9 @@ def _compute_densities(view: View) -> list[float]:
     return [view.size[0] / h * view.size[1] / w for h, w in view.grids()]
 
 
-def _prepare_resampling(view: View, place: StagePlace) -> tuple[Resampling, Resampling]:
-    """Prepare the resampling of z to a stage's region, and one more point on every side for the convolutions."""
-    region, (h, w), device = place.region.grow(1), place.grid, view.pixels.rows.device
+def _prepare_resampling(view: View, grid: tuple[int, int], region: Region) -> tuple[Resampling, Resampling]:
+    """Prepare the resampling of z to a region of a grid, and one more point on every side for the convolutions."""
+    region, (h, w), device = region.grow(1), grid, view.pixels.rows.device
     return (
         Resampling.prepare(view.lr[0], h, region.top, region.bottom, device, view.wrap),
         Resampling.prepare(view.lr[1], w, region.left, region.right, device, view.wrap),

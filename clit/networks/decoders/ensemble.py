@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.geometry import Lattice, Region, View, nearest_latent, periodic_positions, pixel_centres, to_pixels
+from clit.networks.decoders import compiled
 from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
 from clit.networks.layers import MLP
 from clit.system.threads import blocks, parallel_map
@@ -62,6 +63,7 @@ def compute_weights(rel_y: Tensor, rel_x: Tensor) -> Tensor:
 class EnsembleField:
     """What is computed once per view: maps at LR resolution over `region`, and where the queries lie."""
 
+    features: Tensor  # (B, C, h + 2, w + 2), over the region and a border of 1
     maps: Maps  # from `_make_maps`
     region: Region
     rows: EnsembleAxis
@@ -85,8 +87,13 @@ class EnsembleDecoder(Decoder):
         rows, columns, region = _prepare_axes(view)
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor(lr, device=device)
         skip = Skip.prepare(features.image, view)
-        maps = self._make_maps(features.crop(region.grow(1)))
-        return EnsembleField(maps, region, rows, columns, cell.to(features.map.dtype), skip, view.pixels, lr)
+
+        def make(part: Region) -> Maps:
+            return self._make_maps(features.crop(part.grow(1)))
+
+        maps = make(region) if features.remember is None else features.remember(self, None, region, make)
+        seen = features.crop(region.grow(1))
+        return EnsembleField(seen, maps, region, rows, columns, cell.to(features.map.dtype), skip, view.pixels, lr)
 
     def reads(self, view: View) -> Region:
         return view.clip(_prepare_axes(view)[2].grow(1))
@@ -125,6 +132,10 @@ class EnsembleDecoder(Decoder):
 
     def render(self, field: EnsembleField, cancel: Callable[[], bool] | None = None) -> Tensor:
         height, width = len(field.pixels.rows), len(field.pixels.columns)
+        if compiled.applies(field.cell):
+            weights = compute_weights(field.rows.rel[:, :, None], field.columns.rel[:, None, :])
+            out = compiled.render_ensemble(self, field, weights, cancel)
+            return out + field.skip.render() if self.adds_skip else out
         out = field.cell.new_empty(len(field.maps[0]), height, width, 3)
 
         def render_block(block: tuple[slice, slice]) -> None:
@@ -146,7 +157,7 @@ class EnsembleDecoder(Decoder):
             for j in (0, 1):
                 x = field.columns.nearest[j, columns] - field.region.left
                 left = int(x[0])
-                maps = tuple(m[:, :, left : int(x[-1]) + 1][:, y] for m in self._select_fast_maps(field.maps))
+                maps = tuple(m[:, :, left : int(x[-1]) + 1][:, y] for m in field.maps)
                 hidden = self._predict_hidden(maps, x - left, rel_y[i], rel_x[j], field.cell)
                 blended = torch.addcmul(blended, hidden, weights[i, j, :, :, None].to(hidden.dtype))
         return self.mlp[-1](blended)  # the weights sum to 1, so the blend leaves the bias as it is
@@ -169,16 +180,16 @@ class EnsembleDecoder(Decoder):
     def _make_maps(self, features: Tensor) -> Maps:
         """Return the maps over a region, from the features (B, C, h + 2, w + 2) of the region and a border of 1.
 
-        Maps are (B, h, w, .); one that only `_predict` reads may have another layout.
+        Maps are (B, h, w, .).
         """
 
     @abstractmethod
     def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
         """Return what latents y, x (Q,), indices into the field's maps, predict at rel (Q, 2): colours (B, Q, 3)."""
 
-    def _select_fast_maps(self, maps: Maps) -> Maps:
-        """Return those of the field's maps that `_predict_hidden` reads."""
-        return maps
+    @abstractmethod
+    def describe_start(self, field: EnsembleField) -> compiled.EnsembleStart:
+        """Return what compiled kernels compute the first numbers of predictions from."""
 
     @abstractmethod
     def _predict_hidden(self, maps: Maps, x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clit.config import LIIFConfig
 from clit.networks.decoders.base import Maps
+from clit.networks.decoders.compiled import EnsembleStart
 from clit.networks.decoders.ensemble import EnsembleDecoder, EnsembleField, unfold3
 from clit.networks.layers import MLP, relu
 
@@ -30,15 +31,12 @@ class LIIF(EnsembleDecoder):
         # fast order.
         first = self.mlp[0]
         kernel = first.weight[:, : 9 * self.channels].unflatten(1, (self.channels, 3, 3))
-        return features, F.conv2d(features, kernel, first.bias).permute(0, 2, 3, 1).contiguous()
+        return (F.conv2d(features, kernel, first.bias).permute(0, 2, 3, 1).contiguous(),)
 
     def _predict(self, field: EnsembleField, y: Tensor, x: Tensor, rel: Tensor) -> Tensor:
-        latents = unfold3(field.maps[0])[:, y, x]  # (B, Q, 9 C)
+        latents = unfold3(field.features)[:, y, x]  # (B, Q, 9 C)
         tail = torch.cat([rel.to(latents.dtype), field.cell.expand(len(rel), 2)], -1)
         return self.mlp(torch.cat([latents, tail.expand(len(latents), -1, -1)], -1))
-
-    def _select_fast_maps(self, maps: Maps) -> Maps:
-        return maps[1:]
 
     def _predict_hidden(self, maps: Maps, x: Tensor, rel_y: Tensor, rel_x: Tensor, cell: Tensor) -> Tensor:
         weight = self.mlp[0].weight[:, 9 * self.channels :]
@@ -47,3 +45,8 @@ class LIIF(EnsembleDecoder):
         along_x = rel_x[:, None].to(place.dtype) * place[:, 1]  # (S, width)
         rows = maps[0] + along_y[:, None]  # (B, R, latent columns, width)
         return self.mlp.to_last_hidden(rows.index_select(2, x) + along_x)
+
+    def describe_start(self, field: EnsembleField) -> EnsembleStart:
+        along, cell = self.mlp[0].weight[:, 9 * self.channels :].split(2, 1)
+        none = field.cell.new_empty(len(field.features), 0, 0, 0)
+        return EnsembleStart(*field.maps, none, cell @ field.cell, *along.T, list(self.mlp)[2::2])

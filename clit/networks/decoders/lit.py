@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from clit.config import CLITConfig
 from clit.geometry import Region, View
+from clit.networks.decoders import compiled
 from clit.networks.decoders.base import Attended, Maps
 from clit.networks.decoders.positional_bias import PositionalBias
 from clit.networks.decoders.stage_axes import StageAxis, StagePlace
-from clit.networks.layers import MLP, Resampling, convolve_resampled, sample_points, zero_outside
+from clit.networks.layers import MLP, Resampling, convolve_resampled, sample_points
 from clit.system.threads import blocks, parallel_map
 
 # Legend for shapes: B batch, Q queries, P = (2r+1)^2 latents of a window, M heads, D width, d = D / M, H1 first hidden
@@ -128,10 +129,10 @@ class LocalAttention(nn.Module):
         return tuple(convolve_resampled(conv, z, rows, columns) for conv in self.convs())
 
     def prepare(self, maps: Maps, place: StagePlace, view: View, bias: PositionalBias) -> StageField:
-        """Return the field of the maps that `project` made over the place's region."""
+        """Return the field of maps over the place's region, zero outside its grid."""
         grid, rows, columns, region = place.grid, place.rows, place.columns, place.region
         # Contiguous, because every block would copy a part of a larger map before it could index it.
-        q, k, v, *fourier = ((m if view.wrap else zero_outside(m, region, grid)).contiguous() for m in maps)
+        q, k, v, *fourier = (m.contiguous() for m in maps)
         cell = torch.tensor([2 / view.size[0], 2 / view.size[1]]) * torch.tensor(grid)
         return StageField(
             q, k, v, region, grid, rows, columns, bias.along_y(rows.rel), bias.along_x(columns.rel),
@@ -222,6 +223,8 @@ class LocalAttention(nn.Module):
 
         Raises Cancelled soon after cancel() has become true.
         """
+        if compiled.applies(field.q):
+            return compiled.render_attention(self, field, cancel)
         batch, rows, columns = len(field.q), len(field.rows.nearest), len(field.columns.nearest)
         first, c = self.mlp[0], self.config
         values = first.weight[:, : self.value_inputs].reshape(-1, self.window, c.heads, c.width // c.heads)
@@ -244,6 +247,8 @@ class LocalAttention(nn.Module):
         query to the latents, in latents of this stage. The weights are those of `render`. Raises Cancelled soon after
         cancel() has become true.
         """
+        if compiled.applies(field.q):
+            return compiled.survey_attention(self, field, cancel)
         shape = len(field.q), len(field.rows.nearest), len(field.columns.nearest), self.config.heads, 3
         out = field.q.new_zeros(shape)
         radius, offset = self.config.radius, self._make_offsets(out.device).to(out.dtype)

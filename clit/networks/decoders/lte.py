@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from clit.config import LTEConfig
 from clit.networks.decoders.base import Maps
+from clit.networks.decoders.compiled import EnsembleStart
 from clit.networks.decoders.ensemble import EnsembleDecoder, EnsembleField
 from clit.networks.layers import MLP, convolve_valid, relu
 
@@ -50,3 +51,7 @@ class LTE(EnsembleDecoder):
         phi = torch.addcmul(along_y.index_select(2, x), along_x.index_select(2, x), rel_x[:, None].to(along_x.dtype))
         features = torch.cat([torch.cos(phi), torch.sin(phi)], -1) * amplitude.index_select(2, x)
         return self.mlp.to_last_hidden(self.mlp[0](features))
+
+    def describe_start(self, field: EnsembleField) -> EnsembleStart:
+        none = field.cell.new_empty(0)
+        return EnsembleStart(*field.maps, self.phase(field.cell), none, none, list(self.mlp)[::2])

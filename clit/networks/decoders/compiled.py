@@ -1,0 +1,212 @@
+"""The arrays that the compiled kernels read and write, made of fields and modules. See clit/networks/kernels."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clit.networks import kernels
+from clit.networks.kernels.arrays import (
+    AttentionScratch,
+    AttentionView,
+    AttentionWeights,
+    EnsembleScratch,
+    EnsembleView,
+    EnsembleWeights,
+)  # fmt: skip
+from clit.system.threads import blocks, parallel_map
+
+_QUERIES = 1024  # of a part of a view, about: its hidden layers stay in the processor's cache
+_U_FLOATS = 160_000  # numbers of U of a part
+_AXIS = 24  # queries of a footprint along an axis, at most
+_CALLS = 48  # that a view is cut into, about: between two of them it can be cancelled
+
+
+def applies(tensor: Tensor) -> bool:
+    """Whether the kernels are there, and do what depends on this tensor: float32 on the CPU, without gradients."""
+    plain = tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not torch.is_grad_enabled()
+    return plain and kernels.are_ready()
+
+
+def render_attention(stage, field, cancel: Callable[[], bool] | None = None) -> Tensor:
+    """Do as `LocalAttention.render`."""
+    from clit.networks.kernels import attention
+
+    weights = _pack_attention(stage, field.cell)
+
+    def render(view: AttentionView, parts: np.ndarray, scratch: AttentionScratch, out: np.ndarray) -> None:
+        attention.render(view, weights, parts, scratch, out)
+
+    return _run_attention(stage, field, (3,), render, cancel)
+
+
+def survey_attention(stage, field, cancel: Callable[[], bool] | None = None) -> Tensor:
+    """Do as `LocalAttention.survey`."""
+    from clit.networks.kernels import attention
+
+    return _run_attention(stage, field, (stage.config.heads, 3), attention.survey, cancel)
+
+
+def _run_attention(stage, field, shape: tuple[int, ...], kernel: Callable, cancel: Callable[[], bool] | None) -> Tensor:
+    """Call kernel(view, parts, scratch, out) for all parts of all pictures. Returns out, (B, R, C, *shape)."""
+    out = field.q.new_empty(len(field.q), len(field.rows.nearest), len(field.columns.nearest), *shape)
+    axes = _describe_axes(stage, field)
+    fourier = field.q.new_zeros(len(out), 1, 1, 0) if field.fourier is None else field.fourier
+    for picture, result in enumerate(_numpy(out)):
+        view = AttentionView(*(_numpy(m[picture]) for m in (field.q, field.k, field.v, fourier)), *axes)
+        parts, make_scratch = _cut_parts(stage, view)
+
+        def run(some: np.ndarray, view=view, make_scratch=make_scratch, result=result) -> None:
+            kernel(view, some, make_scratch(), result)
+
+        _call(run, parts, cancel)
+    return out
+
+
+def _describe_axes(stage, field) -> tuple[np.ndarray, ...]:
+    """Return the fields of an AttentionView but the maps."""
+    c, rows, columns = stage.config, field.rows, field.columns
+    starts = field.region.top, field.region.left
+    footprints = [_find_footprints(axis.nearest - at) for axis, at in zip((rows, columns), starts, strict=True)]
+    taps = [axis.taps.shift(-at) for axis, at in zip((rows, columns), starts, strict=True)]
+    shares = taps[0].weight / math.sqrt(c.width // c.heads), taps[1].weight
+    bias = [table.permute(2, 1, 0) for table in (field.bias_y, field.bias_x)]
+    rel = [axis.rel[:, c.radius] for axis in (rows, columns)]
+    return *footprints, *map(_numpy, (taps[0].index, taps[1].index, *shares, *bias, *rel))
+
+
+def _find_footprints(nearest: Tensor) -> np.ndarray:
+    """Group the queries (Q,) of an axis by their nearest latent: (., 3) of latents, first queries and ends.
+
+    Groups larger than _AXIS are cut: they would need much room, and are many queries for few U as they are.
+    """
+    latents, counts = torch.unique_consecutive(nearest, return_counts=True)
+    groups, end = [], 0
+    for latent, count in zip(latents.tolist(), counts.tolist(), strict=True):
+        start, end = end, end + count
+        cuts = np.linspace(start, end, math.ceil(count / _AXIS) + 1).astype(int).tolist()
+        groups += [(latent, *pair) for pair in zip(cuts, cuts[1:], strict=False)]
+    return np.array(groups, np.int64)
+
+
+def _cut_parts(stage, view: AttentionView) -> tuple[np.ndarray, Callable[[], AttentionScratch]]:
+    """Return the parts (., 4) of a view, and what makes scratch for any of them."""
+    from clit.networks.kernels.tile import PANEL, WIDE
+
+    c, (down, across) = stage.config, (np.diff(axis[:, 1:]) for axis in (view.rows, view.columns))
+    each = float(down.mean() * across.mean())
+    most = max(1, min(_U_FLOATS // (stage.window * PANEL), int(_QUERIES / each)))
+    parts = _cut(len(down), len(across), most)
+    n = int(down.max() * across.max())
+    latents = int(((parts[:, 1] - parts[:, 0]) * (parts[:, 3] - parts[:, 2])).max())
+    wide = -(-n // WIDE) * WIDE * (c.heads + 1)  # columns of all heads at most, see `_lay_out`
+    widest = max(*c.hidden, 2 * c.fourier, 3) + WIDE
+    side = 2 * c.radius + 1
+
+    def make_scratch() -> AttentionScratch:
+        def floats(*shape: int) -> np.ndarray:
+            return np.empty(shape, np.float32)
+
+        def ints(*shape: int) -> np.ndarray:
+            return np.empty(shape, np.int64)
+
+        return AttentionScratch(
+            floats(c.width), floats(c.width * wide), floats(side * wide), floats(latents, side * wide),
+            floats(latents * (stage.window + 2) * wide), floats(latents * stage.window * PANEL),
+            floats(latents * n * widest), floats(latents * n * widest), ints(latents * n, 2),
+            ints(max(latents * n, stage.window)), ints(stage.window), ints(latents), ints(latents + 1), ints(latents),
+        )  # fmt: skip
+
+    return parts, make_scratch
+
+
+def _pack_attention(stage, cell: Tensor) -> AttentionWeights:
+    from clit.networks.kernels.mlp import pack_layers
+    from clit.networks.kernels.tile import pack, pad
+
+    c, (first, *rest) = stage.config, list(stage.mlp)[::2]
+    values, cells, fourier = first.weight.split((stage.value_inputs, 2, 2 * c.fourier), 1)
+
+    def make() -> tuple[np.ndarray, ...]:
+        w1 = values.unflatten(1, (stage.window, c.heads, -1)).permute(2, 1, 3, 0)  # (M, P, d, H)
+        layers = [(fourier, first.bias), *((layer.weight, layer.bias) for layer in rest)]
+        return pack(_numpy(w1)), *pack_layers([(_numpy(weight), _numpy(bias)) for weight, bias in layers])
+
+    return AttentionWeights(*_keep(stage, make), pad(_numpy(first.bias + cells @ cell)))
+
+
+class EnsembleStart(NamedTuple):
+    """How LIIF or LTE computes the first numbers of a prediction: the first fields of an EnsembleView, as tensors."""
+
+    map: Tensor  # (B, h, w, width)
+    frequency: Tensor
+    cell: Tensor
+    along_y: Tensor
+    along_x: Tensor
+    layers: list[nn.Linear]
+    """The layers that come after it."""
+
+
+def render_ensemble(decoder, field, weights: Tensor, cancel: Callable[[], bool] | None = None) -> Tensor:
+    """Do as `EnsembleDecoder.render`, without the skip. weights: (2, 2, R, C) of the four latents."""
+    from clit.networks.kernels import ensemble
+    from clit.networks.kernels.mlp import WIDE, pack_layers
+
+    start = decoder.describe_start(field)
+    layers = [(_numpy(layer.weight), _numpy(layer.bias)) for layer in start.layers]
+    packed = EnsembleWeights(*_keep(decoder, lambda: pack_layers(layers)))
+    starts = field.region.top, field.region.left
+    nearest = [_numpy(axis.nearest - at) for axis, at in zip((field.rows, field.columns), starts, strict=True)]
+    shared = *map(_numpy, start[2:5]), *nearest, *map(_numpy, (field.rows.rel, field.columns.rel, weights))
+    out = start.map.new_empty(len(start.map), *weights.shape[2:], 3)
+    widest = max(start.map.shape[-1], *(len(bias) for _, bias in layers)) + WIDE
+    parts = _cut(*weights.shape[2:], _QUERIES // 2)
+    most = int(((parts[:, 1] - parts[:, 0]) * (parts[:, 3] - parts[:, 2])).max())
+    for picture, result in enumerate(_numpy(out)):
+        view = EnsembleView(_numpy(start.map[picture]), _numpy(start.frequency[picture]), *shared)
+
+        def run(some: np.ndarray, view=view, result=result) -> None:
+            x, y, blended = (np.empty(most * widest, np.float32) for _ in range(3))
+            scratch = EnsembleScratch(x, y, blended, np.empty(most, np.int64))
+            ensemble.render(view, packed, some, scratch, result)
+
+        _call(run, parts, cancel)
+    return out
+
+
+def _cut(height: int, width: int, most: int) -> np.ndarray:
+    """Return rectangles (., 4) of about `most` cells: top, bottom, left, right."""
+    cut = [(y.start, min(y.stop, height), x.start, min(x.stop, width)) for y, x in blocks(height, width, most)]
+    return np.array(cut, np.int64)
+
+
+def _call(run: Callable[[np.ndarray], None], parts: np.ndarray, cancel: Callable[[], bool] | None) -> None:
+    """Call run(some of the parts) for all of them, on all cores."""
+    size = math.ceil(len(parts) / _CALLS)
+    for _ in parallel_map(run, [parts[i : i + size] for i in range(0, len(parts), size)], cancel):
+        pass
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().numpy()
+
+
+_kept: weakref.WeakKeyDictionary[nn.Module, tuple] = weakref.WeakKeyDictionary()
+
+
+def _keep(module: nn.Module, make: Callable[[], tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Return what `make` makes of a module's weights, kept until they are written to or moved."""
+    parameters = list(module.mlp.parameters())
+    if any(parameter.is_inference() for parameter in parameters):  # nobody counts how often these are written to
+        return make()
+    stamp = [(parameter.data_ptr(), parameter._version) for parameter in parameters]
+    kept = _kept.get(module)
+    if kept is None or kept[0] != stamp:
+        kept = _kept[module] = (stamp, make())
+    return kept[1]

@@ -125,4 +125,4 @@ def test_the_command_starts_a_ray_of_its_own(model, tmp_path, monkeypatch):
 def test_an_address_at_which_nothing_answers(model, tmp_path):
     save_pictures(tmp_path / "in", 1)
     with pytest.raises(UserError, match="No Ray cluster"):
-        clit.upscale_folder(model, [tmp_path / "in"], tmp_path / "out", 2, ray="auto")
+        clit.upscale_folder(model, [tmp_path / "in"], tmp_path / "out", 2, ray="ray://127.0.0.1:1")

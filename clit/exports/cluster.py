@@ -44,6 +44,7 @@ ANSWER = 64 << 20
 RETRIES = 2
 """How often a picture is tried again whose actor died."""
 
+_CONNECT_SECONDS = 10
 _STORE = 512 << 20  # bytes of a local Ray's object store; Ray puts on the disk what it does not hold
 
 Task = TypeVar("Task")
@@ -240,6 +241,17 @@ def _last_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
 
 
+def _check_reachable(address: str) -> None:
+    """UserError if nothing answers at an address with a port; Ray itself would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "local" or "auto"
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"No Ray cluster can be reached at {address}: {error}.") from None
+
+
 @contextmanager
 def _connected(address: str, actors: int | None) -> Iterator[Any]:
     """Yield the module ray, connected; a cluster that the program is connected to already is used, and kept."""
@@ -251,6 +263,7 @@ def _connected(address: str, actors: int | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    _check_reachable(address)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == LOCAL:
         os.environ.setdefault("RAY_worker_niceness", "0")  # by default they give way to whatever else runs

@@ -18,6 +18,7 @@ from clit.errors import UserError
 from clit.exports.jobs import Failure, Found, Job, find_jobs
 from clit.exports.manifest import Fingerprint, Manifest, digest_model, lock
 from clit.geometry import resolve_size
+from clit.networks import kernels
 from clit.networks.model import SRModel
 from clit.pictures.files import WRITTEN, list_losses, read_image
 from clit.rendering.renderer import Renderer
@@ -105,6 +106,7 @@ def upscale_folder(
         known = ", ".join(ending[1:] for ending in WRITTEN)
         raise UserError(f'The format is "{format}", but must be one of {known}.')
     found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
+    kernels.wait()  # with them colours differ by 1e-7: one run should not be made half of each
     if ray is None:
         engine = one_by_one(upscale_work(model, options, strict))
     else:

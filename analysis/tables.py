@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cards
-import folders
 import latency
 import paired
 import scale_curves
@@ -40,9 +39,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "throughput": lambda: throughput.table(throughput.read()),
-    "folders": lambda: folders.table(folders.read(), "pictures"),
-    "bands": lambda: folders.table(folders.read(), "bands"),
-    "million": lambda: folders.plan(folders.read()),
     "runs": lambda: training_curves.table(training_curves.read()),
     "spent": training_curves.spent_table,
 }

@@ -106,7 +106,6 @@ def upscale_folder(
         known = ", ".join(ending[1:] for ending in WRITTEN)
         raise UserError(f'The format is "{format}", but must be one of {known}.')
     found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
-    kernels.wait()  # with them colours differ by 1e-7: one run should not be made half of each
     if ray is None:
         engine = one_by_one(upscale_work(model, options, strict))
     else:
@@ -125,6 +124,7 @@ def _written_ending(ending: str, format: str | None) -> str:
 
 def upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool = False) -> Work:
     """Return what enlarges one picture. options: of `Renderer.save`. strict: refuse one whose end is missing."""
+    kernels.wait()  # with them colours differ by 1e-7: one run should not be made half of each
 
     def work(source: str, path: str, progress: Share) -> Iterable[str]:
         picture = read_image(source, strict=strict)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import clit
@@ -310,6 +311,22 @@ def test_options_that_fit_no_picture_of_a_folder_are_said_before_any_work(photo,
 def test_actors_are_for_folders_over_ray(photo, tmp_path):
     assert "for folders" in refused("upscale", photo, tmp_path / "out.png", "--scale", 2, "--actors", 2)
     assert "--ray" in refused("upscale", photo.parent, tmp_path / "out", "--scale", 2, "--actors", 2)
+
+
+@pytest.mark.parametrize(
+    ("following", "address", "inputs"),
+    [
+        (["ray://head:10001", "in", "out"], "ray://head:10001", ["in"]),
+        (["10.0.0.1:6379", "in", "out"], "10.0.0.1:6379", ["in"]),
+        (["auto", "in", "out"], "auto", ["in"]),
+        (["in", "out"], "local", ["in"]),
+        (["C:\\in", "out"], "local", ["C:\\in"]),
+    ],
+)
+def test_ray_may_stand_without_an_address(following, address, inputs):
+    command = get_command(app).commands["upscale"]
+    found = command.make_context("upscale", ["--scale", "2", "--ray", *following]).params
+    assert (found["ray"], found["inputs"], str(found["out"])) == (address, inputs, "out")
 
 
 def test_models_of_one_name_stay_apart(small_models, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ class _Upscale(TyperCommand):
 
 
 def _is_address(text: str) -> bool:
-    return "://" in text or text in ("auto", "local")
+    return bool(re.match(r"\w+://", text) or re.fullmatch(r"[\w.-]+:\d+|auto|local", text))
 
 
 @app.command(cls=_Upscale)

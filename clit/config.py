@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import asdict, dataclass, fields, replace
 from typing import ClassVar
 
@@ -156,13 +157,31 @@ class ModelConfig:
 
 
 def _build(data: dict, registry: dict):
-    kind = registry.get(data.get("name"))
+    name = data.get("name") if isinstance(data, dict) else None
+    kind = registry.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise UserError(f'The configuration names "{data.get("name")}", but must name one of {", ".join(registry)}.')
-    unknown = set(data) - {f.name for f in fields(kind)}
+        raise UserError(f'The configuration names "{name}", but must name one of {", ".join(registry)}.')
+    defaults = {field.name: field.default for field in fields(kind)}
+    unknown = set(data) - set(defaults)
     if unknown:
-        raise UserError(f'The configuration of "{kind.name}" has unknown entries: {", ".join(sorted(unknown))}.')
-    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in data.items()})
+        raise UserError(f'The configuration of "{name}" has unknown entries: {", ".join(sorted(unknown))}.')
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    for key, value in values.items():
+        if not _is_like(value, defaults[key]):
+            raise UserError(
+                f'"{key}" of "{name}" is {reprlib.repr(value)}, but must be a value such as {defaults[key]!r}.'
+            )
+    return kind(**values)
+
+
+def _is_like(value, default) -> bool:
+    """Return whether a value may stand where the default does: a text, a number from 0, or some whole numbers."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and all(_is_like(each, 0) for each in value)
+    if isinstance(default, str):
+        return isinstance(value, str)
+    kinds = (int, float) if isinstance(default, float) else (int,)
+    return type(value) in kinds and value >= 0
 
 
 PLAIN: dict[str, ModelConfig] = {

@@ -115,5 +115,13 @@ def test_configurations_are_checked():
     assert ModelConfig.from_dict(json.loads(json.dumps(odd.to_dict()))) == odd
     with pytest.raises(clit.UserError, match="unknown entries: colour"):
         ModelConfig.from_dict({"encoder": {"name": "rdn", "colour": 1}, "decoder": {"name": "liif"}})
+    for entry in ({"width": "a"}, {"width": -3}, {"width": True}, {"blocks": 1.5}, {"blocks": [1]}):
+        with pytest.raises(clit.UserError, match="must be a value such as"):
+            ModelConfig.from_dict({"encoder": {"name": "rdn", **entry}, "decoder": {"name": "liif"}})
+    for part in ([], None, {}, {"name": ["rdn"]}, {"name": "ndr"}):
+        with pytest.raises(clit.UserError, match="must name one of"):
+            ModelConfig.from_dict({"encoder": part, "decoder": {"name": "liif"}})
+    with pytest.raises(clit.UserError, match="hidden"):
+        ModelConfig.from_dict({"encoder": {"name": "rdn"}, "decoder": {"name": "liif", "hidden": [8, "a"]}})
     with pytest.raises(clit.UserError, match="multiple of the 3 heads"):
         CLITConfig(width=8, heads=3)

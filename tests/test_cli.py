@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import clit
@@ -291,6 +293,63 @@ def test_a_bad_output_is_said_before_any_work(photo, tmp_path, monkeypatch):
     monkeypatch.setattr(clit, "load", lambda *_: pytest.fail("a model was loaded"), raising=False)
     refused("upscale", photo, tmp_path / "none" / "out.png", "--scale", 2)
     refused("attend", photo, tmp_path / "none" / "out.npz", "--pixel", "0,0", "--scale", 2)
+
+
+def test_options_that_fit_no_picture_of_a_folder_are_said_before_any_work(photo, tmp_path):
+    out = tmp_path / "out"
+    attend, compare = ("attend", photo.parent, out, "--pixel", "0,0"), ("compare", photo.parent, out)
+    assert "Give a scale" in refused(*attend)
+    assert "not both" in refused(*attend, "--scale", 2, "--size", "20x30")
+    assert "does not attend" in refused(*attend, "--scale", 2, "--model", "bicubic")
+    assert "other" in refused(*attend, "--scale", 2, "--chain", "other")
+    assert "The scale is 0.5" in refused(*compare, "--scale", 0.5, "--model", "bicubic")
+    assert "other" in refused(*compare, "--scale", 2, "--chain", "other", "--model", "bicubic")
+    assert not out.exists()
+    assert "1 written" in done(*attend, "--size", "20x30", "--format", "json").stdout
+
+
+def test_actors_are_for_folders_over_ray(photo, tmp_path):
+    assert "for folders" in refused("upscale", photo, tmp_path / "out.png", "--scale", 2, "--actors", 2)
+    assert "--ray" in refused("upscale", photo.parent, tmp_path / "out", "--scale", 2, "--actors", 2)
+
+
+@pytest.mark.parametrize(
+    ("following", "address", "inputs"),
+    [
+        (["ray://head:10001", "in", "out"], "ray://head:10001", ["in"]),
+        (["10.0.0.1:6379", "in", "out"], "10.0.0.1:6379", ["in"]),
+        (["auto", "in", "out"], "auto", ["in"]),
+        (["in", "out"], "local", ["in"]),
+        (["C:\\in", "out"], "local", ["C:\\in"]),
+    ],
+)
+def test_ray_may_stand_without_an_address(following, address, inputs):
+    command = get_command(app).commands["upscale"]
+    found = command.make_context("upscale", ["--scale", "2", "--ray", *following]).params
+    assert (found["ray"], found["inputs"], str(found["out"])) == (address, inputs, "out")
+
+
+def test_models_of_one_name_stay_apart(small_models, tmp_path):
+    other, picture = tmp_path / "mine" / "lit-light", tmp_path / "in.png"
+    shutil.copytree(small_models / "distance", other)
+    write_image(picture, np.random.default_rng(0).random((24, 24, 3)))
+    out = tmp_path / "sheet.png"
+    told = done("compare", picture, out, "--scale", 1, "--truth", "--model", "lit-light", "--model", other)
+    assert len(told.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("command", ["compare", "attend", "film"])
+def test_what_reading_loses_is_said_by_every_command(command, tmp_path):
+    source = tmp_path / "in.tif"
+    Image.new("CMYK", (40, 40)).save(source)
+    out, options = {
+        "compare": ("o.svg", ("--scale", 2)),
+        "attend": ("o.json", ("--scale", 2, "--pixel", "0,0")),
+        "film": ("o.gif", ("--side", "32x32", "--seconds", 0.1, "--end", 2)),
+    }[command]
+    assert "CMYK" in done(command, source, tmp_path / out, *options, "--model", "lit-light").stderr
+    if command != "film":
+        assert "CMYK" in done(command, tmp_path, tmp_path / "folder", *options, "--model", "lit-light").stderr
 
 
 def test_wrong_models_and_pixels(photo, tmp_path):

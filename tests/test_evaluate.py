@@ -17,7 +17,7 @@ from clit.training.photographs import read_photograph
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Three pictures of different kinds and sizes, and a file that is none."""
+    """Three pictures of different kinds and sizes, and files that are none."""
     folder = tmp_path / "three"
     folder.mkdir()
     rows, columns = np.mgrid[:50, :61] / 10
@@ -26,6 +26,7 @@ def dataset(tmp_path):
     write_image(folder / "b.tif", smooth[::-1, :53])
     Image.fromarray((smooth[..., 0] * 255).astype(np.uint8)).save(folder / "grey.bmp")
     (folder / "notes.txt").write_text("not a picture")
+    (folder / "paper.pdf").write_text("%PDF, which Pillow knows")
     return folder
 
 

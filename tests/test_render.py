@@ -19,7 +19,7 @@ from clit.config import (
     RDNConfig,
     SwinIRConfig,
 )
-from clit.geometry import Region
+from clit.geometry import Region, Window
 from clit.networks.decoders.lit import LocalAttention
 from clit.networks.model import SRModel
 from clit.pictures.files import read_image
@@ -107,6 +107,23 @@ def test_features_are_shared_between_models_with_equal_encoders(image, encoded):
         next(second.encoder.parameters()).add_(1)
     renderer.render(second, image, scale=2)
     assert len(encoded) == 2
+
+
+@pytest.mark.parametrize("name", ["liif", "bicubic"])
+def test_a_picture_is_hashed_once_for_all_its_tiles(name, image, monkeypatch):
+    model = clit.load("bicubic") if name == "bicubic" else make_tiny(name)
+    keys, get_key = [], features.FeatureCache.image_key
+    monkeypatch.setattr(features.FeatureCache, "image_key", lambda *a: keys.append(get_key(*a)) or keys[-1])
+    monkeypatch.setattr(rendering, "TILE", 48)
+    clit.Renderer().render(model, image, scale=20)
+    assert len(keys) == 1
+
+
+def test_plain_interpolation_reads_the_part_that_a_tile_needs(image):
+    model = clit.load("bicubic")
+    view = model.view((9, 7), (90, 70), Window(40, 30, 10, 10))
+    features = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
+    assert model.prepare(features, view).image.shape[1:3] == (5, 5)
 
 
 def test_maps_of_a_view_are_cached_for_a_view_inside_it(monkeypatch):

@@ -115,3 +115,13 @@ def test_an_encoder_that_sees_whole_pictures_is_refused():
     model = SRModel(ModelConfig(SwinIRConfig(width=6, depths=(1,), heads=3, window=2, features=5), DECODERS["lit"]))
     with pytest.raises(clit.UserError, match="periodic"):
         clit.upscale(model, texture(4, 4), 2, wrap=True)
+
+
+@pytest.mark.parametrize("name", ["liif", "lit"])
+def test_a_texture_does_not_share_maps_with_its_repetition_as_a_picture(name):
+    model, renderer = build(name), clit.Renderer()
+    margin = model.encoder.reach + model.radius + 4
+    repeated = np.pad(texture(8, 9), ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
+    renderer.render(model, texture(8, 9), scale=2, wrap=True)
+    seen = renderer.render(model, repeated, scale=2, clip=False)
+    np.testing.assert_allclose(seen, clit.Renderer().render(model, repeated, scale=2, clip=False), atol=1e-6)

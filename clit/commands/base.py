@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +59,13 @@ def load_model(name: str) -> Any:
     return clit.import_official(name) if Path(name).suffix in (".pth", ".pt") else clit.load(name)
 
 
+def load_models(names: Sequence[str]) -> dict[str, Any]:
+    """Load models by the last part of their names, or by whole names where two would be called alike."""
+    short = [Path(name).name for name in names]
+    labels = short if len(set(short)) == len(names) else names
+    return {label: load_model(name) for label, name in zip(labels, names, strict=True)}
+
+
 def check_not_input(out: Path, source: Path) -> None:
     """Raise a UserError if a command would write over its input."""
     if out.exists() and source.exists() and os.path.samefile(source, out):
@@ -79,17 +86,21 @@ def read_text(file: Path) -> str:
         raise UserError(f"{file} is not a text file.") from None
 
 
-def read_picture_and_size(source: Path, scale: float | None, size: tuple[int, int] | None, whole: bool = False):
-    """Read the picture; return it with the output size (H, W) that a scale or size asks for.
-
-    whole: refuse a picture whose end is missing.
-    """
-    from clit.geometry import resolve_size
+def read_picture(source: str | Path, whole: bool = False):
+    """Read a picture, and print what was approximated or lost. whole: refuse one whose end is missing."""
     from clit.pictures.files import read_image
 
     picture = read_image(source, strict=whole)
     for notice in picture.notices:
         note(notice)
+    return picture
+
+
+def read_picture_and_size(source: Path, scale: float | None, size: tuple[int, int] | None, whole: bool = False):
+    """Read the picture; return it with the output size (H, W) that a scale or size asks for."""
+    from clit.geometry import resolve_size
+
+    picture = read_picture(source, whole)
     return picture, resolve_size(*picture.size, scale, size)
 
 

@@ -20,8 +20,10 @@ from clit.commands.base import (
     check_not_input,
     is_one_file,
     load_model,
+    load_models,
     parse_number,
     parse_pair,
+    read_picture,
     read_picture_and_size,
     run_folder,
     show_progress,
@@ -67,18 +69,20 @@ def compare(
         check_not_input(out, Path(inputs[0]))
     ending = _check_format(format, SHEETS)
     crops = [parse_crop(text) for text in crop or ()]
-    networks = {Path(name).name: load_model(name) for name in model or _list_default_models()}
+    networks = load_models(model or _list_default_models())
     options = {"scale": scale, "crops": crops, "truth": truth, "chain": chain}
 
-    def draw(source: str | Path, path: str | Path, progress):
-        sheet = compare_crops(networks, source, progress=progress, **options)
+    def draw(picture, path: str | Path, progress):
+        sheet = compare_crops(networks, picture, progress=progress, **options)
         write_bytes(path, comparison_figure(sheet, Path(path).suffix.lower().removeprefix(".")))
         return sheet
 
     if not one:
+        compare_crops(networks, _make_pixel(), scale=scale, chain=chain)  # wrong options are told before any work
         return _make_figures("compare", inputs, out, ending, networks, options, draw)
+    picture = read_picture(inputs[0])
     with show_progress("compare") as progress:
-        sheet = draw(inputs[0], out, progress)
+        sheet = draw(picture, out, progress)
     for panel in sheet.panels:
         if panel.psnr is not None:
             typer.echo(f"{panel.name}: {panel.psnr:.2f} dB, {panel.ssim:.4f}")
@@ -98,16 +102,25 @@ def _check_format(format: str, endings: Sequence[str]) -> str:
 def _make_figures(
     command: str, inputs: list[str], out: Path, ending: str, models: Mapping[str, Any], options: dict, draw: Callable
 ) -> None:
-    """Make a file of every picture of folders: draw(source, path, progress)."""
+    """Make a file of every picture of folders: draw(picture, path, progress)."""
     from clit.exports.folders import make_folder
     from clit.exports.manifest import digest_model
+    from clit.pictures.files import read_image
 
     def work(source: str, path: str, progress: Callable[[float], None]) -> tuple[str, ...]:
-        draw(source, path, progress)
-        return ()
+        picture = read_image(source)
+        draw(picture, path, progress)
+        return picture.notices
 
     settings = {"command": command, "weights": {name: digest_model(model) for name, model in models.items()}, **options}
     run_folder(command, out, lambda **heard: make_folder(inputs, out, ending, settings, work, **heard))
+
+
+def _make_pixel():
+    """Return a picture of one pixel, on which to try options."""
+    import numpy as np
+
+    return np.zeros((1, 1, 3), np.float32)
 
 
 def _list_default_models() -> list[str]:
@@ -136,7 +149,7 @@ def attend(
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage. Of folders, for every picture."""
     from clit.exports.figures import FORMS, attention_file
-    from clit.pictures.files import check_writable, read_image
+    from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
 
     one = is_one_file(inputs, out)
@@ -154,13 +167,14 @@ def attend(
 
     from clit import attend as find_attention
 
-    def draw(image, path: str | Path, progress=None):
-        image = read_image(image).opaque()
+    def draw(picture, path: str | Path, progress=None):
+        image = picture.opaque()
         attention = find_attention(network, image, **options)
         write_bytes(path, attention_file(attention, image, Path(path).suffix.lower(), model))
         return attention
 
-    if not one:
+    if not one:  # wrong options are told before any work
+        find_attention(network, _make_pixel(), (0, 0), scale, size=wanted and (1, 1), chain=chain)
         return _make_figures("attend", inputs, out, ending, {model: network}, options, draw)
     attention = draw(picture, out)
     typer.echo(f"{out}: {attention.kind}, {len(attention.stages)} stage{'s' if len(attention.stages) > 1 else ''}")
@@ -183,7 +197,7 @@ def film(
 ) -> None:
     """Make a film that zooms in on a point: every frame is rendered at its own scale."""
     from clit.exports.film import SUFFIXES, Film, save_film
-    from clit.pictures.files import as_array, check_writable
+    from clit.pictures.files import check_writable
 
     check_writable(out, SUFFIXES)
     check_not_input(out, source)
@@ -192,7 +206,10 @@ def film(
         y, _, x = about.partition(",")
         point = tuple(parse_number(each, "--about", "two numbers, Y,X") for each in (y, x))
     wanted = Film(start, end, point, parse_pair(side, "x", "--side", "HxW"), seconds, fps)
-    networks = {Path(name).name: load_model(name) for name in model or ["lit-light"]}
+    names = model or ["lit-light"]
+    picture = read_picture(source)
+    wanted.check(picture.size, len(names))
+    networks = load_models(names)
     with show_progress("film") as progress:
-        height, width = save_film(networks, as_array(source), out, wanted, chain=chain, progress=progress)
+        height, width = save_film(networks, picture.opaque(), out, wanted, chain=chain, progress=progress)
     typer.echo(f"{out}: {len(wanted.scales)} frames of {height} x {width} pixels (height x width), labels included")

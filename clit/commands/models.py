@@ -14,6 +14,7 @@ from clit.commands.base import (
     Models,
     app,
     load_model,
+    load_models,
     parse_number,
     read_lines,
     read_text,
@@ -55,9 +56,7 @@ def evaluate(
     from clit.training.evaluate import find_reported, table, write_csv
 
     only = None if held_out is None else find_reported(data, read_lines(held_out))
-    short = [Path(name).name for name in models]
-    labels = short if len(set(short)) == len(models) else models
-    networks = {label: load_model(name) for label, name in zip(labels, models, strict=True)}
+    networks = load_models(models)
     with show_progress("evaluate") as progress:
         rows = score(
             networks, data, factors, rule=rule, chain=chain, only=only, halve=only is not None, progress=progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ class _Upscale(TyperCommand):
 
 
 def _is_address(text: str) -> bool:
-    return "://" in text or text in ("auto", "local")
+    return bool(re.match(r"\w+://", text) or re.fullmatch(r"[\w.-]+:\d+|auto|local", text))
 
 
 @app.command(cls=_Upscale)
@@ -82,9 +83,11 @@ def upscale(
     wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
     options = {"chain": chain, "stages": stages, "wrap": wrap, "strip": strip}
     if is_one_file(inputs, out):
-        if format is not None or ray is not None:
-            raise UserError("--format and --ray are for folders: give a folder as OUT.")
+        if format is not None or ray is not None or actors is not None:
+            raise UserError("--format, --ray and --actors are for folders: give a folder as OUT.")
         return _upscale_file(Path(inputs[0]), out, scale, wanted, model, whole, options)
+    if actors is not None and ray is None:
+        raise UserError("--actors says how many CPUs Ray uses: give --ray too.")
     network = load_model(model)
 
     from clit import upscale_folder

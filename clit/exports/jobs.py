@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clit.errors import UserError
-
-READ_ENDINGS = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .webp .tif .tiff .gif .bmp .dib .ppm .pgm .pbm .pnm .tga .icb .vda .vst .avif .heic "
-    ".heif .hif .jp2 .j2k .jpx .j2c .jpc".split()
-)
-"""Endings by which pictures are found in a folder. A file that is named itself is taken whatever its name."""
+from clit.pictures.readers.formats import READ_ENDINGS
 
 _PATTERN = frozenset("*?[")
 

@@ -128,7 +128,7 @@ def check_writable(path: str | os.PathLike, endings) -> Path:
 
 
 def to_bytes(rgb: np.ndarray) -> np.ndarray:
-    """Round a picture (h, w, 3) of floats in [0, 1] to uint8; values outside are clipped."""
+    """Round floats in [0, 1] to uint8, in an array of any shape; values outside are clipped."""
     return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
 
 

@@ -56,34 +56,35 @@ class FeatureCache:
         self,
         model: SRModel,
         image: np.ndarray,
+        key: str,
         wanted: Region,
         around: Region | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> Features:
         """Return features of the image (h, w, 3) float32 that cover at least a region inside it.
 
-        around: the region that will be wanted soon; pieces of it are encoded at once. When cancel() is true, Cancelled
-        is raised before the next piece.
+        key: the image's, from `image_key`. around: the region that will be wanted soon; pieces of it are encoded at
+        once. When cancel() is true, Cancelled is raised before the next piece.
         """
-        encoder, digest = self._get_encoder_key(model), self._get_digest(image)
-        tensor = self._get_tensor(model, image, digest, *model.place)
+        encoder = self._get_encoder_key(model)
+        tensor = self._get_tensor(model, image, key, *model.place)
         if not wanted.area:
             return Features(tensor[:, :0, :0, :0], tensor)
         size = image.shape[:2]
         want = _cover(wanted, size)
-        found = self._get_cells(encoder, digest, want)
+        found = self._get_cells(encoder, key, want)
         for piece in _cut_pieces(_cover(around or wanted, size), want):
             if all(at in found for at in _cells_in(piece.intersect(want))):
                 continue
-            known = self._get_cells(encoder, digest, piece)
+            known = self._get_cells(encoder, key, piece)
             missing = np.array([[(y, x) not in known for x in _columns(piece)] for y in _rows(piece)])
             for part in _cut_rectangles(missing, piece):
                 if cancel and cancel():
                     raise Cancelled
                 fresh = self._encode_cells(model, tensor, part)
-                self._store_cells(encoder, digest, fresh)
+                self._store_cells(encoder, key, fresh)
                 found.update(fresh)
-        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, digest)))
+        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
 
     def _remember(
         self, features: tuple[str, str], module: nn.Module, of: Hashable, region: Region, make: Callable[[Region], Maps]
@@ -157,8 +158,8 @@ class FeatureCache:
                 self._images.popitem(last=False)
         return x
 
-    def _get_digest(self, image: np.ndarray) -> str:
-        """Return a hash of an image; that of a read-only array is cached."""
+    def image_key(self, image: np.ndarray) -> str:
+        """Return a hash of an image; that of a read-only array is cached. A large image takes a while: ask once."""
         known = self._digests.get(id(image))
         if known and known[0]() is image:
             return known[1]

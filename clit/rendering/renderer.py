@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import reprlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -65,6 +66,7 @@ class _Request:
     view: View
     window: Window
     grey: bool  # the image is grey, so the output is too
+    key: str  # the image's in the feature cache
     margin: int = 0
 
 
@@ -269,19 +271,19 @@ class Renderer:
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
     ) -> _Request:
         if not isinstance(model, SRModel):
-            raise UserError(f"The model is {model!r}, but must be what clit.load or clit.import_official returns.")
+            shown = reprlib.repr(model)
+            raise UserError(f"The model is {shown}, but must be what clit.load or clit.import_official returns.")
         image = as_array(image)
-        grey = is_grey(image)
         lr = image.shape[:2]
         size = resolve_size(*lr, scale, size)
         window = Window(0, 0, *size) if window is None else _to_window(window)
         view = model.view(lr, size, window, chain, stages, wrap)
+        grey, key = is_grey(image), self._cache.image_key(image)
         if not wrap:
-            return _Request(model, image, view, window, grey)
+            return _Request(model, image, view, window, grey, key)
         margin = model.encoder.reach + model.radius + 4  # at most four convolutions follow the encoder
         image = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
-        image.flags.writeable = False  # so that the cache hashes it once, not for every tile
-        return _Request(model, image, view, window, grey, margin)
+        return _Request(model, image, view, window, grey, f"{key} in a margin of {margin}", margin)
 
     def _estimate_memory(self, request: _Request, pixels: int) -> int:
         """Return the bytes at the peak of rendering so many pixels: output, a tile's arrays, image, cached features."""
@@ -310,7 +312,7 @@ class Renderer:
         (h, w), margin = view.lr, request.margin
         wanted = request.model.decoder.reads(view).move(margin, margin)
         around = around and around.move(margin, margin)
-        found = self._cache.get(request.model, request.image, wanted, around, cancel)
+        found = self._cache.get(request.model, request.image, request.key, wanted, around, cancel)
         image = found.image[..., margin : margin + h, margin : margin + w]
         return replace(found, image=image, top=found.top - margin, left=found.left - margin)
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 
 from clit.errors import UserError
 from clit.geometry import check_scale
 from clit.pictures.metrics import psnr, ssim
+from clit.pictures.readers.formats import READ_ENDINGS
 from clit.pictures.resize import published_pair
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
@@ -50,8 +50,7 @@ def find_pictures(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: give the folder that holds the pictures.")
-    Image.init()  # fills Image.EXTENSION
-    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in Image.EXTENSION and p.is_file())
+    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in READ_ENDINGS and p.is_file())
     if not pictures:
         raise UserError(f"There are no pictures in {folder}.")
     return pictures

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from clit.errors import UserError
-from clit.pictures.files import as_array
+from clit.pictures.files import as_array, to_bytes
 from clit.pictures.resize import resize_pil
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
@@ -39,7 +39,7 @@ def find_photographs(folders: list[Path]) -> list[Path]:
 
 def read_pixels(path: Path) -> np.ndarray:
     """Read a picture file as (h, w, 3) uint8 RGB."""
-    return np.rint(as_array(path) * 255).astype(np.uint8)
+    return to_bytes(as_array(path))
 
 
 def read_photograph(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How a run is trained: its length, its samples, its learning rates. What `python -m clit train` takes as flags."""
+"""How a run is trained: its length, its samples, its learning rates. `python -m clit train` has flags for most."""
 
 from __future__ import annotations
 

@@ -54,9 +54,9 @@ _KERNELS: dict[str, tuple[Callable[[int, int], Taps], Callable[[int, int], Taps]
 
 @dataclass(frozen=True)
 class InterpolationField:
-    """The image, and the taps of the lattice's rows and columns."""
+    """The part of the image that is read, and the taps of the lattice's rows and columns in it."""
 
-    image: Tensor  # (B, h, w, 3)
+    image: Tensor  # (B, rows, columns, 3)
     rows: Taps  # R of them
     columns: Taps  # S of them
     pixels: Lattice
@@ -78,7 +78,9 @@ class Interpolation(Decoder):
         for n, n_out, wanted in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True):
             index, weight = make_taps(n, n_out).select(wanted.cpu())
             taps.append(Taps(index.to(image.device), weight.to(image)))
-        return InterpolationField(image, *taps, view.pixels.to(image.device))
+        region = Region.enclosing(*(index for index, _ in taps))
+        rows, columns = taps[0].shift(-region.top), taps[1].shift(-region.left)
+        return InterpolationField(image[(slice(None), *region.slices())], rows, columns, view.pixels.to(image.device))
 
     def query(self, field: InterpolationField, positions: Tensor) -> Tensor:
         row, column = field.pixels.find(positions)

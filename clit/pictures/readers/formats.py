@@ -34,6 +34,12 @@ READ: dict[str, Callable[[Source], Decoded]] = {
 }
 """The formats that are read."""
 
+READ_ENDINGS = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .mpo .webp .tif .tiff .gif .bmp .dib .ppm .pgm .pbm .pnm .tga .icb .vda .vst .avif "
+    ".heic .heif .hif .jp2 .j2k .jpx .jpf .j2c .jpc".split()
+)
+"""Endings by which pictures are found in a folder. A file that is named itself is taken whatever its name."""
+
 _BEGINNINGS = (  # patterns of a file's first bytes, the first that fits counts
     (rb"\x89PNG\r\n\x1a\n", "PNG"),
     (rb"\xff\xd8\xff", "JPEG"),

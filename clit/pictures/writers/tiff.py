@@ -28,7 +28,7 @@ def write_tiff(
     texts = [(tag, 2, 0, value, True) for tag, value in tags.items() if isinstance(value, str) and value.isascii()]
     pointers = {} if big else {tag: d for tag, d in zip((EXIF_IFD, GPS_IFD), directories, strict=True) if d}
     tifffile.imwrite(
-        file, _tiles(_regular(bands, shape)), shape=shape if shape[2] > 1 else shape[:2], dtype=f"uint{bits}",
+        file, _tiles(_regular(bands)), shape=shape if shape[2] > 1 else shape[:2], dtype=f"uint{bits}",
         tile=(_TILE, _TILE), photometric="rgb" if shape[2] > 2 else "minisblack",
         planarconfig="contig" if shape[2] > 1 else None, extrasamples=["unassalpha"] if alpha else None,
         compression="zlib", predictor=True, bigtiff=big, byteorder="<", metadata=None, software=False,
@@ -60,7 +60,7 @@ def _append_directories(file: BinaryIO, pointers: dict[int, dict]) -> None:
             file.write(struct.pack("<HHII", tag, 4, 1, end))
 
 
-def _regular(bands: Iterable[np.ndarray], shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
+def _regular(bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the rows of bands of any heights as bands of a tile's height, the last one as high as what is left."""
     held, rows = [], 0
     for band in bands:

@@ -37,8 +37,7 @@ TILE = 512
 TILE_MEMORY = 160 << 20
 """Bytes that a decoder may need for one tile."""
 
-REFERENCE_QUERIES = 2048
-"""Number of queries at once by the plain definition: at base width each gathers 100 kB."""
+REFERENCE_QUERIES = 2048  # at once by the plain definition: at base width each gathers 100 kB
 
 _ENCODING_MEMORY = 32 * 400 * 400  # bytes per channel while a piece of the image is encoded
 _MARGIN = 0.8  # share of the free memory that a request may take

@@ -20,7 +20,9 @@ from clit.config import (
     SwinIRConfig,
 )
 from clit.geometry import Region, Window
+from clit.networks.decoders.liif import LIIF
 from clit.networks.decoders.lit import LocalAttention
+from clit.networks.decoders.lte import LTE
 from clit.networks.model import SRModel
 from clit.pictures.files import read_image
 from clit.pictures.resize import resize_pil
@@ -149,6 +151,33 @@ def test_maps_of_a_view_are_cached_for_a_view_inside_it(monkeypatch):
     seen = renderer.render(model, image, scale=3, window=(9, 30, 60, 90), clip=False)
     assert len(made) == 7, "the weights have changed"
     np.testing.assert_allclose(seen, clit.upscale(model, image, 3, window=(9, 30, 60, 90), clip=False), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "scale"), [("liif", 3), ("lte", 3), ("lit", 3), ("clit", 20)])
+def test_a_view_that_moves_makes_only_the_maps_that_are_new(name, scale, monkeypatch):
+    made = {}
+
+    def record(method):
+        def count(module, *arguments):
+            maps = method(module, *arguments)
+            made[module] = made.get(module, 0) + maps[0].shape[1] * maps[0].shape[2]
+            return maps
+
+        return count
+
+    makers = {LIIF: ["_make_maps"], LTE: ["_make_maps"], LocalAttention: ["project", "project_resampled"]}
+    for kind, methods in makers.items():
+        for method in methods:
+            monkeypatch.setattr(kind, method, record(getattr(kind, method)))
+    image = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
+    model, renderer = make_tiny(name), rendering.Renderer()
+    renderer.render(model, image, scale=scale, window=(9, 30, 60, 90))
+    first = dict(made)
+    made.clear()
+    moved = renderer.render(model, image, scale=scale, window=(15, 40, 60, 90), clip=False)
+    assert made.keys() == first.keys() and all(0 < made[module] < first[module] / 2 for module in made)
+    anew = rendering.Renderer().render(model, image, scale=scale, window=(15, 40, 60, 90), clip=False)
+    np.testing.assert_allclose(moved, anew, atol=1e-6)
 
 
 def test_cached_maps_are_bounded(monkeypatch):

@@ -416,4 +416,4 @@ def test_film(photo, tmp_path):
 def test_outputs_are_checked_before_any_work(photo, tmp_path):
     (tmp_path / "file").write_text("")
     assert "is a file" in refused("train", "lit-light", "--data", tmp_path, "--out", tmp_path / "file", "--steps", 1)
-    assert "two numbers, Y,X" in refused("film", photo, tmp_path / "a.mp4", "--to", 3, "--about", "40")
+    assert "two numbers, Y,X" in refused("film", photo, tmp_path / "a.mp4", "--end", 3, "--about", "40")

@@ -1,5 +1,5 @@
 # make demo        the page, on http://127.0.0.1:7860 or the next free port; make demo PORT=8000 for a port of your own
-# make test        style and all tests
+# make test        style, types of the viewer's script where node is at hand, and all tests
 # make test-quick  style, and the tests that need neither a browser nor long
 # Each sets up .venv the first time and starts in seconds afterwards.
 
@@ -13,12 +13,12 @@ export CHROMIUM ?= /usr/bin/chromium
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-quick browser clean
+.PHONY: demo test test-quick types browser clean
 
 demo: .venv/.page
 	$(BIN)/python -u app.py $(if $(PORT),--port $(PORT))
 
-test: .venv/.dev browser
+test: .venv/.dev types browser
 	$(BIN)/ruff check .
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
@@ -41,6 +41,13 @@ test-quick: .venv/.dev
 .venv/.dev: .venv/.page
 	$(PIP) -e '.[page,figures,dev]'
 	@touch $@
+
+# npx keeps the compiler in its own cache, outside this folder.
+TSC := npx --yes --package typescript@5.9.3 tsc
+types:
+	@if ! command -v npx >/dev/null; then echo "The viewer's types are not checked: there is no node here."; \
+	elif ! $(TSC) --version >/dev/null 2>&1; then echo "The viewer's types are not checked: npm gives no typescript."; \
+	else $(TSC) --project tests/viewer_types; fi
 
 browser:
 	@test -x '$(CHROMIUM)' || { test '$(CHROMIUM)' = /usr/bin/chromium && command -v apt-get >/dev/null && \

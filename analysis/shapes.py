@@ -10,6 +10,7 @@ docs/speed.md.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import statistics
 import sys
@@ -80,6 +81,7 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     prepare_process()
     rows = []
     for scale in (4, 8, 30):

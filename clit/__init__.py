@@ -5,21 +5,26 @@
     clit.save(model, "photo.png", "poster.png", scale=30)               # in row blocks: of any size
     seen = clit.attend(model, "photo.png", pixel=(40, 60), scale=7.3)   # what that output pixel looked at
 
-Each name is imported when it is first used, so `import clit` is quick.
+Each name is imported when it is first used, so `import clit` is quick. The imports below are for type checkers.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clit.api import attend, estimate, save, survey, upscale
-    from clit.config import PRESETS
-    from clit.errors import Cancelled, UserError
-    from clit.exports.folders import upscale_folder
-    from clit.geometry import Window
-    from clit.networks.checkpoints import load
-    from clit.networks.official import import_official
-    from clit.rendering.renderer import Renderer
+    from clit.api import attend as attend
+    from clit.api import estimate as estimate
+    from clit.api import save as save
+    from clit.api import survey as survey
+    from clit.api import upscale as upscale
+    from clit.config import PRESETS as PRESETS
+    from clit.errors import Cancelled as Cancelled
+    from clit.errors import UserError as UserError
+    from clit.exports.folders import upscale_folder as upscale_folder
+    from clit.geometry import Window as Window
+    from clit.networks.checkpoints import load as load
+    from clit.networks.official import import_official as import_official
+    from clit.rendering.renderer import Renderer as Renderer
 
 __version__ = "0.1.0"
 
@@ -38,21 +43,7 @@ _HOMES = {
     "import_official": "clit.networks.official",
     "Renderer": "clit.rendering.renderer",
 }
-__all__ = [
-    "PRESETS",
-    "Cancelled",
-    "Renderer",
-    "UserError",
-    "Window",
-    "attend",
-    "estimate",
-    "import_official",
-    "load",
-    "save",
-    "survey",
-    "upscale",
-    "upscale_folder",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str):

@@ -60,6 +60,10 @@ class InterpolationConfig:
     stages: ClassVar[int] = 1
     heads: ClassVar[int] = 0
 
+    def __post_init__(self) -> None:
+        if self.kernel not in ("bilinear", "bicubic"):
+            raise UserError(f'The kernel of plain interpolation is "{self.kernel}", but must be bilinear or bicubic.')
+
     @property
     def family(self) -> str:
         """The method's name in the literature."""
@@ -91,6 +95,10 @@ class LTEConfig:
     kind: ClassVar[str] = "ensemble"
     stages: ClassVar[int] = 1
     heads: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.width < 2 or self.width % 2 or not self.hidden:
+            raise UserError(f"An LTE decoder needs an even width, not {self.width}, and a hidden layer.")
 
 
 @dataclass(frozen=True)

@@ -207,9 +207,26 @@ def check_scale(scale: float) -> float:
     return value
 
 
+def whole_numbers(values, count: int) -> tuple[int, ...] | None:
+    """Return `count` whole numbers of any kind as ints; None if `values` are something else."""
+    try:
+        found = tuple(int(n) for n in values)
+        return found if len(found) == count and all(a == b for a, b in zip(found, values, strict=True)) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def output_size(height: int, width: int, scale: float) -> tuple[int, int]:
     """Return the output size (H, W) of an h x w image at `scale`: round(h * scale), round(w * scale)."""
     return round(height * scale), round(width * scale)
+
+
+def check_size(size) -> tuple[int, int]:
+    """Return an output size (H, W) as ints. UserError for anything but two whole numbers."""
+    found = whole_numbers(size, 2)
+    if found is None:
+        raise UserError(f"The output size is {size}, but must be two whole numbers: height, width.")
+    return found
 
 
 def resolve_size(
@@ -222,13 +239,7 @@ def resolve_size(
         raise UserError("Give either a scale or an output size, and not both.")
     if scale is not None:
         return output_size(height, width, check_scale(scale))
-    try:
-        rows, columns = (int(n) for n in size)
-        whole = rows == size[0] and columns == size[1]
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise UserError(f"The output size is {size}, but must be two whole numbers: height, width.")
+    rows, columns = check_size(size)
     for out, low, axis in ((rows, height, "height"), (columns, width, "width")):
         if not low <= out <= MAX_SCALE * low:
             raise UserError(

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from picture_files import write_image
 from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -21,7 +22,7 @@ from clit.exports.compare import compare
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
 from clit.pictures import metrics
-from clit.pictures.files import as_array, read_image, write_image
+from clit.pictures.files import as_array, read_image
 from clit.pictures.resize import published_pair
 
 SMALL = EDSRConfig(width=8, blocks=1)
@@ -310,7 +311,7 @@ def test_options_that_fit_no_picture_of_a_folder_are_said_before_any_work(photo,
 
 def test_actors_are_for_folders_over_ray(photo, tmp_path):
     assert "for folders" in refused("upscale", photo, tmp_path / "out.png", "--scale", 2, "--actors", 2)
-    assert "--ray" in refused("upscale", photo.parent, tmp_path / "out", "--scale", 2, "--actors", 2)
+    assert "only together with Ray" in refused("upscale", photo.parent, tmp_path / "out", "--scale", 2, "--actors", 2)
 
 
 @pytest.mark.parametrize(
@@ -410,3 +411,9 @@ def test_film(photo, tmp_path):
     refused("film", photo, out, "--end", "0")
     refused("film", photo, out, "--side", "8x8")
     refused("film", photo, out, "--fps", "0")
+
+
+def test_outputs_are_checked_before_any_work(photo, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refused("train", "lit-light", "--data", tmp_path, "--out", tmp_path / "file", "--steps", 1)
+    assert "two numbers, Y,X" in refused("film", photo, tmp_path / "a.mp4", "--end", 3, "--about", "40")

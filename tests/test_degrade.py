@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clit.errors import UserError
-from clit.pictures.resize import axis_taps, axis_weights, published_pair, resize_matlab, resize_pil
+from clit.pictures.resize import axis_taps, published_pair, resize_matlab, resize_pil
 
 SIZES = [  # (h, w) -> (H, W)
     ((64, 48), (32, 24)),
@@ -122,16 +122,11 @@ def test_the_rules_agree_away_from_the_border_only():
     assert np.abs(a - b).max() > 1e-3
 
 
-@pytest.mark.parametrize("rule, resize", [("pil", resize_pil), ("matlab", resize_matlab)])
+@pytest.mark.parametrize("resize", [resize_pil, resize_matlab])
 @pytest.mark.parametrize("before, after", SIZES)
-def test_matrices_and_tensors_say_the_same(rule, resize, before, after):
+def test_pictures_and_tensors_say_the_same(resize, before, after):
     image = torch.rand((2, 3, *before), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    tensor = resize(image, after)
-    rows, columns = (
-        axis_weights(n_in, n_out, rule, dtype=torch.float64) for n_in, n_out in zip(before, after, strict=True)
-    )
-    torch.testing.assert_close(rows @ image @ columns.T, tensor, rtol=0, atol=1e-12)
-    for picture, result in zip(image.numpy(), tensor.numpy(), strict=True):
+    for picture, result in zip(image.numpy(), resize(image, after).numpy(), strict=True):
         np.testing.assert_allclose(resize(picture.transpose(1, 2, 0), after), result.transpose(1, 2, 0), atol=1e-12)
 
 

@@ -4,11 +4,11 @@ import csv
 
 import numpy as np
 import pytest
+from picture_files import write_image
 from PIL import Image
 
 import clit
 from clit.errors import UserError
-from clit.pictures.files import write_image
 from clit.pictures.metrics import psnr, ssim
 from clit.pictures.resize import published_pair, resize_pil
 from clit.training.evaluate import Row, evaluate, find_reported, means, table, write_csv

@@ -182,15 +182,6 @@ def test_format_and_size(tmp_path, bicubic):
     assert read_image(tmp_path / "out" / "001.webp").size == (20, 30)
 
 
-def test_wrong_arguments_are_told_before_any_work(tmp_path, bicubic):
-    save_pictures(tmp_path / "in", 1)
-    for options in ({}, {"scale": 0.5}, {"scale": 2, "size": (9, 9)}, {"scale": 2, "format": "gif"},
-                    {"scale": 2, "chain": "other"}, {"scale": 2, "stages": 9}):  # fmt: skip
-        with pytest.raises(UserError):
-            clit.upscale_folder(bicubic, [tmp_path / "in"], tmp_path / "out", **options)
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_bad_file_is_noted_and_passed(tmp_path, bicubic):
     pictures = save_pictures(tmp_path / "in", 5)
     save_bad_files(tmp_path / "in")
@@ -364,3 +355,37 @@ def test_figures_of_whole_folders(tmp_path, command):
     assert set(read_outputs(tmp_path / "out")) == {"001.svg", "sub/000.svg", FAILURES}
     assert "0 written, 2 done before, 1 failed" in call(*arguments).stdout
     assert "jpg" in refused(*arguments[:-1], "jpg")
+
+
+def test_numbers_of_any_kind_are_the_same_settings(bicubic, tmp_path):
+    save_pictures(tmp_path / "in", 2)
+    clit.upscale_folder(bicubic, tmp_path / "in", tmp_path / "out", 2)
+    for scale in (2.0, np.float32(2), np.int64(2)):
+        again = clit.upscale_folder(bicubic, tmp_path / "in", tmp_path / "out", scale)
+        assert (again.written, again.kept) == (0, 2)
+    size = np.int64(60), 60.0
+    sized = clit.upscale_folder(bicubic, str(tmp_path / "in"), tmp_path / "sized", size=size, stages=np.int8(1))
+    assert sized.written == 2
+    assert clit.upscale_folder(bicubic, tmp_path / "in", tmp_path / "sized", size=(60, 60), stages=1).kept == 2
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ({"model": None}, "The model is None"),
+        ({"size": "a"}, "The output size is a"),
+        ({"scale": 2, "size": (9, 9)}, "not both"),
+        ({"scale": 2, "actors": 2}, "only together with Ray"),
+        ({"scale": 2, "stages": 1.5}, "The number of stages"),
+        ({"scale": 2, "stages": 9}, "The number of stages"),
+        ({"scale": 2, "format": "gif"}, 'The format is "gif"'),
+        ({"scale": 2, "chain": "other"}, "other"),
+        ({"scale": 0.5}, "The scale is 0.5"),
+        ({}, "Give a scale"),
+    ],
+)
+def test_wrong_arguments_are_told_before_any_work(bicubic, tmp_path, arguments, sentence):
+    save_pictures(tmp_path / "in", 1)
+    with pytest.raises(UserError, match=sentence):
+        clit.upscale_folder(**{"model": bicubic, "inputs": tmp_path / "in", "out": tmp_path / "out", **arguments})
+    assert not (tmp_path / "out").exists()

@@ -8,10 +8,11 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from picture_files import write_image
 from PIL import Image, ImageCms, ImageOps
 
 from clit.errors import UserError
-from clit.pictures.files import as_array, check_output, read_image, write_image
+from clit.pictures.files import as_array, check_output, read_image
 from clit.system.atomic import write_bytes
 
 RNG = np.random.default_rng(0)

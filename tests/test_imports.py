@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import clit
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "clit"
 
-# A folder (or a module beside them) knows only those before it; inside one, modules may know each other.
+# A folder (or a module beside them) knows only those before it.
 ORDER = [
     "errors",
     "config",
@@ -96,6 +97,19 @@ def test_imports_point_one_way(path):
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_the_page_knows_gradio(path):
     assert not [name for name in _imported(path) if name.split(".")[0] == "gradio"]
+
+
+@pytest.mark.parametrize("folder", sorted(p.parent for p in PACKAGE.glob("*/__init__.py")), ids=lambda p: p.name)
+def test_no_folder_imports_in_circles(folder):
+    """The modules and folders inside a folder have an order too: what is imported when they are loaded."""
+    known: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        part = path.relative_to(folder).parts[0].removesuffix(".py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module.startswith(f"clit.{folder.name}."):
+                known.setdefault(part, set()).add(node.module.split(".")[2])
+    graph = {part: others - {part} for part, others in known.items()}
+    assert list(TopologicalSorter(graph).static_order()) or not graph
 
 
 def test_every_module_has_a_place():

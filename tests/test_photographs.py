@@ -51,7 +51,7 @@ def test_the_patch_shrinks_where_no_photograph_is_large_enough(folder):
 
 
 def test_folders_without_photographs_get_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="no photographs"):
+    with pytest.raises(UserError, match="no pictures that can be read"):
         find_photographs([tmp_path])
     with pytest.raises(UserError, match="not a folder"):
         find_photographs([tmp_path / "missing"])

@@ -125,7 +125,7 @@ def test_plain_interpolation_reads_the_part_that_a_tile_needs(image):
     model = clit.load("bicubic")
     view = model.view((9, 7), (90, 70), Window(40, 30, 10, 10))
     features = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
-    assert model.prepare(features, view).image.shape[1:3] == (5, 5)
+    assert model.prepare(features, view).enlarged.image.shape[1:3] == (5, 5)
 
 
 def test_maps_of_a_view_are_cached_for_a_view_inside_it(monkeypatch):

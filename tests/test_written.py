@@ -11,10 +11,11 @@ import case_files
 import numpy as np
 import pytest
 import tifffile
+from picture_files import write_image, write_image_bands
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from clit.errors import UserError
-from clit.pictures.files import check_output, list_losses, read_image, write_image, write_image_bands
+from clit.pictures.files import check_output, list_losses, read_image
 from clit.pictures.metadata import Metadata
 from clit.pictures.picture import Picture, to_grey
 from clit.pictures.profiles import srgb_profile

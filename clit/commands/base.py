@@ -48,7 +48,7 @@ Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=MODEL_HELP
 Scale = Annotated[float | None, typer.Option(help="How many times larger, 1 to 64; need not be whole.")]
 Size = Annotated[str | None, typer.Option(metavar="HxW", help="The output size in pixels, instead of --scale.")]
 Chain = Annotated[str, typer.Option(help="How CLIT splits the scale into stages: published or balanced.")]
-Whole = Annotated[bool, typer.Option("--whole", help="Refuse a JPEG or PNG whose end is missing.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a JPEG or PNG whose end is missing.")]
 Data = Annotated[list[Path], typer.Option(metavar="DIR", help="A folder of pictures; can be given again.")]
 
 
@@ -72,6 +72,12 @@ def check_not_input(out: Path, source: Path) -> None:
         raise UserError(f"The output {out} is the input itself: give another name.")
 
 
+def check_folder(out: Path) -> None:
+    """Raise a UserError if a command cannot write a folder of files there."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: give a folder to write into.")
+
+
 def read_lines(file: Path) -> set[str]:
     return set(read_text(file).splitlines())
 
@@ -86,21 +92,21 @@ def read_text(file: Path) -> str:
         raise UserError(f"{file} is not a text file.") from None
 
 
-def read_picture(source: str | Path, whole: bool = False):
-    """Read a picture, and print what was approximated or lost. whole: refuse one whose end is missing."""
+def read_picture(source: str | Path, strict: bool = False):
+    """Read a picture, and print what was approximated or lost. strict: refuse one whose end is missing."""
     from clit.pictures.files import read_image
 
-    picture = read_image(source, strict=whole)
+    picture = read_image(source, strict=strict)
     for notice in picture.notices:
         note(notice)
     return picture
 
 
-def read_picture_and_size(source: Path, scale: float | None, size: tuple[int, int] | None, whole: bool = False):
+def read_picture_and_size(source: Path, scale: float | None, size: tuple[int, int] | None, strict: bool = False):
     """Read the picture; return it with the output size (H, W) that a scale or size asks for."""
     from clit.geometry import resolve_size
 
-    picture = read_picture(source, whole)
+    picture = read_picture(source, strict)
     return picture, resolve_size(*picture.size, scale, size)
 
 

@@ -203,8 +203,10 @@ def film(
     check_not_input(out, source)
     point = None
     if about is not None:
-        y, _, x = about.partition(",")
-        point = tuple(parse_number(each, "--about", "two numbers, Y,X") for each in (y, x))
+        parts = about.split(",")
+        if len(parts) != 2:
+            raise UserError(f'--about is "{about}", but must be two numbers, Y,X.')
+        point = tuple(parse_number(each, "--about", "two numbers, Y,X") for each in parts)
     wanted = Film(start, end, point, parse_pair(side, "x", "--side", "HxW"), seconds, fps)
     names = model or ["lit-light"]
     picture = read_picture(source)

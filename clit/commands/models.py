@@ -13,6 +13,7 @@ from clit.commands.base import (
     Data,
     Models,
     app,
+    check_folder,
     load_model,
     load_models,
     parse_number,
@@ -75,8 +76,7 @@ def import_official(
     from clit import import_official as read_published
     from clit.networks import checkpoints
 
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: give a directory to write the checkpoint into.")
+    check_folder(out)
     model = read_published(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     card = (
@@ -119,6 +119,7 @@ def train(
     ] = None,
 ) -> None:
     """Train presets on photographs. Needs the package accelerate: pip install 'clit[train]'."""
+    check_folder(out)
     names = set() if held_out is None else read_lines(held_out)
     ending = "" if credits is None else read_text(credits)
 

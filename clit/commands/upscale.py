@@ -15,7 +15,7 @@ from clit.commands.base import (
     Model,
     Scale,
     Size,
-    Whole,
+    Strict,
     app,
     check_not_input,
     is_one_file,
@@ -60,7 +60,7 @@ def upscale(
         bool, typer.Option("--wrap", help="The picture is a texture that repeats: enlarge it without a seam.")
     ] = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out resolution, EXIF and text of the input.")] = False,
-    whole: Whole = False,
+    strict: Strict = False,
     format: Annotated[
         str | None,
         typer.Option(help="What to write into a folder: png, tiff, ...; as the input by default, else png."),
@@ -85,16 +85,14 @@ def upscale(
     if is_one_file(inputs, out):
         if format is not None or ray is not None or actors is not None:
             raise UserError("--format, --ray and --actors are for folders: give a folder as OUT.")
-        return _upscale_file(Path(inputs[0]), out, scale, wanted, model, whole, options)
-    if actors is not None and ray is None:
-        raise UserError("--actors says how many CPUs Ray uses: give --ray too.")
+        return _upscale_file(Path(inputs[0]), out, scale, wanted, model, strict, options)
     network = load_model(model)
 
     from clit import upscale_folder
 
     if ray is not None and ray != "local":
         note(f"All machines of the cluster must see the inputs and {out}, under the same paths.")
-    options |= {"size": wanted, "format": format, "strict": whole, "ray": ray, "actors": actors}
+    options |= {"size": wanted, "format": format, "strict": strict, "ray": ray, "actors": actors}
     run_folder("upscale", out, lambda **heard: upscale_folder(network, inputs, out, scale, **options, **heard))
 
 
@@ -104,13 +102,13 @@ def _upscale_file(
     scale: float | None,
     size: tuple[int, int] | None,
     model: str,
-    whole: bool,
+    strict: bool,
     options: dict,
 ) -> None:
     from clit.pictures.files import check_output, list_losses
 
     check_output(out)
-    picture, size = read_picture_and_size(source, scale, size, whole)
+    picture, size = read_picture_and_size(source, scale, size, strict)
     check_output(out, size)
     check_not_input(out, source)
     network = load_model(model)

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from clit.errors import UserError
 from clit.exports.jobs import Failure, Found, Job, find_jobs
 from clit.exports.manifest import Fingerprint, Manifest, digest_model, lock
-from clit.geometry import resolve_size
+from clit.geometry import check_scale, check_size, resolve_size, whole_numbers
 from clit.networks import kernels
-from clit.networks.model import SRModel
+from clit.networks.model import SRModel, check_model
 from clit.pictures.files import WRITTEN, list_losses, read_image
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
@@ -69,7 +69,7 @@ Engine = Callable[[list[Job], str, Callable[[str, float], None]], Outcomes]
 
 def upscale_folder(
     model: SRModel,
-    inputs: Sequence[str | os.PathLike],
+    inputs: str | os.PathLike | Sequence[str | os.PathLike],
     out: str | os.PathLike,
     scale: float | None = None,
     *,
@@ -87,24 +87,34 @@ def upscale_folder(
 ) -> Summary:
     """Enlarge whole folders of pictures. Other arguments as for `Renderer.save`.
 
-    inputs: folders (with all below them), files, and patterns such as "scans/**/*.tif". out: a folder; it keeps the
-    tree of each input folder. format: ending of the files to write ("png", "tiff", ...); by default that of the input,
-    and PNG where that cannot be written. strict: refuse a JPEG or PNG whose end is missing. ray: "local" for a Ray on
-    this machine, or the address of a Ray cluster, whose machines must all see `inputs` and `out`. actors: number of
-    CPUs that Ray uses; all by default. progress(done) is called with the share done, 0..1, report(line) with each
-    failure.
+    inputs: one or several folders (with all below them), files, and patterns such as "scans/**/*.tif". out: a folder;
+    it keeps the tree of each input folder. format: ending of the files to write ("png", "tiff", ...); by default that
+    of the input, and PNG where that cannot be written. strict: refuse a JPEG or PNG whose end is missing. ray: "local"
+    for a Ray on this machine, or the address of a Ray cluster, whose machines must all see `inputs` and `out`. actors:
+    number of CPUs that Ray uses; all by default. progress(done) is called with the share done, 0..1, report(line) with
+    each failure.
 
     Files that an earlier run made with the same input, weights and settings are kept. A picture that fails is listed
     in `failures.csv` in `out`, and the others go on. UserError, before any work, for wrong arguments, for two inputs
     that would become one output, and while another run writes into `out`.
     """
-    options = {"scale": scale, "size": size, "chain": chain, "stages": stages, "wrap": wrap, "strip": strip}
+    check_model(model)
     if size is None or scale is not None:
-        resolve_size(1, 1, scale, size)
+        resolve_size(1, 1, scale, size)  # its sentences for both, and for neither
     model.view((1, 1), (1, 1), None, chain, stages, wrap)
+    options = {
+        "scale": None if scale is None else check_scale(scale),
+        "size": None if size is None else check_size(size),
+        "chain": chain,
+        "stages": None if stages is None else int(stages),
+        "wrap": bool(wrap),
+        "strip": bool(strip),
+    }  # plain numbers: the manifest holds them
     if format is not None and f".{format}" not in WRITTEN:
         known = ", ".join(ending[1:] for ending in WRITTEN)
         raise UserError(f'The format is "{format}", but must be one of {known}.')
+    if actors is not None and (ray is None or whole_numbers([actors], 1) is None or actors < 1):
+        raise UserError(f"The number of actors is {actors}: give a whole number from 1, and only together with Ray.")
     found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
     if ray is None:
         engine = one_by_one(upscale_work(model, options, strict))

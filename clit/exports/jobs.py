@@ -38,8 +38,10 @@ class Found(NamedTuple):
     failures: list[Failure]
 
 
-def find_jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike, ending: Callable[[str], str]) -> Found:
-    """Return what is to be made of files, folders and patterns in the folder `out`.
+def find_jobs(
+    inputs: str | os.PathLike | Sequence[str | os.PathLike], out: str | os.PathLike, ending: Callable[[str], str]
+) -> Found:
+    """Return what is to be made of one or several files, folders and patterns in the folder `out`.
 
     ending: the output's ending by the input's. A folder's tree is kept below `out`; so is that of a pattern, from its
     first part with a wildcard on; a file comes to lie in `out` itself. Hidden files, `out` itself, and links to folders
@@ -47,6 +49,7 @@ def find_jobs(inputs: Sequence[str | os.PathLike], out: str | os.PathLike, endin
     that is an input.
     """
     found = Found([], Counter(), [])
+    inputs = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     if os.path.exists(out) and not os.path.isdir(out):
         raise UserError(f"{out} is a file: give a folder to write into.")
     sources: dict[str, str] = {}  # output -> source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from clit.config import ModelConfig
 from clit.errors import UserError
-from clit.geometry import Region, View, Window
+from clit.geometry import Region, View, Window, whole_numbers
 from clit.networks.decoders import DECODERS
 from clit.networks.decoders.base import Features
 from clit.networks.encoders import ENCODERS
@@ -107,10 +108,11 @@ class SRModel(nn.Module):
             )
         window = Window(0, 0, *size) if window is None else window.check(size)
         factors = scale_chain(size, lr, self.stage_count, chain)
-        if stages is not None and (not isinstance(stages, int) or not 1 <= stages <= self.stage_count):
-            raise UserError(
-                f"The number of stages is {stages}, but for this model must be from 1 to {self.stage_count}."
-            )
+        if stages is not None:
+            (stages,) = whole_numbers([stages], 1) or (0,)
+            if not 1 <= stages <= self.stage_count:
+                allowed = "1, the only one it has" if self.stage_count == 1 else f"from 1 to {self.stage_count}"
+                raise UserError(f"The number of stages to run must, for this model, be {allowed}.")
         return View(lr, size, window.lattice(), tuple(factors[:stages]), wrap)
 
     def prepare(self, features: Features, view: View) -> Any:
@@ -140,6 +142,13 @@ class SRModel(nn.Module):
             digest.update(f"{name}{tensor.dtype}{tensor.device}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
+
+
+def check_model(model: Any) -> None:
+    """Raise a UserError unless this is a model."""
+    if not isinstance(model, SRModel):
+        shown = reprlib.repr(model)
+        raise UserError(f"The model is {shown}, but must be what clit.load or clit.import_official returns.")
 
 
 def _pad_by_reflection(x: Tensor, down: int, right: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ MAX_PIXELS = 64_000_000
 WRITTEN = {
     ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".avif": "AVIF",
 }  # fmt: skip
-"""File endings write_image knows."""
+"""File endings that are written, and their kinds."""
 
 STREAMED = ("PNG", "TIFF")
 """Kinds that are written band by band, and hold 16 bits."""
@@ -96,7 +96,7 @@ def _of_pil(image: Image.Image, source: Source):
 
 
 def check_output(path: str | os.PathLike, size: tuple[int, int] | None = None) -> Path:
-    """Return the path if write_image can write a picture of `size` (H, W) there; UserError otherwise."""
+    """Return the path if a picture of `size` (H, W) can be written there; UserError otherwise."""
     path = check_writable(path, WRITTEN)
     kind = WRITTEN[path.suffix.lower()]
     limit = _LONGEST_SIDE.get(kind)
@@ -145,44 +145,6 @@ def list_losses(path: str | os.PathLike, picture: Picture) -> tuple[str, ...]:
     return tuple(losses)
 
 
-def write_image(
-    path: str | os.PathLike,
-    rgb: np.ndarray,
-    alpha: np.ndarray | None = None,
-    bits: int = 8,
-    *,
-    grey: bool = False,
-    metadata: Metadata | None = None,
-) -> None:
-    """Write a picture, tagged as sRGB; the file appears complete or not at all.
-
-    path: .png, .tif, .tiff, .webp (lossless), .jpg (quality 95, full colour resolution) or .avif (the same). rgb:
-    (h, w, 3) float, is clipped to [0, 1]. alpha: (h, w) float; a JPEG gets the picture over white instead. bits: 8, or
-    16 for PNG and TIFF (the others hold 8). grey: write the picture's luma, as a grey file. metadata: of the picture
-    that was read; what the format holds of it is written. UserError if the path cannot be written.
-    """
-    alphas = None if alpha is None else iter([alpha])
-    write_image_bands(path, rgb.shape[:2], iter([rgb]), alphas, bits, grey=grey, metadata=metadata)
-
-
-def write_image_bands(
-    path: str | os.PathLike,
-    size: tuple[int, int],
-    bands: Iterator[np.ndarray],
-    alphas: Iterator[np.ndarray] | None = None,
-    bits: int = 8,
-    *,
-    grey: bool = False,
-    metadata: Metadata | None = None,
-) -> None:
-    """As `write_image`, of a picture of `size` (H, W) that comes as bands of rows (n, W, 3), top to bottom.
-
-    alphas: the same bands of alpha (n, W). PNG and TIFF never hold more than a band; the others need it all.
-    """
-    form = form_of(path, size, bits, transparent=alphas is not None, grey=grey, metadata=metadata)
-    write_finished(path, form, (form.finish(rgb, None if alphas is None else next(alphas)) for rgb in bands))
-
-
 @dataclass(frozen=True)
 class Form:
     """What a picture file holds: its kind, size (H, W), bits per channel, and whether it is transparent and grey."""
@@ -217,13 +179,21 @@ def form_of(
     grey: bool = False,
     metadata: Metadata | None = None,
 ) -> Form:
-    """Return what a file of this name will hold of a picture; UserError if it cannot be written."""
+    """Return what a file of this name will hold of a picture, tagged as sRGB; UserError if it cannot be written.
+
+    path: .png, .tif, .tiff, .webp (lossless), .jpg (quality 95, full colour resolution) or .avif (the same). bits: 8,
+    or 16 for PNG and TIFF (the others hold 8). transparent: there is alpha; a JPEG gets the picture over white. grey:
+    a grey file. metadata: of the picture that was read; what the format holds of it is written.
+    """
     kind = WRITTEN[check_output(path, size).suffix.lower()]
     return Form(kind, size, bits if kind in STREAMED else 8, transparent, grey, metadata or Metadata())
 
 
 def write_finished(path: str | os.PathLike, form: Form, bands: Iterable[np.ndarray]) -> None:
-    """Write a picture that comes as bands of rows, top to bottom, as `Form.finish` returns them."""
+    """Write a picture that comes as bands of rows, top to bottom, as `Form.finish` returns them.
+
+    The file appears complete or not at all. PNG and TIFF never hold more than a band; the others need it all.
+    """
     if form.kind in STREAMED:
         shape = (*form.size, (1 if form.grey else 3) + form.transparent)
         write_bands(path, shape, bands, form.kind, form.bits, form.metadata)

@@ -1,7 +1,6 @@
 """Antialiased bicubic resizing, PIL-style and MATLAB-style, on numpy arrays and torch tensors.
 
-Both are separable: one small weight matrix per axis. `resize_pil` and `resize_matlab` resize pictures. `axis_weights`
-returns the matrix itself, so that training can write `W_y @ image @ W_x.T` for a whole batch.
+Both are separable: `axis_taps` says which pixels of an axis make each pixel of the result.
 
 Both rules use half-pixel centres and the same kernel: a = -0.5, stretched by the ratio when shrinking. They differ at
 the border: PIL cuts the kernel off there and renormalises, MATLAB mirrors the image. Both round 8-bit images after each
@@ -57,21 +56,6 @@ def axis_taps(n_in: int, n_out: int, rule: str = "pil", scale: float | None = No
         index = np.minimum(index, n_in - 1)
     used = (weight != 0).any(0)
     return index[:, used], weight[:, used]
-
-
-def axis_weights(
-    n_in: int,
-    n_out: int,
-    rule: str = "pil",
-    *,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str | None = None,
-) -> Tensor:
-    """Return the taps as a dense matrix W (n_out, n_in): `W_y @ image @ W_x.T` resizes images (..., h, w)."""
-    index, weight = axis_taps(n_in, n_out, rule)
-    matrix = np.zeros((n_out, n_in))
-    np.add.at(matrix, (np.arange(n_out)[:, None], index), weight)
-    return torch.from_numpy(matrix).to(device, dtype)
 
 
 def resize_pil(image: np.ndarray | Tensor, size: tuple[int, int]) -> np.ndarray | Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import reprlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -20,9 +19,9 @@ import torch
 
 from clit.config import PLAIN
 from clit.errors import Cancelled, UserError
-from clit.geometry import Region, View, Window, resolve_size
+from clit.geometry import Region, View, Window, resolve_size, whole_numbers
 from clit.networks.decoders.base import Features
-from clit.networks.model import SRModel
+from clit.networks.model import SRModel, check_model
 from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_of, read_image, write_finished
 from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
@@ -119,7 +118,7 @@ class Renderer:
         request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         if method not in ("fast", "reference"):
             raise UserError(f'The method is "{method}", but must be "fast" or "reference".')
-        if not isinstance(step, int) or step < 1:
+        if whole_numbers([step], 1) is None or step < 1:
             raise UserError(f"The step is {step}, but must be a whole number from 1.")
         view = request.view.with_pixels(request.window.lattice(step))
         self._check_memory(request, view.count)
@@ -253,12 +252,8 @@ class Renderer:
         """Return what output pixel (row, column) looked at. Arguments as for `render`."""
         request = self._check_request(model, image, scale, size, None, chain, None)
         height, width = request.view.size
-        try:
-            row, column = (int(n) for n in pixel)
-            whole = row == pixel[0] and column == pixel[1]
-        except (TypeError, ValueError, OverflowError):
-            whole = False
-        if not whole or not (0 <= row < height and 0 <= column < width):
+        row, column = whole_numbers(pixel, 2) or (-1, -1)
+        if not (0 <= row < height and 0 <= column < width):
             raise UserError(
                 f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
             )
@@ -269,9 +264,7 @@ class Renderer:
     def _check_request(
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
     ) -> _Request:
-        if not isinstance(model, SRModel):
-            shown = reprlib.repr(model)
-            raise UserError(f"The model is {shown}, but must be what clit.load or clit.import_official returns.")
+        check_model(model)
         image = as_array(image)
         lr = image.shape[:2]
         size = resolve_size(*lr, scale, size)
@@ -380,10 +373,10 @@ def _measure_product_rate() -> float:
 def _to_window(window: Window | tuple[int, int, int, int]) -> Window:
     if isinstance(window, Window):
         return window
-    try:
-        return Window(*(int(n) for n in window))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"The window is {window}, but must be four whole numbers: top, left, height, width.") from error
+    found = whole_numbers(window, 4)
+    if found is None:
+        raise UserError(f"The window is {window}, but must be four whole numbers: top, left, height, width.")
+    return Window(*found)
 
 
 def _choose_tile_side(model: SRModel, view: View) -> int:

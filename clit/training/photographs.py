@@ -12,9 +12,9 @@ from torch import Tensor
 
 from clit.errors import UserError
 from clit.pictures.files import as_array, to_bytes
+from clit.pictures.readers.formats import READ_ENDINGS
 from clit.pictures.resize import resize_pil
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 JPEG_LIMIT = 4_000_000
 """JPEG photographs of more pixels than this are halved, which removes their compression marks."""
 COARSE = 10.0
@@ -30,9 +30,9 @@ def find_photographs(folders: list[Path]) -> list[Path]:
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder: give the folder that holds the photographs.")
-        here = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        here = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READ_ENDINGS)
         if not here:
-            raise UserError(f"{folder} holds no photographs ({', '.join(sorted(SUFFIXES))}).")
+            raise UserError(f"{folder} holds no pictures that can be read: give the folder that holds the photographs.")
         found += here
     return found
 

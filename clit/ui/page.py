@@ -30,8 +30,12 @@ from clit.ui.uploads import uploaded_file
 
 VIEWER = Path(__file__).parent / "viewer"
 
-SCRIPT = ("base", "view", "panes", "controls", "inspector", "pictures", "truth", "make", "guide", "start")
-"""The viewer's script: one function body in these parts, in this order."""
+START = """
+const base = (window.gradio_config?.root || new URL(".", document.baseURI).href).replace(/[/]$/, "");
+const make = (asked) => trigger("make", asked);
+import(`${base}/viewer/start.js`).then(({ start }) => start({ element, make, props, server, upload, watch }));
+"""
+"""What gradio runs in the page: the modules of viewer/ are served beside its own routes, below a proxy's prefix too."""
 
 FORGET_UPLOADS = (600, 1800)
 """An upload is deleted as soon as it is read. One that was sent and never opened is deleted when it is 1800 seconds
@@ -84,7 +88,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             footer_links=[],
             run_history=False,
             ssr_mode=False,
-            app_kwargs={"routes": make_routes(site), "lifespan": sweep_regularly(site)},
+            app_kwargs={"routes": make_routes(site, VIEWER), "lifespan": sweep_regularly(site)},
         )
     except OSError as error:  # gradio's own sentence names its environment variables
         where = "Its port" if port is None else f"Port {port}"
@@ -107,7 +111,7 @@ def _add_viewer(site: Site) -> None:
     viewer = gr.HTML(
         html_template=(VIEWER / "viewer.html").read_text(),
         css_template=(VIEWER / "viewer.css").read_text(),
-        js_on_load="\n".join((VIEWER / f"{part}.js").read_text() for part in SCRIPT),
+        js_on_load=START,
         apply_default_css=False,
         server_functions=[_server_function(site, question) for question in QUESTIONS],
     )

@@ -1,13 +1,17 @@
-"""What the server answers besides the page: its health, finished files, the end of a visit; and what it does alone."""
+"""What the server answers besides the page: its health, the viewer's modules, finished files, the end of a visit; and what
+it does alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from clit.ui.site import Site
 
@@ -18,8 +22,8 @@ _TOKEN_BYTES = 200
 """Longest message that ends a visit: its token, and room to spare."""
 
 
-def make_routes(site: Site) -> list[Route]:
-    """Return the routes /health, /made/{name} and /end."""
+def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
+    """Return the routes /health, /viewer/{name}, /made/{name} and /end; viewer: the folder of the modules."""
 
     def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -39,7 +43,21 @@ def make_routes(site: Site) -> list[Route]:
         site.end(body.decode("ascii", "replace"))
         return Response(status_code=204)
 
-    return [Route("/health", health), Route("/made/{name}", made), Route("/end", end, methods=["POST"])]
+    return [
+        Route("/health", health),
+        Mount("/viewer", Modules(directory=viewer)),
+        Route("/made/{name}", made),
+        Route("/end", end, methods=["POST"]),
+    ]
+
+
+class Modules(StaticFiles):
+    """Files that browsers keep but ask about each time: modules of two releases must not meet."""
+
+    def file_response(self, *args, **kwargs) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def sweep_regularly(site: Site):

@@ -1,4 +1,4 @@
-"""What all decoders share: their interface, the features they read, the skip from the input, what they attended to."""
+"""What all decoders share: their interface, the features they read, what they attended to."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from clit.errors import UserError
-from clit.geometry import Region, Taps, View, linear_taps, periodic_taps, pixel_centres, to_pixels
+from clit.geometry import Region, View
 from clit.networks import kernels
-from clit.networks.layers import crop, sample_grid, sample_points
+from clit.networks.layers import crop
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a lattice, C channels, M heads, P latents per side.
 
@@ -42,34 +42,6 @@ class Features:
     def crop(self, region: Region) -> Tensor:
         """Return the map over a region of the image, zero outside the image. The map must cover what lies inside."""
         return crop(self.map, region.move(-self.top, -self.left))
-
-
-@dataclass(frozen=True)
-class Skip:
-    """The bilinearly upsampled input (border padding) over one lattice."""
-
-    image: Tensor  # (B, h, w, 3)
-    rows: Taps  # R of them
-    columns: Taps  # S of them
-
-    @staticmethod
-    def prepare(image: Tensor, view: View) -> Skip:
-        """Prepare the skip of images (B, 3, h, w) for a view whose pixels are on the same device."""
-        taps = []
-        for n, n_out, pixels in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True):
-            if view.wrap:
-                taps.append(periodic_taps(n_out, n, pixels).wrap(n))
-            else:
-                taps.append(linear_taps(to_pixels(pixel_centres(n_out, pixels), n), n, "border"))
-        return Skip(image.permute(0, 2, 3, 1), *taps)
-
-    def query(self, row: Tensor, column: Tensor) -> Tensor:
-        """Return colours (B, Q, 3) at `row`, `column` (Q,): indices into the lattice."""
-        return sample_points(self.image, self.rows.select(row), self.columns.select(column))
-
-    def render(self) -> Tensor:
-        """Return colours (B, R, S, 3) of the whole lattice."""
-        return sample_grid(self.image, self.rows, self.columns)
 
 
 @dataclass(frozen=True)

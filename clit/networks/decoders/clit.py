@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from clit.config import CLITConfig
 from clit.geometry import Lattice, Region, View
-from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
+from clit.networks.decoders.base import Attended, Decoder, Features, Maps
+from clit.networks.decoders.enlarged import Enlarged
 from clit.networks.decoders.lit import LocalAttention, StageField
 from clit.networks.decoders.positional_bias import PositionalBias
 from clit.networks.decoders.stage_axes import StagePlace
@@ -29,7 +30,7 @@ class CascadeField:
     """What is computed once per view: one field per stage in use, and the skip."""
 
     stages: tuple[StageField, ...]
-    skip: Skip
+    skip: Enlarged
     pixels: Lattice
 
 
@@ -55,7 +56,7 @@ class CLIT(Decoder):
         fields = []
         for j, (stage, place) in enumerate(zip(self.stages, self._place_stages(view), strict=False)):
             fields.append(stage.prepare(self._make_maps(features, view, j, place), place, view, self.bias))
-        return CascadeField(tuple(fields), Skip.prepare(features.image, view), view.pixels)
+        return CascadeField(tuple(fields), Enlarged.prepare(features.image, view), view.pixels)
 
     def reads(self, view: View) -> Region:
         first, *later = self._place_stages(view)

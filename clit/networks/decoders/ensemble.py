@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from clit.geometry import Lattice, Region, View, nearest_latent, periodic_positions, pixel_centres, to_pixels
 from clit.networks.decoders import compiled
-from clit.networks.decoders.base import Attended, Decoder, Features, Maps, Skip
+from clit.networks.decoders.base import Attended, Decoder, Features, Maps
+from clit.networks.decoders.enlarged import Enlarged
 from clit.networks.layers import MLP
 from clit.system.threads import blocks, parallel_map
 
@@ -69,7 +70,7 @@ class EnsembleField:
     rows: EnsembleAxis
     columns: EnsembleAxis
     cell: Tensor  # (2,): 2 / scale per axis
-    skip: Skip
+    skip: Enlarged
     pixels: Lattice
     grid: tuple[int, int]  # (h, w) of the latents
 
@@ -86,7 +87,7 @@ class EnsembleDecoder(Decoder):
         view = view.to(device)
         rows, columns, region = _prepare_axes(view)
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * torch.tensor(lr, device=device)
-        skip = Skip.prepare(features.image, view)
+        skip = Enlarged.prepare(features.image, view)
 
         def make(part: Region) -> Maps:
             return self._make_maps(features.crop(part.grow(1)))

@@ -1,4 +1,10 @@
-// A guided start: four steps, each done by its button or by hand, that can be dismissed for good
+// @ts-check
+// A guided start: four steps, each done by its button or by hand, that can be dismissed for good.
+
+import { $, $$ } from "./dom.js";
+import { pick } from "./pixel.js";
+import { state, subscribe } from "./store.js";
+import { setScale, zoom } from "./view.js";
 
 const GUIDE_KEY = "clit-guide";
 const GUIDE = [
@@ -35,7 +41,8 @@ const GUIDE = [
   },
 ];
 
-let guided = null; // {at, before}: the step on show, and the view it was shown with
+/** @type {any} {at, before}: the step on show, and the view it was shown with */
+let guided = null;
 
 // Some frames may not store anything: the guide then greets again.
 function remembered() {
@@ -58,7 +65,7 @@ function endGuide() {
 }
 
 function markGuided(selector) {
-  for (const node of root.querySelectorAll(".guided")) node.classList.remove("guided");
+  for (const node of $$(".guided")) node.classList.remove("guided");
   if (selector) $(selector).classList.add("guided");
 }
 
@@ -81,11 +88,13 @@ function followGuide() {
   if (guided && GUIDE[guided.at].done(guided.before)) showGuide(guided.at + 1);
 }
 
-function buildGuide(isLink) {
+/** @param {boolean} greets whether to begin at once */
+export function buildGuide(greets) {
   $(".guide-end").addEventListener("click", endGuide);
   $(".guide-again").addEventListener("click", () => {
     showGuide(0);
     $(".guide").scrollIntoView({ block: "center" });
   });
-  if (!remembered() && !isLink) showGuide(0); // who follows a link came for what it shows
+  subscribe(["rest", "pixel"], followGuide);
+  if (greets && !remembered()) showGuide(0);
 }

@@ -1,8 +1,18 @@
-// Files made on request: the only questions that go through gradio's queue
+// @ts-check
+// Files made on request: the only questions that go through gradio's queue.
+
+import { $, make } from "./dom.js";
+import { outputSize, shownScale, sizeAsked, visibleWindow } from "./geometry.js";
+import { modelOf, modelOptions } from "./models.js";
+import { clamp, duration, times } from "./numbers.js";
+import { finishedFrames, shownMethods, shownPanes } from "./panes.js";
+import { ask, serverUrl } from "./server.js";
+import { changed, state, subscribe } from "./store.js";
 
 const FILM_LARGEST = 400; // side of a method's frame at most, pixels
-const shownModels = () =>
-  [...new Set(shownPanes().map((pane) => modelOf(pane.model)?.of))].filter((name) => state.models.get(name)?.available);
+const CROP = 128; // side of a crop about a pinned place
+
+const methods = () => shownMethods(() => true);
 
 function fillMaking() {
   const choices = [...state.models.values()].filter((model) => model.available && !model.stop);
@@ -22,8 +32,8 @@ const makingKind = () => $(".make-kind").value.split(" ");
 
 // Seconds that a method's pane last took for each pixel; nothing while it shows none that is finished.
 function pace(name) {
-  const frames = shownPanes().filter((pane) => modelOf(pane.model)?.of === name).flatMap((pane) => pane.frames);
-  const last = frames.findLast((frame) => frame.pass !== "preview");
+  const panes = shownPanes().filter((pane) => modelOf(pane.model)?.of === name);
+  const last = panes.flatMap(finishedFrames).at(-1);
   return last && last.milliseconds / 1000 / (last.window.height * last.window.width);
 }
 
@@ -32,7 +42,7 @@ function makingTime() {
   const [kind] = makingKind();
   if (kind === "sheet") return "";
   const { height, width } = kind === "film" ? filmSide() : outputSize(shownScale());
-  const paces = (kind === "film" ? shownModels() : [$(".make-model").value]).map(pace);
+  const paces = (kind === "film" ? methods() : [$(".make-model").value]).map(pace);
   const seconds = paces.reduce((sum, each) => sum + each, 0) * height * width * (kind === "film" ? state.filmFrames : 1);
   return seconds ? `, about ${duration(seconds)}` : "";
 }
@@ -47,7 +57,7 @@ function makingText() {
   const [kind] = makingKind();
   const scale = shownScale();
   const size = outputSize(scale);
-  const names = shownModels().map((name) => state.models.get(name).label);
+  const names = methods().map((name) => state.models.get(name).label);
   if (kind === "film") return `×1 to ${times(scale)} about ${state.picked ? "the picked pixel" : "the middle of the view"}`;
   if (kind === "sheet") {
     const crops = state.pins.length ? `the ${state.pins.length} pinned place${state.pins.length > 1 ? "s" : ""}` : "this view";
@@ -63,7 +73,7 @@ function showMaking() {
   $(".make-what").textContent = state.picture ? makingText() + makingTime() : "";
   $(".make-with").hidden = kind !== "picture";
   $(".make").dataset.state = making.state;
-  $(".make-start").disabled = running || !state.picture || (kind !== "picture" && !shownModels().length);
+  $(".make-start").disabled = running || !state.picture || (kind !== "picture" && !methods().length);
   $(".make-progress").hidden = !running;
   $(".make-link").hidden = making.state !== "done";
   $(".make-error").hidden = !(making.state === "error" || making.state === "stopped");
@@ -76,15 +86,12 @@ function showMaking() {
   }
   if (making.state === "done") {
     const [height, width] = making.size;
-    const kind = making.name.split(".").at(-1).toUpperCase();
+    const suffix = making.name.split(".").at(-1).toUpperCase();
     $(".make-link").href = serverUrl(making.file);
     $(".make-link").download = making.name;
-    $(".make-link").textContent = `Download ${kind}, ${width} × ${height}, ${(making.bytes / 1e6).toFixed(1)} MB`;
+    $(".make-link").textContent = `Download ${suffix}, ${width} × ${height}, ${(making.bytes / 1e6).toFixed(1)} MB`;
   }
 }
-
-const duration = (seconds) =>
-  seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`;
 
 // Crops of a sheet, in output pixels: about every pinned place, else what the view shows, as large as a pane at most.
 function sheetCrops(size) {
@@ -93,7 +100,7 @@ function sheetCrops(size) {
     return [[top, left, height, width]];
   }
   return state.pins.map(({ y, x }) => {
-    const [height, width] = [Math.min(128, size.height), Math.min(128, size.width)];
+    const [height, width] = [Math.min(CROP, size.height), Math.min(CROP, size.width)];
     const top = Math.round((y * size.height) / state.picture.height - height / 2);
     const left = Math.round((x * size.width) / state.picture.width - width / 2);
     return [clamp(top, 0, size.height - height), clamp(left, 0, size.width - width), height, width];
@@ -101,65 +108,39 @@ function sheetCrops(size) {
 }
 
 function makingDetails(kind) {
-  const scale = shownScale();
-  const size = outputSize(scale);
+  const size = outputSize(shownScale());
+  const asked = sizeAsked(shownScale(), size);
   const { y, x } = state.picked ?? state.view;
   const { height, width } = filmSide();
   const each = {
     picture: () => ({ models: [$(".make-model").value] }),
-    film: () => ({ models: shownModels(), about: [y, x], side: [height, width] }),
-    sheet: () => ({ models: shownModels(), crops: sheetCrops(size) }),
+    film: () => ({ models: methods(), about: [y, x], side: [height, width] }),
+    sheet: () => ({ models: methods(), crops: sheetCrops(size) }),
   };
-  return { ...sizeAsked(scale, size), ...each[kind]() };
+  return { scale: asked.scale, size: asked.size && [asked.size.height, asked.size.width], ...each[kind]() };
 }
 
-function buildMaking() {
+/** @param {any} gradio what it gives a component */
+export function buildMaking({ make: startMaking, watch, props }) {
+  const set = (making) => {
+    state.making = making;
+    changed("making");
+  };
   for (const menu of [".make-kind", ".make-model"]) $(menu).addEventListener("change", showMaking);
   $(".make-start").addEventListener("click", () => {
     const run = state.making.run + 1;
     const [kind, suffix] = makingKind();
-    state.making = { run, state: "running", done: 0, seconds_left: null };
-    showMaking();
+    set({ run, state: "running", done: 0, seconds_left: null });
     const { token, picture, chain } = state;
-    trigger("make", { token, picture: picture.id, kind, suffix, chain, run, ...makingDetails(kind) });
+    startMaking({ token, picture: picture.id, kind, suffix, chain, run, ...makingDetails(kind) });
   });
   $(".make-stop").addEventListener("click", () => {
     ask("stop_making");
-    state.making = { run: state.making.run + 1, state: "stopped" }; // whatever the stopped run still says is not heard
-    showMaking();
+    set({ run: state.making.run + 1, state: "stopped" }); // whatever the stopped run still says is not heard
   });
   watch("value", () => {
-    if (props.value?.run !== state.making.run) return;
-    state.making = props.value;
-    showMaking();
+    if (props.value?.run === state.making.run) set(props.value);
   });
-}
-
-// How a program asks this very server
-
-function buildSnippet() {
-  const lines = [
-    "from gradio_client import Client, handle_file",
-    "",
-    `client = Client("${serverUrl("")}")`,
-    'picture = handle_file("photo.png")',
-    'path = client.predict(picture, "lit-light", 4.0, api_name="/upscale")  # a PNG file',
-    'seen = client.predict(picture, row=10, column=20, model="clit-light", scale=8.0, api_name="/attention")',
-    'seen["stages"][0]["weights"]  # heads x 7 x 7',
-  ];
-  $(".snippet").textContent = lines.join("\n");
-  for (const button of root.querySelectorAll(".copy")) button.addEventListener("click", copy);
-}
-
-async function copy(event) {
-  const button = event.currentTarget;
-  const source = button.parentElement.querySelector("code");
-  try {
-    await navigator.clipboard.writeText(source.textContent);
-    button.textContent = "Copied";
-  } catch (error) {
-    console.warn(error); // a frame that may not: the text can still be selected
-    getSelection().selectAllChildren(source);
-    button.textContent = "Selected: copy it by keyboard";
-  }
+  subscribe(["models", "picture"], fillMaking);
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "pixel", "pins", "making"], showMaking);
 }

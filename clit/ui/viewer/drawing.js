@@ -1,0 +1,131 @@
+// @ts-check
+// What panes show: pictures from what they have been answered, and in a few characters where they stand.
+
+import { goal, origin, outputSize, shownScale } from "./geometry.js";
+import { modelOf } from "./models.js";
+import { clamp, sameSize, times } from "./numbers.js";
+import { drawOverlay } from "./overlay.js";
+import { shownPanes } from "./panes.js";
+import { finishedFrame, framesOf, previewOf } from "./passes.js";
+import { state, subscribe } from "./store.js";
+
+/** @import { Window } from "./engine.js" */
+/** @import { Size } from "./numbers.js" */
+/** @import { Pane } from "./panes.js" */
+
+let drawing = false;
+
+/** Whether the panes do not yet show what has changed. */
+export const isDrawing = () => drawing;
+
+function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    for (const pane of shownPanes()) {
+      drawPane(pane);
+      markPane(pane);
+      drawOverlay(pane);
+    }
+  });
+}
+
+/** @param {Pane} pane */
+function drawPane(pane) {
+  const context = pane.canvas.getContext("2d");
+  context.clearRect(0, 0, pane.canvas.width, pane.canvas.height);
+  if (!state.picture) return;
+  const { bitmap, height, width } = state.picture;
+  const small = { bitmap, size: { height, width }, window: { top: 0, left: 0, height, width } };
+  if (pane.model === "input") return drawLayer(context, small, false);
+  if (!modelOf(pane.model)?.available) return;
+  const target = goal();
+  const finished = finishedFrame(pane, target);
+  if (finished) return drawLayer(context, finished, state.view.magnification < 1 || finished.pass === "overview");
+  // Until then: whatever is at hand, stretched, from the roughest to the finest.
+  drawLayer(context, small, true);
+  const same = (frame) => sameSize(frame.size, target.size);
+  const frames = framesOf(pane);
+  for (const frame of [...frames.filter((each) => !same(each)), ...frames.filter(same)]) {
+    drawLayer(context, frame, !same(frame) || state.view.magnification < 1);
+  }
+}
+
+/**
+ * Draw a part of some rendering of the picture where it belongs in the present view.
+ * @param {CanvasRenderingContext2D} context @param {{bitmap: ImageBitmap, size: Size, window: Window}} layer @param {boolean} smooth
+ */
+function drawLayer(context, { bitmap, size, window }, smooth) {
+  const shown = outputSize(shownScale());
+  const corner = origin(shown);
+  const stepY = (shown.height / size.height) * state.view.magnification; // screen pixels per pixel of the layer
+  const stepX = (shown.width / size.width) * state.view.magnification;
+  const margin = 2; // keeps the edge of the cut out of the smoothing
+  const top = clamp(Math.floor(-corner.y / stepY) - window.top - margin, 0, window.height);
+  const left = clamp(Math.floor(-corner.x / stepX) - window.left - margin, 0, window.width);
+  const bottom = clamp(Math.ceil((state.pane.height - corner.y) / stepY) - window.top + margin, 0, window.height);
+  const right = clamp(Math.ceil((state.pane.width - corner.x) / stepX) - window.left + margin, 0, window.width);
+  if (bottom <= top || right <= left) return;
+  context.imageSmoothingEnabled = smooth;
+  context.imageSmoothingQuality = state.view.magnification < 1 ? "high" : "low";
+  context.drawImage(
+    bitmap,
+    left,
+    top,
+    right - left,
+    bottom - top,
+    corner.x + (window.left + left) * stepX,
+    corner.y + (window.top + top) * stepY,
+    (right - left) * stepX,
+    (bottom - top) * stepY,
+  );
+}
+
+/** Which pass is on screen and how long it took. @param {Pane} pane */
+function markPane(pane) {
+  const model = modelOf(pane.model);
+  const [pass, text, title] = paneStatus(pane, model);
+  pane.element.dataset.pass = pass;
+  pane.element.dataset.busy = pane.request ? "yes" : "no";
+  pane.mark.textContent = text;
+  pane.mark.title = title;
+  pane.empty.hidden = !(state.picture && pane.model !== "input" && model && !model.available);
+  pane.empty.textContent = pane.empty.hidden ? "" : model.reason;
+}
+
+function paneStatus(pane, model) {
+  if (!state.picture) return ["none", "", ""];
+  if (pane.model === "input")
+    return ["input", `${state.picture.width} × ${state.picture.height}`, "Its own pixels, drawn as squares"];
+  if (!model?.available) return ["none", "no weights", model?.reason ?? ""];
+  if (pane.failed === state.wanted) return ["failed", "failed", "Move the view to try again"];
+  const target = goal();
+  const frame = finishedFrame(pane, target);
+  const took = (each) => `${Math.round(each.milliseconds)} ms`;
+  const detail = (each) => `Computed in ${took(each)}, on screen after ${Math.round(each.trip)} ms`;
+  const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : took(each));
+  if (frame?.pass === "exact") return ["exact", `exact · ${told(frame)}`, detail(frame)];
+  if (frame)
+    return [
+      "overview",
+      `overview, from ${times(frame.scale)} · ${took(frame)}`,
+      `The whole output has far more pixels than this pane: rendered at ${times(frame.scale)} instead. ` + detail(frame),
+    ];
+  const rough = previewOf(pane, target);
+  if (rough)
+    return [
+      "preview",
+      `rough, from ${times(rough.scale)}`,
+      `Rendered at ${times(rough.scale)} and stretched; the exact pass follows`,
+    ];
+  const some = pane.frames.length > 0;
+  return ["stretched", some ? "stretched" : "waiting", "The last picture, stretched; the next pass follows"];
+}
+
+export function buildDrawing() {
+  subscribe(
+    ["models", "picture", "view", "panes", "layout", "frames", "chain", "paint", "pixel", "pins", "looks", "hover"],
+    draw,
+  );
+}

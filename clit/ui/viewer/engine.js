@@ -1,0 +1,110 @@
+// @ts-check
+// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at. The server is one.
+// Another can be put in its place here that keeps the server for what it cannot do itself.
+
+import { serverEngine } from "./server_engine.js";
+
+/** @import { Size } from "./numbers.js" */
+
+/** @typedef {{top: number, left: number, height: number, width: number}} Window whole output pixels */
+
+/**
+ * @typedef {object} Picture
+ * @property {string} id
+ * @property {string} name
+ * @property {number} height
+ * @property {number} width
+ * @property {{title?: string, author?: string, licence?: string}} credit
+ * @property {string} notice
+ * @property {number | null} truth by how much it was made smaller, where it has its ground truth
+ * @property {ImageBitmap} bitmap
+ * @property {string | null} example the name of the example that it is
+ */
+
+/** @typedef {{error: string, expired?: boolean}} Failure one sentence for a person */
+
+/**
+ * Where a picture comes from: an example by name; a file that was sent; the open one made smaller by a scale, or, with
+ * null, as it was before.
+ * @typedef {{example: string} | {path: string, name: string} | {truth: number | null, example: string | null}} Source
+ */
+
+/**
+ * A part of what a method makes of the open picture.
+ * @typedef {object} ViewRequest
+ * @property {string} model a method's own name
+ * @property {number | null} stages stop a cascade after so many
+ * @property {boolean} error how far it is from the ground truth
+ * @property {"exact" | "preview" | "ahead"} kind "ahead" makes way for all others
+ * @property {string} chain
+ * @property {string} [paint] with `head`: where the heads look, in place of colours
+ * @property {number} [head]
+ * @property {number} scale
+ * @property {Size | null} size of the whole output where that does not follow from the scale
+ * @property {Window} window
+ * @property {number} wanted number of this view; a newer one makes it stale
+ */
+
+/**
+ * @typedef {object} View
+ * @property {ImageBitmap} bitmap
+ * @property {Size} size of the whole output
+ * @property {Window} window
+ * @property {number} milliseconds
+ * @property {number[]} factors of a cascade's stages
+ * @property {[number, number] | null} span of the entropies painted, bits
+ */
+
+/**
+ * @typedef {object} PixelRequest
+ * @property {string} model
+ * @property {string} chain
+ * @property {number} scale
+ * @property {Size | null} size
+ * @property {number} row
+ * @property {number} column
+ */
+
+/**
+ * Arrays are (heads, n, n), influence (n, n), latents (n, n, 2) centres as pixel indices (y, x).
+ * @typedef {object} Stage
+ * @property {number[][][]} weights
+ * @property {number[][][] | null} content
+ * @property {number[][][] | null} position
+ * @property {number[][]} influence
+ * @property {[number, number][][]} latents
+ * @property {boolean[][]} inside
+ * @property {[number, number]} grid rows and columns of latents
+ */
+
+/** @typedef {{kind: "attention" | "ensemble", size: [number, number], pixel: [number, number], rgb: number[], stages: Stage[]}} Seen */
+
+/**
+ * What a pixel looked at, with what was asked.
+ * @typedef {{row: number, column: number, size: Size, scale: number, chain: string, answer: Seen}} Look
+ */
+
+/**
+ * A view at hand, and how it came.
+ * @typedef {object} Frame
+ * @property {"preview" | "exact" | "overview"} pass
+ * @property {number} scale
+ * @property {ImageBitmap} bitmap
+ * @property {Size} size
+ * @property {Window} window
+ * @property {number} [wanted]
+ * @property {number} [milliseconds]
+ * @property {number[]} [factors]
+ * @property {[number, number] | null} [span]
+ * @property {number} [trip] milliseconds from the question to the screen
+ */
+
+/**
+ * @typedef {object} Engine
+ * @property {(source: Source) => Promise<Picture | Failure>} open
+ * @property {(request: ViewRequest) => Promise<View | Failure | null>} view null where a newer request made it stale
+ * @property {(request: PixelRequest) => Promise<Seen | Failure | null>} inspect null where the picture has changed
+ */
+
+/** @type {Engine} */
+export const engine = serverEngine;

@@ -1,0 +1,44 @@
+// @ts-check
+// A window for tests and for the curious; nothing here changes anything.
+
+import { nextAhead } from "./ahead.js";
+import { isDrawing } from "./drawing.js";
+import { origin, outputSize, pickedPixel, pixelOf, shownScale } from "./geometry.js";
+import { shownPanes } from "./panes.js";
+import { state } from "./store.js";
+
+function base64(data) {
+  let text = "";
+  for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
+  return btoa(text);
+}
+
+const rgba = (canvas) => base64(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
+const paneOf = (model) => state.panes.find((pane) => pane.model === model);
+
+function panePixels(model) {
+  const frame = paneOf(model).frames.findLast((each) => each.pass === "exact");
+  if (!frame) return null;
+  const canvas = new OffscreenCanvas(frame.window.width, frame.window.height);
+  canvas.getContext("2d").drawImage(frame.bitmap, 0, 0);
+  return { scale: frame.scale, size: frame.size, window: frame.window, rgba: rgba(canvas) };
+}
+
+function canvasPixels(model) {
+  const { canvas } = paneOf(model);
+  return { height: canvas.height, width: canvas.width, corner: origin(outputSize(shownScale())), rgba: rgba(canvas) };
+}
+
+export const readOnlyHook = Object.freeze({
+  panePixels,
+  canvasPixels,
+  view: () => ({ ...state.view, scale: shownScale(), wanted: state.wanted, pane: { ...state.pane } }),
+  picture: () => state.picture && { id: state.picture.id, height: state.picture.height, width: state.picture.width },
+  // Between a change and the next frame the panes still show, and are marked with, what was there before.
+  passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, isDrawing() ? "drawing" : pane.element.dataset.pass])),
+  drawnAhead: () => !state.drawingAhead && !nextAhead(),
+  scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
+  picked: () => state.picked && pickedPixel(),
+  look: (model) => structuredClone(state.looks.get(model) ?? null),
+  pins: () => state.pins.map((pin) => ({ ...pixelOf(pin), looks: [...pin.looks.keys()] })),
+});

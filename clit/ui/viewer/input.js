@@ -1,0 +1,130 @@
+// @ts-check
+// Mouse, touch and keyboard on the panes.
+
+import { $ } from "./dom.js";
+import { clamp } from "./numbers.js";
+import { showPanes, toggleWipe } from "./panes.js";
+import { pick, pin, unpick } from "./pixel.js";
+import { state } from "./store.js";
+import { MAGNIFICATIONS, fit, pan, setScale, stepMagnification, zoom } from "./view.js";
+
+const CLICK_PIXELS = 4; // a pointer that moved less than this has clicked
+
+/** @type {Map<number, {y: number, x: number}>} pointers that are down, in client pixels */
+const pointers = new Map();
+/** @type {any} {moved, pane, held, pinch} */
+let gesture = null;
+let magnifier = false; // whether wheel and pinch enlarge the rendered pixels instead of changing the scale
+let gathered = 0; // turns of the wheel that have not yet made a step
+
+function anchorOf(event, pane) {
+  const box = (pane ?? event.target.closest(".pane")).querySelector("canvas").getBoundingClientRect();
+  return { y: event.clientY - box.top, x: event.clientX - box.left };
+}
+
+function pinchState() {
+  const [a, b] = [...pointers.values()];
+  return { distance: Math.hypot(a.y - b.y, a.x - b.x), y: (a.y + b.y) / 2, x: (a.x + b.x) / 2 };
+}
+
+function pointerDown(event) {
+  if (event.button > 0 || !event.target.closest(".stage")) return;
+  event.target.closest(".stage").setPointerCapture(event.pointerId);
+  pointers.set(event.pointerId, { y: event.clientY, x: event.clientX });
+  if (pointers.size === 1) gesture = { moved: 0, pane: event.target.closest(".pane") };
+  if (pointers.size === 2) Object.assign(gesture, { moved: Infinity, pinch: pinchState() });
+}
+
+function pointerMove(event) {
+  const last = pointers.get(event.pointerId);
+  if (!last) return;
+  const [dy, dx] = [event.clientY - last.y, event.clientX - last.x];
+  pointers.set(event.pointerId, { y: event.clientY, x: event.clientX });
+  if (pointers.size === 2) return pinch();
+  gesture.moved += Math.abs(dy) + Math.abs(dx);
+  if (gesture.moved < CLICK_PIXELS) {
+    gesture.held = { dy: (gesture.held?.dy ?? 0) + dy, dx: (gesture.held?.dx ?? 0) + dx };
+    return;
+  }
+  const held = gesture.held ?? { dy: 0, dx: 0 }; // what was moved before it counted as a drag
+  gesture.held = null;
+  pan(dy + held.dy, dx + held.dx);
+}
+
+function pinch() {
+  const now = pinchState();
+  const before = gesture.pinch;
+  gesture.pinch = now;
+  const anchor = anchorOf({ clientY: now.y, clientX: now.x }, gesture.pane);
+  pan(now.y - before.y, now.x - before.x);
+  const stretch = now.distance / Math.max(before.distance, 1);
+  if (!state.picture?.truth && !magnifier) return setScale(state.view.scale * stretch, anchor);
+  const magnification = clamp(state.view.magnification * stretch, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1));
+  zoom({ magnification }, anchor);
+}
+
+function pointerUp(event) {
+  if (!pointers.delete(event.pointerId)) return;
+  if (event.type === "pointerup" && gesture.moved < CLICK_PIXELS) {
+    const { y, x } = anchorOf(event, gesture.pane);
+    pick(y, x);
+    if (state.picked) $(".inspector").focus({ preventScroll: true }); // from here the arrow keys walk the pixel
+  }
+}
+
+function wheel(event) {
+  if (!event.target.closest(".stage")) return;
+  event.preventDefault();
+  const delta = clamp(event.deltaY * (event.deltaMode === 1 ? 30 : 1), -150, 150);
+  const anchor = anchorOf(event);
+  if (!event.ctrlKey && !magnifier && !state.picture?.truth) return setScale(state.view.scale * Math.exp(-delta / 1000), anchor);
+  // Touchpads send many small steps: gather them until they make one.
+  gathered += event.ctrlKey && Math.abs(delta) < 40 ? 4 * delta : delta;
+  if (Math.abs(gathered) < 80) return;
+  stepMagnification(-Math.sign(gathered), anchor);
+  gathered = 0;
+}
+
+/** What a key does on the panes. @param {KeyboardEvent} event */
+export function viewerKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const step = event.shiftKey ? 8 : 64;
+  const actions = {
+    ArrowUp: () => pan(step, 0),
+    ArrowDown: () => pan(-step, 0),
+    ArrowLeft: () => pan(0, step),
+    ArrowRight: () => pan(0, -step),
+    "+": () => setScale(state.view.scale * 1.05),
+    "=": () => setScale(state.view.scale * 1.05),
+    "-": () => setScale(state.view.scale / 1.05),
+    ">": () => stepMagnification(1),
+    "<": () => stepMagnification(-1),
+    w: toggleWipe,
+    W: toggleWipe,
+    f: fit,
+    F: fit,
+    p: pin,
+    P: pin,
+    Enter: () => pick(state.pane.height / 2, state.pane.width / 2),
+    Escape: unpick,
+    ...Object.fromEntries([1, 2, 3, 4].map((count) => [count, () => showPanes(count)])),
+  };
+  if (!actions[event.key]) return;
+  event.preventDefault();
+  actions[event.key]();
+}
+
+export function buildInput() {
+  const panes = $(".panes");
+  panes.addEventListener("pointerdown", pointerDown);
+  panes.addEventListener("pointermove", pointerMove);
+  panes.addEventListener("pointerup", pointerUp);
+  panes.addEventListener("pointercancel", pointerUp);
+  panes.addEventListener("wheel", wheel, { passive: false });
+  panes.addEventListener("dblclick", (event) => event.target.closest(".stage") && fit());
+  panes.addEventListener("keydown", viewerKey);
+  $(".magnifier").addEventListener("click", (event) => {
+    magnifier = !magnifier;
+    event.currentTarget.setAttribute("aria-pressed", magnifier);
+  });
+}

@@ -1,0 +1,65 @@
+// @ts-check
+// The methods: what the server offers, what can be seen of a cascade on its way, what only a ground truth can show.
+
+import { make } from "./dom.js";
+import { state } from "./store.js";
+
+/**
+ * @typedef {object} Model
+ * @property {string} name
+ * @property {string} of the method itself, where this is a part of what it does
+ * @property {string} label
+ * @property {string} group of the menu
+ * @property {string} [family]
+ * @property {"plain" | "ensemble" | "attention"} kind
+ * @property {number} stages
+ * @property {number} [heads]
+ * @property {boolean} available
+ * @property {string} [reason] why it is not
+ * @property {number | null} [stop] after how many stages
+ * @property {boolean} [error] whether it shows how far a method is from the ground truth
+ */
+
+/** A cascade can also be seen after its earlier stages: each is a choice of its own, `of` the same model. @param {any} model @returns {Model[]} */
+export function variants(model) {
+  const whole = { ...model, of: model.name, stop: null, group: model.ablation ? "Ablations" : "" };
+  if (model.ablation) return [whole];
+  const stops = Array.from({ length: Math.max(model.stages, 1) - 1 }, (_, index) => index + 1);
+  const early = stops.map((stop) => ({
+    ...whole,
+    name: `${model.name}@${stop}`,
+    label: `${model.label}, after stage ${stop}`,
+    stop,
+  }));
+  return [whole, ...early];
+}
+
+/** What only a picture with its ground truth can show: that itself, and how far each method is from it. @returns {Model[]} */
+export function truthModels() {
+  /** @type {Model} */
+  const truth = { name: "truth", of: "truth", label: "Ground truth", kind: "plain", group: "", available: true, stages: 1 };
+  const errors = [...state.models.values()]
+    .filter((model) => model.available && !model.stop)
+    .map((model) => ({ ...model, name: `error:${model.name}`, label: `Error of ${model.label}`, group: "Errors", error: true }));
+  return [truth, ...errors];
+}
+
+/** @param {string} name @returns {Model | undefined} */
+export const modelOf = (name) =>
+  state.models.get(name) ?? (state.picture?.truth ? truthModels().find((model) => model.name === name) : undefined);
+
+/** @param {Model | undefined} model */
+export const isCascade = (model) => Boolean(model?.available && model.stages > 1);
+
+/** Options of a menu; what is not a method of its own stands in groups, below the methods. @param {Model[]} models */
+export function modelOptions(models) {
+  const groups = new Map([["", []]]);
+  for (const { name, available, label, reason, group } of models) {
+    const told = available ? label : `${label} (no weights yet)`;
+    const option = make("option", { value: name, disabled: !available, title: reason }, told);
+    groups.set(group, [...(groups.get(group) ?? []), option]);
+  }
+  const [methods, ...others] = groups.values();
+  const names = [...groups.keys()].slice(1);
+  return [...methods, ...others.map((options, i) => make("optgroup", { label: names[i] }, ...options))];
+}

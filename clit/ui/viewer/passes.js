@@ -1,0 +1,102 @@
+// @ts-check
+// What panes ask for: stretch at once, then a preview, then the exact pass.
+
+import { engine } from "./engine.js";
+import { contains, goal, isPreviewOf, preview, sizeAsked } from "./geometry.js";
+import { modelOf } from "./models.js";
+import { complain } from "./notice.js";
+import { sameSize } from "./numbers.js";
+import { finishedFrames, isPainted, keepFrame, shownPanes } from "./panes.js";
+import { changed, state, subscribe } from "./store.js";
+
+/** @import { Frame } from "./engine.js" */
+/** @import { Target } from "./geometry.js" */
+/** @import { Pane } from "./panes.js" */
+
+const COARSE_FROM = 2; // below this scale a quarter of it is no scale at all
+const COARSE_WORTH_MS = 150; // an exact pass quicker than this needs no preview
+
+/** Whether nothing may be asked about the open picture now. */
+export const isHeld = () => !state.picture || state.opening || state.forgotten !== null;
+
+/** Whether a frame is what the last pass must render. @param {Frame} frame @param {Target} target */
+export const reaches = (frame, target) =>
+  frame.pass !== "preview" && sameSize(frame.size, target.size) && contains(frame.window, target.window);
+
+/** The frame of a pane that needs no better one, if there is one. @param {Pane} pane @param {Target} target */
+export const finishedFrame = (pane, target) => pane.frames.findLast((frame) => reaches(frame, target));
+
+/** What a pane can be drawn from, from the roughest to the finest. @param {Pane} pane @returns {Frame[]} */
+export function framesOf(pane) {
+  const ahead = isPainted(pane) ? undefined : state.ahead.get(pane.model);
+  return (ahead ? [ahead, ...pane.frames] : [...pane.frames]).sort((a, b) => a.size.height - b.size.height);
+}
+
+/** Of the frames at hand, the finest that previews the target. @param {Pane} pane @param {Target} target */
+export const previewOf = (pane, target) =>
+  framesOf(pane).findLast(
+    (frame) =>
+      (frame.pass === "preview" && frame.wanted === state.wanted) || // made to be, whatever rounding made of it
+      isPreviewOf(frame, target),
+  );
+
+/** Ask for the pass this pane needs next, if it needs one and is not already waiting for it. @param {Pane} pane */
+function pump(pane) {
+  if (!modelOf(pane.model)?.available || pane.failed === state.wanted) return;
+  const target = goal();
+  if (finishedFrame(pane, target)) return;
+  if (pane.request?.wanted === state.wanted) return;
+  // While the hand moves, a preview on its way is let arrive: else nothing would until the hand rests.
+  if (pane.request?.pass === "preview" && !state.rested) return;
+  if (!previewOf(pane, target) && previewHelps(pane, target)) requestPass(pane, preview(target));
+  else if (state.rested) requestPass(pane, target);
+}
+
+/** @param {Pane} pane @param {Target} target */
+function previewHelps(pane, target) {
+  if (target.scale < COARSE_FROM || pane.model === "truth" || modelOf(pane.model).error) return false;
+  const last = finishedFrames(pane).at(-1);
+  const area = target.window.height * target.window.width;
+  return !last || (last.milliseconds * area) / (last.window.height * last.window.width) > COARSE_WORTH_MS;
+}
+
+/** @param {Pane} pane @param {Target} target */
+async function requestPass(pane, { pass, scale, size, window }) {
+  const { picture, chain, paint, head, wanted } = state;
+  const { of, stop, error } = modelOf(pane.model);
+  const ticket = { pass, wanted, picture, model: pane.model, chain, paint, head };
+  const asked = performance.now();
+  pane.request = ticket;
+  const answer = await engine.view({
+    model: of,
+    stages: stop ?? null,
+    error: Boolean(error),
+    kind: pass === "preview" ? "preview" : "exact",
+    chain,
+    ...(isPainted(pane) ? { paint, head } : {}),
+    ...sizeAsked(scale, size),
+    window,
+    wanted,
+  });
+  if (pane.request === ticket) pane.request = null;
+  const current = ticket.model === pane.model && ["picture", "chain", "paint", "head"].every((key) => ticket[key] === state[key]);
+  if (current && answer) {
+    if ("error" in answer) {
+      if (!answer.expired) {
+        pane.failed = wanted;
+        complain(answer.error);
+      }
+    } else if (wanted >= pane.newest) {
+      keepFrame(pane, { pass, scale, wanted, trip: performance.now() - asked, ...answer });
+    }
+  }
+  changed("frames");
+}
+
+export function buildPasses() {
+  const topics = /** @type {const} */ (["view", "rest", "picture", "opening", "panes", "layout", "frames", "chain", "paint"]);
+  subscribe([...topics], () => {
+    if (isHeld()) return;
+    for (const pane of shownPanes()) pump(pane);
+  });
+}

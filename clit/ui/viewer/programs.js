@@ -1,0 +1,32 @@
+// @ts-check
+// How a program asks this very server, and texts to copy.
+
+import { $, $$ } from "./dom.js";
+import { serverUrl } from "./server.js";
+
+export function buildPrograms() {
+  const lines = [
+    "from gradio_client import Client, handle_file",
+    "",
+    `client = Client("${serverUrl("")}")`,
+    'picture = handle_file("photo.png")',
+    'path = client.predict(picture, "lit-light", 4.0, api_name="/upscale")  # a PNG file',
+    'seen = client.predict(picture, row=10, column=20, model="clit-light", scale=8.0, api_name="/attention")',
+    'seen["stages"][0]["weights"]  # heads x 7 x 7',
+  ];
+  $(".snippet").textContent = lines.join("\n");
+  for (const button of $$(".copy")) button.addEventListener("click", copy);
+}
+
+async function copy(event) {
+  const button = event.currentTarget;
+  const source = button.parentElement.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = "Copied";
+  } catch (error) {
+    console.warn(error); // a frame that may not: the text can still be selected
+    getSelection().selectAllChildren(source);
+    button.textContent = "Selected: copy it by keyboard";
+  }
+}

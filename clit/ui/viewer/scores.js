@@ -1,0 +1,88 @@
+// @ts-check
+// How near every method comes to the ground truth: a table, and curves against scale.
+
+import { drawCurves } from "./curves.js";
+import { $, make } from "./dom.js";
+import { modelOf } from "./models.js";
+import { complain } from "./notice.js";
+import { shownMethods, shownPanes } from "./panes.js";
+import { isHeld } from "./passes.js";
+import { ask } from "./server.js";
+import { changed, state, subscribe } from "./store.js";
+
+const CURVE_SCALES = [2, 3, 4, 6, 8, 12, 16, 24, 30];
+const CURVE_LEAST = 8; // a small picture keeps at least so many pixels a side
+const FEW_PIXELS = 24; // a side of a small picture below this is worth a word
+
+/** Methods to measure: those of the panes, and bicubic, from which gains are counted. */
+const measured = () => [...new Set(["bicubic", ...shownMethods(() => true)])];
+
+/** Measure a method at a scale: whether that is known now. @param {string} model @param {number} scale */
+async function scoreOne(model, scale) {
+  const { picture, chain } = state;
+  const known = state.scores.get(model) ?? state.scores.set(model, new Map()).get(model);
+  if (known.get(scale)?.chain === chain) return true;
+  const answer = await ask("score", { model, scale, chain });
+  if (picture !== state.picture || chain !== state.chain) return false;
+  if (answer.error && !answer.expired) complain(answer.error);
+  if (answer.ssim === undefined) return false;
+  known.set(scale, { ...answer, chain });
+  changed("scores");
+  return true;
+}
+
+async function scoreAll() {
+  if (isHeld() || !state.picture.truth) return;
+  for (const model of measured()) if (!(await scoreOne(model, state.picture?.truth))) return;
+}
+
+/** PSNR against scale, a point at a time, until the picture changes or its scales run out. */
+async function scoreCurve() {
+  const { picture } = state;
+  state.curving = true;
+  changed("scores");
+  const sides = [picture.height, picture.width].map((side) => side * picture.truth);
+  const scales = CURVE_SCALES.filter((scale) => Math.min(...sides) >= scale * CURVE_LEAST);
+  const points = scales.flatMap((scale) => measured().map((model) => ({ model, scale })));
+  for (const { model, scale } of points) {
+    if (picture !== state.picture || !(await scoreOne(model, scale))) break;
+  }
+  state.curving = false;
+  changed("scores");
+}
+
+function showScores() {
+  const { picture } = state;
+  const truth = picture?.truth;
+  $(".scores").hidden = !truth;
+  if (!truth) return;
+  $(".error-told").hidden = !shownPanes().some((pane) => modelOf(pane.model)?.error);
+  $(".few-told").hidden = Math.min(picture.height, picture.width) >= FEW_PIXELS;
+  $(".score-table").replaceChildren(...scoreTable(truth));
+  $(".curve-start").disabled = state.curving;
+  $(".curve-start").textContent = state.curving ? "Computing…" : "PSNR against scale";
+  drawCurves(measured(), CURVE_SCALES);
+}
+
+function scoreTable(truth) {
+  const scores = new Map(measured().map((name) => [name, state.scores.get(name)?.get(truth)]));
+  const base = scores.get("bicubic");
+  const best = Math.max(...[...scores.values()].map((score) => score?.psnr ?? -Infinity));
+  const rows = [...scores].map(([name, score]) => {
+    const gain = score && base && name !== "bicubic" ? (score.psnr - base.psnr).toFixed(2) : "";
+    const numbers = score
+      ? [score.psnr?.toFixed(2) ?? "equal", Number(gain) > 0 ? `+${gain}` : gain, score.ssim.toFixed(4), score.psnr_rgb?.toFixed(2) ?? "equal"]
+      : ["…", "", "", ""];
+    const title = make("th", { scope: "row" }, state.models.get(name).label);
+    return make("tr", { class: score?.psnr === best ? "best" : "" }, title, ...numbers.map((text) => make("td", {}, text)));
+  });
+  const titles = ["Against the ground truth", "PSNR, dB", "over bicubic", "SSIM", "PSNR of RGB"];
+  const head = make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)));
+  return [make("thead", {}, head), make("tbody", {}, ...rows)];
+}
+
+export function buildScores() {
+  $(".curve-start").addEventListener("click", scoreCurve);
+  subscribe(["picture", "opening", "panes", "chain"], scoreAll);
+  subscribe(["models", "picture", "panes", "scores", "chain"], showScores);
+}

@@ -1,0 +1,59 @@
+// @ts-check
+// The server as an engine: every picture, view and look is a question.
+
+import { ask } from "./server.js";
+
+/** @import { Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
+/** @import { Size } from "./numbers.js" */
+
+/** @param {string} base64 */
+async function decodeWebp(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at); // Uint8Array.from takes ten times as long
+  const blob = new Blob([bytes], { type: "image/webp" });
+  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+}
+
+/** @param {Size | null} size */
+const sizeSent = (size) => size && [size.height, size.width];
+
+/** @param {any} answer @returns {Failure | null} */
+const failureOf = (answer) => (answer.error ? { error: answer.error, expired: answer.expired } : null);
+
+/** @param {Source} source @returns {Promise<Picture | Failure>} */
+async function open(source) {
+  let answer;
+  if ("truth" in source) answer = await ask("open_truth", { scale: source.truth });
+  else if ("path" in source) answer = await ask("open_upload", source);
+  else answer = await ask("open_example", { name: source.example });
+  if (!answer.image) return failureOf(answer) ?? { error: "" };
+  const { id, name, height, width, credit, notice, truth, image } = answer;
+  const example = "example" in source ? source.example : null;
+  return { id, name, height, width, credit, notice, truth, example, bitmap: await decodeWebp(image) };
+}
+
+/** @param {ViewRequest} request @returns {Promise<View | Failure | null>} */
+async function view({ size, window, ...rest }) {
+  const asked = { ...rest, size: sizeSent(size), window: [window.top, window.left, window.height, window.width] };
+  const answer = await ask("render_view", asked);
+  if (!answer.image) return failureOf(answer);
+  const [top, left, height, width] = answer.window;
+  return {
+    bitmap: await decodeWebp(answer.image),
+    size: { height: answer.size[0], width: answer.size[1] },
+    window: { top, left, height, width },
+    milliseconds: answer.milliseconds,
+    factors: answer.factors,
+    span: answer.span,
+  };
+}
+
+/** @param {PixelRequest} request @returns {Promise<Seen | Failure | null>} */
+async function inspect({ model, chain, scale, size, row, column }) {
+  const answer = await ask("inspect", { model, chain, scale, size: sizeSent(size), pixel: [row, column] });
+  return answer.stages ? answer : failureOf(answer);
+}
+
+/** @type {Engine} */
+export const serverEngine = { open, view, inspect };

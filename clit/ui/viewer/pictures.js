@@ -8,7 +8,7 @@ import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { unanswered } from "./panes.js";
 import { sendFile } from "./server.js";
-import { changed, state, subscribe } from "./store.js";
+import { FIRST_SCALE, changed, state, subscribe } from "./store.js";
 import { changeView, fit } from "./view.js";
 
 /** @import { Picture, Source } from "./engine.js" */
@@ -29,6 +29,7 @@ function describePicture() {
 
 /** Show a picture, or none; whatever was known of the last one is forgotten. @param {Picture | null} picture */
 export function showPicture(picture) {
+  const before = state.picture;
   state.picture = picture;
   state.size = null;
   state.looks.clear();
@@ -41,7 +42,8 @@ export function showPicture(picture) {
   changed("picture", "pixel", "pins", "scores");
   if (!picture) return;
   const { height, width, truth } = picture;
-  changeView({ scale: truth ?? state.view.scale, magnification: 1, y: height / 2, x: width / 2 });
+  const kept = before?.example && !picture.example ? FIRST_SCALE : state.view.scale; // an example chose its own scale
+  changeView({ scale: truth ?? kept, magnification: 1, y: height / 2, x: width / 2 });
   if (truth && outputSize(truth).height < state.pane.height && outputSize(truth).width < state.pane.width) fit();
 }
 
@@ -63,8 +65,13 @@ export async function openPicture(source) {
   return true;
 }
 
-/** @param {string} name */
-export const openExample = (name) => openPicture({ example: name });
+/** Open an example where it tells most: whether it is there. @param {string} name */
+export async function openExample(name) {
+  const opened = await openPicture({ example: name });
+  const place = state.picture?.place;
+  if (opened && place) changeView({ scale: place.scale, y: place.row, x: place.column });
+  return opened;
+}
 
 async function openFile(file) {
   if (!file) return;

@@ -8,8 +8,13 @@ import { openPicture } from "./pictures.js";
 import { state, subscribe } from "./store.js";
 import { changeView } from "./view.js";
 
+/** @import { Picture } from "./engine.js" */
+
 /** @type {any} how the whole picture was seen before: {view, at, picked, pickedAt} */
 let whole = null;
+
+/** How many pixels of the original a pixel of the picture is wide. @param {Picture} picture */
+const pixelSide = ({ height, original, truth }) => truth ?? original.height / height;
 
 /** The place stays where it is, the picked pixel too; going back without having moved, all is as it was. */
 async function toggleTruth() {
@@ -18,7 +23,7 @@ async function toggleTruth() {
   const before = { ...view };
   const opened = await openPicture({ truth: picture.truth ? null : shownScale(), example: picture.example });
   if (!opened) return; // there is a sentence that says why
-  const scale = picture.truth ?? 1 / state.picture.truth;
+  const scale = pixelSide(picture) / pixelSide(state.picture);
   const back = picture.truth && whole;
   if (back) changeView({ magnification: whole.view.magnification });
   const stayed = back && before.y === whole.at.y && before.x === whole.at.x;

@@ -45,8 +45,8 @@ export async function arrive(asked) {
   const names = offer.examples.map((example) => example.name);
   const first = names.includes(link.example) ? link.example : names[0];
   if (!first) return showCaption("Upload a picture to begin.");
-  await openExample(first);
-  if (!state.picture || !asked) return;
+  if (!(await openExample(first))) return;
+  if (!asked) return openMethods();
   const missing = [...(link.example && link.example !== first ? [link.example] : []), ...link.unknown];
   if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);
   if (link.truth) {
@@ -54,6 +54,12 @@ export async function arrive(asked) {
     link.panes.forEach((model, index) => modelOf(model) && choose(state.panes[index], model));
   }
   followLink(link);
+}
+
+/** Show the methods that differ most where the open example opens. */
+function openMethods() {
+  const methods = state.picture.place?.methods ?? [];
+  methods.forEach((model, index) => state.models.has(model) && state.panes[index] && choose(state.panes[index], model));
 }
 
 /** The server has forgotten this visit (a long pause, or a restart): begin another, and reopen what can be reopened. */

@@ -1,5 +1,6 @@
-"""What the server answers besides the page: its health, the viewer's modules, finished files, the end of a visit; and what
-it does alone.
+"""What the server answers besides the page: health, the viewer's modules, finished files, the end of a visit.
+
+And what it does alone: it forgets idle visits.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 // Maps as pictures: a square per neighbour, a button for each, and the part of the input that they cover.
 
 import { $, make, svg, svgText } from "./dom.js";
-import { viridis } from "./colours.js";
+import { css, viridis } from "./colours.js";
 import { QUANTITIES, entropy, markPlace, numbersOf, shade } from "./maps.js";
 import { clamp } from "./numbers.js";
 import { changed, state } from "./store.js";
@@ -18,7 +18,7 @@ export function mapPicture(row, map) {
     line.forEach((weight, j) => {
       const square = { x: j, y: i, width: 1, height: 1 };
       if (weight === null) picture.append(svg("rect", { ...square, class: "unused" }));
-      else picture.append(svg("rect", { ...square, fill: viridis(shade(row, map, weight)) }));
+      else picture.append(svg("rect", { ...square, fill: css(viridis(shade(row, map, weight))) }));
       if (!stage.inside[i][j]) picture.append(svg("rect", { ...square, class: "outside" }));
     }),
   );

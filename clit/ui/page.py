@@ -16,11 +16,13 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it wh
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
 from clit.errors import UserError
 from clit.networks import kernels
 from clit.ui.examples import BUNDLED
 from clit.ui.jobs import make_file
+from clit.ui.preview import TITLE, PreviewTags
 from clit.ui.programs import attend_pixel, upscale_file
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.requests import MAKE_ENTRIES
@@ -88,7 +90,11 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             footer_links=[],
             run_history=False,
             ssr_mode=False,
-            app_kwargs={"routes": make_routes(site, VIEWER), "lifespan": sweep_regularly(site)},
+            app_kwargs={
+                "routes": make_routes(site, VIEWER),
+                "middleware": [Middleware(PreviewTags)],
+                "lifespan": sweep_regularly(site),
+            },
         )
     except OSError as error:  # gradio's own sentence names its environment variables
         where = "Its port" if port is None else f"Port {port}"
@@ -98,7 +104,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
 
 def build(site: Site) -> gr.Blocks:
     """Return the page of a site, not yet launched."""
-    with gr.Blocks(title="CLIT · any scale, pixel by pixel", fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
+    with gr.Blocks(title=TITLE, fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
         _add_viewer(site)
         _add_endpoints(site)
     return demo

@@ -1,4 +1,4 @@
-"""What the server answers besides the page: health, the viewer's modules, finished files, the end of a visit.
+"""What the server answers besides the page: health, preview card, viewer modules, finished files, the end of a visit.
 
 And what it does alone: it forgets idle visits.
 """
@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from clit.ui.preview import CARD
 from clit.ui.site import Site
 
 SWEEP_SECONDS = 60
@@ -24,7 +25,7 @@ _TOKEN_BYTES = 200
 
 
 def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
-    """Return the routes /health, /viewer/{name}, /made/{name} and /end; viewer: the folder of the modules."""
+    """Return the routes that are no questions. viewer: the folder of the viewer's modules."""
 
     def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -44,8 +45,12 @@ def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
         site.end(body.decode("ascii", "replace"))
         return Response(status_code=204)
 
+    def card(request: Request) -> Response:
+        return FileResponse(CARD)
+
     return [
         Route("/health", health),
+        Route("/card.png", card),
         Mount("/viewer", Modules(directory=viewer)),
         Route("/made/{name}", made),
         Route("/end", end, methods=["POST"]),

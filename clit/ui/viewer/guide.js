@@ -96,5 +96,6 @@ export function buildGuide(greets) {
     $(".guide").scrollIntoView({ block: "center" });
   });
   subscribe(["rest", "pixel"], followGuide);
+  subscribe(["picture"], () => guided && showGuide(guided.at)); // what opening it changed is nobody's step
   if (greets && !remembered()) showGuide(0);
 }

@@ -41,9 +41,10 @@ export function showPicture(picture) {
   showCaption(describePicture());
   changed("picture", "pixel", "pins", "scores");
   if (!picture) return;
-  const { height, width, truth } = picture;
-  const kept = before?.example && !picture.example ? FIRST_SCALE : state.view.scale; // an example chose its own scale
-  changeView({ scale: truth ?? kept, magnification: 1, y: height / 2, x: width / 2 });
+  const { height, width, truth, place } = picture;
+  const kept = before?.place ? FIRST_SCALE : state.view.scale; // an example chose its own scale
+  if (place) changeView({ scale: place.scale, magnification: 1, y: place.row, x: place.column });
+  else changeView({ scale: truth ?? kept, magnification: 1, y: height / 2, x: width / 2 });
   if (truth && outputSize(truth).height < state.pane.height && outputSize(truth).width < state.pane.width) fit();
 }
 
@@ -65,13 +66,8 @@ export async function openPicture(source) {
   return true;
 }
 
-/** Open an example where it tells most: whether it is there. @param {string} name */
-export async function openExample(name) {
-  const opened = await openPicture({ example: name });
-  const place = state.picture?.place;
-  if (opened && place) changeView({ scale: place.scale, y: place.row, x: place.column });
-  return opened;
-}
+/** Open an example, where it tells most. @param {string} name */
+export const openExample = (name) => openPicture({ example: name });
 
 async function openFile(file) {
   if (!file) return;

@@ -45,7 +45,8 @@ export async function arrive(asked) {
   const names = offer.examples.map((example) => example.name);
   const first = names.includes(link.example) ? link.example : names[0];
   if (!first) return showCaption("Upload a picture to begin.");
-  if (!(await openExample(first))) return;
+  await openExample(first);
+  if (!state.picture) return;
   if (!asked) return openMethods();
   const missing = [...(link.example && link.example !== first ? [link.example] : []), ...link.unknown];
   if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);

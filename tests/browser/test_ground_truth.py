@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
 import clit
 from clit.pictures import metrics
+from clit.ui.examples import BUNDLED
 
 
 def test_ground_truth_keeps_the_place_and_the_pixel(viewer):
@@ -83,3 +86,27 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     viewer.set_scale(6)
     viewer.switch_truth(True)
     expect(viewer.few_note).to_be_visible()  # 16 x 12 pixels
+
+
+def test_an_example_opens_where_it_tells_most_and_its_truth_is_its_original(new_viewer, url):
+    """The eye chart: 120 x 150 pixels, its original four times that."""
+    viewer = new_viewer()
+    viewer.open(url)
+    viewer.wait_for_picture(120)
+    place = json.loads((BUNDLED / "credits.json").read_text(encoding="utf-8"))["letters.png"]["place"]
+    viewer.wait_for_view(f"scale === {place['scale']}")
+    assert viewer.centre() == (place["row"], place["column"])
+    viewer.set_scale(4)
+    viewer.pick(1, 90, 60)
+    row, column = viewer.picked()
+    viewer.switch_truth(True)
+    viewer.wait_for_picture(120)
+    assert viewer.picked() == (row, column), "made smaller by 4, the original has as many pixels as the example"
+    viewer.choose(0, "truth")
+    viewer.wait_until_exact()
+    truth = viewer.rendering("truth")
+    top, left, height, width = truth.window
+    whole = np.asarray(Image.open(BUNDLED / "originals" / "letters.png"))
+    assert np.array_equal(truth.pixels, whole[top : top + height, left : left + width])
+    viewer.switch_truth(False)
+    viewer.wait_for_view("scale === 4")

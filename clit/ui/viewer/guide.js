@@ -95,7 +95,7 @@ export function buildGuide(greets) {
     showGuide(0);
     $(".guide").scrollIntoView({ block: "center" });
   });
-  subscribe(["rest", "pixel"], followGuide);
   subscribe(["picture"], () => guided && showGuide(guided.at)); // what opening it changed is nobody's step
+  subscribe(["rest", "pixel"], followGuide);
   if (greets && !remembered()) showGuide(0);
 }

@@ -27,8 +27,11 @@ function describePicture() {
   return `${title ?? name}, ${width} × ${height} pixels${truth ? `, made smaller by ${times(truth)}` : ""}${who ? ` · ${who}` : ""}${notice ? ` · ${notice}` : ""}`;
 }
 
-/** Show a picture, or none; whatever was known of the last one is forgotten. @param {Picture | null} picture */
-export function showPicture(picture) {
+/**
+ * Show a picture, or none; whatever was known of the last one is forgotten.
+ * @param {Picture | null} picture @param {boolean} [same] it is the last one, made smaller or as it was before
+ */
+export function showPicture(picture, same = false) {
   const before = state.picture;
   state.picture = picture;
   state.size = null;
@@ -42,8 +45,8 @@ export function showPicture(picture) {
   changed("picture", "pixel", "pins", "scores");
   if (!picture) return;
   const { height, width, truth, place } = picture;
-  const kept = before?.place ? FIRST_SCALE : state.view.scale; // an example chose its own scale
-  if (place) changeView({ scale: place.scale, magnification: 1, y: place.row, x: place.column });
+  const kept = before?.place && !same ? FIRST_SCALE : state.view.scale; // an example chose its own scale
+  if (place && !same) changeView({ scale: place.scale, magnification: 1, y: place.row, x: place.column });
   else changeView({ scale: truth ?? kept, magnification: 1, y: height / 2, x: width / 2 });
   if (truth && outputSize(truth).height < state.pane.height && outputSize(truth).width < state.pane.width) fit();
 }
@@ -62,7 +65,7 @@ export async function openPicture(source) {
     if (answer.error && !answer.expired) complain(answer.error);
     return false;
   }
-  showPicture(answer);
+  showPicture(answer, "truth" in source);
   return true;
 }
 

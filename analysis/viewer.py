@@ -102,6 +102,8 @@ class Viewer:
     scale_slider = _element(".scale-slider")
     scale_number = _element(".scale-number")
     more = _element(".more summary")
+    tools = _element(".tools")
+    picture_toggle = _element(".picture-toggle")
     scale_label = _element(".scale > label")
     scale_rests = _element(".scale-rests")
     size_width = _element(".size-width")
@@ -248,6 +250,16 @@ class Viewer:
             send("touchMove" if index else "touchStart", points)
         send("touchEnd", [])
 
+    def open_more(self) -> None:
+        """Open what stands behind More, if it is not open."""
+        if not self.frame.locator(".more[open]").count():
+            self.more.click()
+
+    def open_all_maps(self) -> None:
+        """Open the table of every method, stage and head."""
+        self.all_maps.click()
+        self.map_rows.first.wait_for()
+
     def ask_maps(self, quantity: str) -> None:
         """Choose what the maps show."""
         self.frame.locator(f".asks [value={quantity}]").click()
@@ -380,9 +392,10 @@ class Viewer:
         """Return how many CSS pixels the whole page takes from left to right."""
         return self.frame.evaluate("document.documentElement.scrollWidth")
 
-    def content_height(self) -> int:
-        """Return how many CSS pixels the whole page takes from top to bottom."""
-        return self.frame.evaluate("document.documentElement.scrollHeight")
+    def rectangle(self, element: Locator) -> tuple[float, float, float, float]:
+        """Return an element's top, left, bottom and right in the browser's window, where it is without scrolling."""
+        box = element.bounding_box()
+        return box["y"], box["x"], box["y"] + box["height"], box["x"] + box["width"]
 
     def focused(self) -> str:
         """Return the class of the element that has the focus, the last where it has several."""
@@ -492,8 +505,9 @@ class Viewer:
         self.wait(full if on else "!document.fullscreenElement")
 
     def wait_until_panes_end_within(self, least: float, most: float) -> None:
-        """Wait until the first pane's lower edge lies between these shares of the window's height."""
-        share = "document.querySelector('.pane canvas').getBoundingClientRect().bottom / innerHeight"
+        """Wait until the last pane's lower edge lies between these shares of the window's height."""
+        last = "[...document.querySelectorAll('.pane:not([hidden]) canvas')].at(-1)"
+        share = f"{last}.getBoundingClientRect().bottom / innerHeight"
         self.wait(f"{least} < {share} && {share} <= {most}")
 
 

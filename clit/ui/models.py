@@ -45,8 +45,8 @@ class Models:
     def describe(self) -> list[dict]:
         """Return the entries of the pane menus: name, label, about, family, kind, stages, heads, available.
 
-        about: one line that says what it is. family, kind: as in the decoder's configuration. Where it is not available, `reason` says why. ablation: whether
-        it is there to be compared with a preset.
+        about: one line that says what it is. family, kind: as in the decoder's configuration. Where it is not
+        available, `reason` says why. ablation: whether it is there to be compared with a preset.
         """
         trained = checkpoints.available()
         presets = [name for name in PRESETS if name in trained or name in OFFERED]
@@ -65,7 +65,8 @@ class Models:
 
 def _describe(name: str, available: bool) -> dict:
     reason = "" if available else f"No trained weights here yet: make them with python -m clit train {name} --data DIR"
-    entry = {"name": name, "label": name, "about": "", "available": available, "reason": reason, "ablation": name in ABLATIONS}
+    entry = {"name": name, "label": name, "about": "", "available": available, "reason": reason}
+    entry["ablation"] = name in ABLATIONS
     try:
         decoder = _read_config(name).decoder
     except (OSError, ValueError) as error:

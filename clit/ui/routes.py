@@ -1,5 +1,6 @@
-"""What the server answers besides the page: its health, the viewer's modules, finished files, the end of a visit; and what
-it does alone.
+"""What the server answers besides the page, and what it does alone.
+
+The answers: its health, the viewer's modules, finished files, the end of a visit.
 """
 
 from __future__ import annotations

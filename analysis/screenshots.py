@@ -3,7 +3,7 @@
     python analysis/screenshots.py OUT [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
 Writes OUT/page-{light,dark,inspector,narrow,truth}.png from the first bundled example with the checkpoints at hand, the
-guided start shown in the dark alone. README.md shows those of assets/.
+tour shown in the dark alone. README.md shows those of assets/.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from serving import serve_page
 from viewer import CHROMIUM, Viewer, launch_chromium
 
 PATIENCE = 300_000  # ms: a base model on a busy machine
+WIDE, PHONE = (1366, 768), (390, 844)  # width, height
 
 
-def open_page(browser: Browser, url: str, width: int, dark: bool) -> Viewer:
-    """Open the page in a window so wide, and wait until every pane is at rest."""
+def open_page(browser: Browser, url: str, window: tuple[int, int], dark: bool) -> Viewer:
+    """Open the page in a window of this width and height, and wait until every pane is at rest."""
     scheme = "dark" if dark else "light"
-    phone = width < 640
-    page = browser.new_page(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=phone, is_mobile=phone
-    )
+    phone = window == PHONE
+    viewport = {"width": window[0], "height": window[1]}
+    page = browser.new_page(viewport=viewport, color_scheme=scheme, has_touch=phone, is_mobile=phone)
     viewer = Viewer(page.main_frame, PATIENCE)
     viewer.open(url)
     if not viewer.examples.count():
@@ -34,12 +34,14 @@ def open_page(browser: Browser, url: str, width: int, dark: bool) -> Viewer:
 
 
 def pick_pixel(viewer: Viewer, scale: float, across: float, down: float) -> None:
-    """Set a scale, then click at this part of the last pane and wait for what the pixel looked at."""
+    """Set a scale, then click at this part of the first pane and wait for what the pixel looked at."""
     viewer.set_scale(scale)
     viewer.wait_until_exact(scale)
-    last = viewer.canvases.count() - 1
-    _, _, height, width = viewer.box(last)
-    viewer.pick(last, down * height, across * width)
+    _, _, height, width = viewer.box(0)
+    if viewer.grip.is_visible():
+        viewer.tap(0, down * height, across * width)
+    else:
+        viewer.pick(0, down * height, across * width)
     viewer.wait_until_inspected()
     viewer.page.mouse.move(0, 0)
 
@@ -50,12 +52,11 @@ def pick_edge(viewer: Viewer) -> None:
 
 
 def pick_two_pixels(viewer: Viewer) -> None:
-    """Pick a pixel, pin it, and pick another; panes of attention show how wide it looks."""
+    """Pick a pixel, pin it, pick another, and open all maps."""
     pick_pixel(viewer, 12, 0.55, 0.45)
     viewer.pin_toggle.click()
     pick_pixel(viewer, 12, 0.72, 0.3)
-    viewer.paint.select_option("entropy")
-    viewer.wait_until_exact()
+    viewer.open_all_maps()
 
 
 def compare_with_truth(viewer: Viewer) -> None:
@@ -79,21 +80,18 @@ def main() -> None:
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
     with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
-        for name, width, dark, prepare in (
-            ("light", 1400, False, pick_edge),
-            ("dark", 1400, True, None),
-            ("inspector", 1400, False, pick_two_pixels),
-            ("narrow", 390, False, pick_edge),
-            ("truth", 1400, False, compare_with_truth),
+        for name, window, dark, prepare in (
+            ("light", WIDE, False, pick_edge),
+            ("dark", WIDE, True, None),
+            ("inspector", WIDE, False, pick_two_pixels),
+            ("narrow", PHONE, False, pick_edge),
+            ("truth", WIDE, False, compare_with_truth),
         ):
-            viewer = open_page(browser, url, width, dark)
+            viewer = open_page(browser, url, window, dark)
             if prepare:
                 viewer.guide_end.click()
                 prepare(viewer)
             path = flags.out / f"page-{name}.png"
-            # A window of the page's height: while Playwright takes a "full page" there is no touch, but words for keys.
-            viewer.page.set_viewport_size({"width": width, "height": viewer.content_height()})
-            viewer.wait_until_exact()
             viewer.page.screenshot(path=path)
             print(path)
             viewer.page.close()

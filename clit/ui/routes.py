@@ -1,6 +1,6 @@
-"""What the server answers besides the page: health, preview card, viewer modules, finished files, the end of a visit.
+"""What the server answers besides the page, and what it does alone.
 
-And what it does alone: it forgets idle visits.
+The answers: its health, the preview card, the viewer's modules, finished files, the end of a visit.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from clit.ui.examples import BUNDLED
 
 def test_ground_truth_keeps_the_place_and_the_pixel(viewer):
     viewer.set_scale(3)
-    viewer.magnify_in.click()
+    viewer.press(">")
     viewer.wait_until_exact(3)
     viewer.press("ArrowLeft")
     viewer.pick(2, 90, 60)
@@ -71,9 +71,11 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     for name, rgb in every.items():
         assert abs(scores[name][3]["psnr"] - metrics.psnr(rgb, whole, scale=3)) < 0.01
     assert viewer.scale_slider.is_disabled(), "the small picture was made for this scale"
-    assert viewer.magnification() == 3, "a small picture fills its pane"
+    expect(viewer.scale_rests).to_be_visible()  # and the page says so
+    expect(viewer.scale_label).to_have_text("Made smaller by")
+    assert viewer.magnification() == 4, "a small picture fills its pane"
     viewer.roll_wheel(2, 60, 50, -400)
-    viewer.wait_for_view("magnification === 4 && scale === 3")
+    viewer.wait_for_view("magnification === 6 && scale === 3")
     viewer.curve_start.click()
     viewer.wait_for_curves()
     scales = {name: sorted(found) for name, found in viewer.scores().items()}

@@ -68,7 +68,7 @@ def test_by_keyboard_alone(viewer):
                 return
         pytest.fail(f"no Tab leads to {name}, only to {reached}")
 
-    tab_to("summary")
+    tab_to("more-toggle")
     keyboard.press("Enter")
     tab_to("panes")
     for key in ("+", "ArrowLeft", ">", "Enter"):

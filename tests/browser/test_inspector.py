@@ -48,7 +48,7 @@ def test_pixel_at_the_border_has_hatched_neighbours(viewer):
     viewer.press("f")
     viewer.wait_until_exact()
     corner = viewer.canvas("lit-light").corner
-    viewer.pick(2, corner[0] + 1, corner[1] + 1)
+    viewer.pick(2, corner[0] + 4 * 72 - 2, corner[1] + 4 * 96 - 2)
     viewer.wait_for_looks("lit-light")
     outside = np.logical_not(viewer.look("lit-light")["answer"]["stages"][0]["inside"]).sum()
     assert outside == 49 - 16

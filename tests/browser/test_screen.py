@@ -79,7 +79,6 @@ def test_a_double_click_fits_and_picks_nothing(viewer):
             viewer.pick(1, *held)
         picked = viewer.picked()
         assert bool(picked) == bool(held)
-        viewer.page.wait_for_timeout(500)  # these clicks are two, and not the second and third of three
         viewer.canvases.nth(1).dblclick(position={"x": 220, "y": 90})
         viewer.wait_for_view("magnification === 1")
         assert viewer.picked() == picked

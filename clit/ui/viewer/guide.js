@@ -10,6 +10,7 @@ const GUIDE_KEY = "clit-guide";
 const GUIDE = [
   {
     text: "The same small picture, enlarged four ways at once. Drag the scale, or press the button to see ×12.",
+    touch: "The same small picture, enlarged by two methods: drag the handle. The button below shows ×12.",
     target: ".scale",
     action: "Enlarge ×12",
     act: () => setScale(12),

@@ -8,8 +8,8 @@ import { pick, pickPlace, pin, unpick, walk } from "./pixel.js";
 import { state } from "./store.js";
 import { MAGNIFICATIONS, fit, pan, setScale, stepMagnification, zoom } from "./view.js";
 
-const DOUBLE_MS = 400; // two clicks within this
-const DOUBLE_PIXELS = 6; // and this are one double click
+const DOUBLE_MS = 400; // two taps within this
+const DOUBLE_PIXELS = 24; // and this are one double tap
 const CLICK_PIXELS = 4; // a pointer that moved less than this has clicked
 
 /** @type {Map<number, {y: number, x: number}>} pointers that are down, in client pixels */
@@ -17,7 +17,8 @@ const pointers = new Map();
 /** @type {any} {moved, pane, held, pinch} */
 let gesture = null;
 let magnifier = false; // whether wheel and pinch enlarge the rendered pixels instead of changing the scale
-let clicked = { at: -Infinity, y: 0, x: 0, before: state.picked }; // the last click: when, where, and what was picked before
+let tapped = { time: -Infinity, y: 0, x: 0 }; // the last touch that was a tap
+let before = state.picked; // what was picked before the last click
 let gathered = 0; // turns of the wheel that have not yet made a step
 
 function anchorOf(event, pane) {
@@ -68,26 +69,28 @@ function pinch() {
 
 function pointerUp(event) {
   if (!pointers.delete(event.pointerId)) return;
-  if (event.type === "pointerup" && gesture.moved < CLICK_PIXELS) {
-    const { y, x } = anchorOf(event, gesture.pane);
-    click(y, x);
-  }
+  if (event.type !== "pointerup" || event.pointerType !== "touch" || gesture.moved >= CLICK_PIXELS) return;
+  const at = anchorOf(event, gesture.pane);
+  const isSecond = event.timeStamp - tapped.time < DOUBLE_MS && Math.hypot(at.y - tapped.y, at.x - tapped.x) < DOUBLE_PIXELS;
+  tapped = { ...at, time: isSecond ? -Infinity : event.timeStamp }; // a third tap is a first one again
+  click(at, isSecond);
 }
 
-// Two clicks on one place fit the picture, and take back what the first one picked.
-function click(y, x) {
-  const isSecond = performance.now() - clicked.at < DOUBLE_MS && Math.hypot(y - clicked.y, x - clicked.x) < DOUBLE_PIXELS;
-  if (isSecond) return doubleClick();
-  clicked = { at: performance.now(), y, x, before: state.picked };
+function mouseClick(event) {
+  if (!event.target.closest(".stage") || gesture.moved >= CLICK_PIXELS) return;
+  click(anchorOf(event, gesture.pane), event.detail === 2);
+}
+
+// A click picks. The second of two on one place fits the picture, and takes back what the first one picked.
+function click({ y, x }, isSecond) {
+  if (isSecond) {
+    if (before) pickPlace(before);
+    else unpick();
+    return fit();
+  }
+  before = state.picked;
   pick(y, x);
   $(".panes").focus({ preventScroll: true }); // from here the arrow keys walk the pixel
-}
-
-function doubleClick() {
-  clicked.at = -Infinity; // a third click is a first one again
-  if (clicked.before) pickPlace(clicked.before);
-  else unpick();
-  fit();
 }
 
 function wheel(event) {
@@ -146,6 +149,7 @@ export function buildInput() {
   panes.addEventListener("pointerup", pointerUp);
   panes.addEventListener("pointercancel", pointerUp);
   panes.addEventListener("wheel", wheel, { passive: false });
+  panes.addEventListener("click", mouseClick);
   // A tap opens the sheet: the click that browsers make of it would land on what is there by then.
   panes.addEventListener("touchend", (event) => event.target.closest(".stage") && event.preventDefault());
   panes.addEventListener("keydown", viewerKey);

@@ -124,7 +124,8 @@ async function lookAgain() {
 function keepInSight() {
   if (!state.picked || !state.picture || !state.pane.width) return;
   const { y, x } = lrToScreen(state.picked.y, state.picked.x);
-  const seen = y >= 0 && x >= 0 && y <= state.pane.height && x <= state.pane.width;
+  const half = state.view.magnification / 2; // of the pixel may be enough
+  const seen = y >= -half && x >= -half && y <= state.pane.height + half && x <= state.pane.width + half;
   if (!seen) changeView({ ...state.picked });
 }
 

@@ -126,7 +126,9 @@ def find_actors(parent: int) -> list[int]:
 def check_actor(source: Path, work: Path) -> tuple[bool, str]:
     out = work / "actors"
     ray = ("--ray", "--actors", "2")
-    run = subprocess.Popen(command(source, out, "--scale", SCALE, "--model", MODEL, *ray), stdout=subprocess.PIPE)
+    run = subprocess.Popen(
+        command(source, out, "--scale", SCALE, "--model", MODEL, *ray), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     wait_for_records(out, PICTURES // 3, run)
     actors = find_actors(run.pid)
     if actors:

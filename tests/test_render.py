@@ -351,6 +351,8 @@ def test_a_cancelled_file_leaves_nothing(image, tmp_path):
         ({"scale": 2, "window": (0, 0, 19, 1)}, "does not lie inside"),
         ({"scale": 2, "window": (0, 0, 0, 1)}, "does not lie inside"),
         ({"scale": 2, "window": "all"}, "four whole numbers"),
+        ({"scale": 2, "window": (0.5, 0, 2, 2)}, "four whole numbers"),
+        ({"scale": 2, "window": clit.Window(0, 0, 2.5, 2)}, "four whole numbers"),
         ({"scale": 2, "method": "quick"}, "reference"),
         ({"scale": 2, "chain": "long"}, "balanced"),
         ({"scale": 2, "stages": 4}, "from 1 to 3"),

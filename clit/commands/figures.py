@@ -113,7 +113,7 @@ def _make_figures(
         return picture.notices
 
     settings = {"command": command, "weights": {name: digest_model(model) for name, model in models.items()}, **options}
-    run_folder(command, out, lambda **heard: make_folder(inputs, out, ending, settings, work, **heard))
+    run_folder(command, inputs, out, lambda **heard: make_folder(inputs, out, ending, settings, work, **heard))
 
 
 def _make_pixel():

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -371,9 +371,7 @@ def _measure_product_rate() -> float:
 
 
 def _to_window(window: Window | tuple[int, int, int, int]) -> Window:
-    if isinstance(window, Window):
-        return window
-    found = whole_numbers(window, 4)
+    found = whole_numbers(astuple(window) if isinstance(window, Window) else window, 4)
     if found is None:
         raise UserError(f"The window is {window}, but must be four whole numbers: top, left, height, width.")
     return Window(*found)

@@ -50,18 +50,18 @@ def attention_colours(survey: np.ndarray, paint: str, head: int, radius: int) ->
 
 
 def _select_head(survey: np.ndarray, head: int) -> np.ndarray:
-    """One head's values (h, w, 3); the mean of all for head 0."""
+    """Return one head's values (h, w, 3); the mean of all for head 0."""
     return survey.mean(2) if head == 0 else survey[:, :, head - 1]
 
 
 def _viridis(values: np.ndarray) -> np.ndarray:
-    """(h, w), clipped to [0, 1] -> (h, w, 3) float32."""
+    """Return values (h, w), clipped to [0, 1], as colours (h, w, 3) float32."""
     bgr = cv2.applyColorMap(to_bytes(values), cv2.COLORMAP_VIRIDIS)
     return bgr[..., ::-1].astype(np.float32) / 255
 
 
 def _oklab(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Oklab -> sRGB (h, w, 3) in [0, 1], clipped."""
+    """Convert Oklab to sRGB (h, w, 3), clipped to [0, 1]."""
     lms = np.stack(
         [
             lightness + 0.3963377774 * a + 0.2158037573 * b,

@@ -44,7 +44,7 @@ class Examples:
 
 @functools.lru_cache(maxsize=64)
 def _load(folder: Path, name: str) -> tuple[dict, Picture]:
-    """An example's menu entry, and the picture itself."""
+    """Return an example's menu entry, and the picture itself."""
     credit = {key: str(value) for key, value in read_credits(folder).get(name, {}).items()}
     picture = Picture(f"example-{name}", name, as_array(folder / name), credit)
     small = Image.fromarray(to_bytes(picture.rgb))

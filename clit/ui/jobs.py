@@ -43,7 +43,7 @@ class Progress:
         self._done = done
 
     def is_stopped(self) -> bool:
-        """Whether nobody waits for the file any more."""
+        """Tell whether nobody waits for the file any more."""
         return self.stop.is_set()
 
     def describe(self) -> dict:

@@ -39,7 +39,7 @@ def attend_pixel(site: Site, path: Path, model: str, scale: float, row: int, col
 
 
 def _read_whole(site: Site, path: Path) -> Picture:
-    """The picture of a file; UserError for one that a visitor would get reduced."""
+    """Read the picture of a file; UserError for one that a visitor would get reduced."""
     picture = read_upload(path, "the picture", site.limits)
     if picture.notice:
         raise UserError(f"The picture has more than {site.limits.input_pixels / 1e6:g} megapixels: reduce it first.")

@@ -1,5 +1,5 @@
-"""What the server answers besides the page: its health, the viewer's modules, finished files, the end of a visit; and what
-it does alone.
+"""What the server answers besides the page: its health, the viewer's modules, finished files, the end of a visit; and
+what it does alone.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clit.errors import UserError
-from clit.exports.figures import attention_file
+from clit.exports.figures import encode_attention
 from clit.networks.model import SRModel
 from clit.pictures import metrics
 from clit.pictures.files import to_bytes
@@ -213,7 +213,7 @@ def look_file(site: Site, sent: Any) -> dict:
     session, picture = _find_visitor(site, sent)
     request = PixelFileRequest.read(sent, picture, site.limits)
     found = _attend(site, session, picture, request.pixel)
-    data = attention_file(found, picture.rgb, request.suffix, request.pixel.model)
+    data = encode_attention(found, picture.rgb, request.suffix, request.pixel.model)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 

@@ -125,8 +125,8 @@ def save_film(
 ) -> tuple[int, int]:
     """Write a film and return its size (height, width). The file appears complete or not at all.
 
-    models, image: as for `draw_frames`. progress(done) is called with a share 0..1 after each frame. UserError if the film
-    cannot be made or written.
+    models, image: as for `draw_frames`. progress(done) is called with a share 0..1 after each frame. UserError if the
+    film cannot be made or written.
     """
     suffix = check_writable(path, SUFFIXES).suffix.lower()
     count = len(film.check(as_array(image).shape[:2], len(models)).scales)

@@ -300,6 +300,16 @@ def test_a_request_that_cannot_fit_is_refused_before_it_starts(image, encoded, m
     clit.upscale(make_tiny("lit"), image, 2)
 
 
+def test_transparency_is_counted_before_a_file_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("clit.system.memory.available", lambda: 600 << 20)
+    renderer, model, opaque = clit.Renderer(), clit.load("bicubic"), np.full((400, 400, 3), 0.5, np.float32)
+    transparent = np.full((400, 400, 4), 0.5, np.float32)
+    renderer.output(model, opaque, tmp_path / "a.webp", scale=10)
+    with pytest.raises(clit.UserError, match="of memory"):
+        renderer.output(model, transparent, tmp_path / "a.webp", scale=10)
+    renderer.output(model, transparent, tmp_path / "a.png", scale=10)  # in bands
+
+
 def test_an_estimate_counts_the_work(image):
     renderer, model = clit.Renderer(), make_tiny("clit")
     small, large = (renderer.estimate(model, image, scale=scale) for scale in (4, 20))

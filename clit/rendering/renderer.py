@@ -171,7 +171,8 @@ class Renderer:
         request = self._check_request(model, picture.to_enlarge(wrap), scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
-        self._check_memory(request, width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height))
+        held = width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height)
+        self._check_memory(request, held if picture.alpha is None else 2 * held)  # alpha is drawn as a picture too
         alphas = None
         if picture.alpha is not None:
             alpha = np.broadcast_to(picture.alpha[..., None], (*picture.size, 3))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cards
+import folders
 import latency
 import paired
 import scale_curves
@@ -38,6 +39,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "shapes": lambda: shapes.table(shapes.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
+    "million": lambda: folders.plan(folders.read()),
     "throughput": lambda: throughput.table(throughput.read()),
     "runs": lambda: training_curves.table(training_curves.read()),
     "spent": training_curves.spent_table,

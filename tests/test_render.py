@@ -300,6 +300,16 @@ def test_a_request_that_cannot_fit_is_refused_before_it_starts(image, encoded, m
     clit.upscale(make_tiny("lit"), image, 2)
 
 
+def test_transparency_is_counted_before_a_file_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("clit.system.memory.available", lambda: 600 << 20)
+    renderer, model, opaque = clit.Renderer(), clit.load("bicubic"), np.full((400, 400, 3), 0.5, np.float32)
+    transparent = np.full((400, 400, 4), 0.5, np.float32)
+    renderer.output(model, opaque, tmp_path / "a.webp", scale=10)
+    with pytest.raises(clit.UserError, match="of memory"):
+        renderer.output(model, transparent, tmp_path / "a.webp", scale=10)
+    renderer.output(model, transparent, tmp_path / "a.png", scale=10)  # in bands
+
+
 def test_an_estimate_counts_the_work(image):
     renderer, model = clit.Renderer(), make_tiny("clit")
     small, large = (renderer.estimate(model, image, scale=scale) for scale in (4, 20))
@@ -351,6 +361,8 @@ def test_a_cancelled_file_leaves_nothing(image, tmp_path):
         ({"scale": 2, "window": (0, 0, 19, 1)}, "does not lie inside"),
         ({"scale": 2, "window": (0, 0, 0, 1)}, "does not lie inside"),
         ({"scale": 2, "window": "all"}, "four whole numbers"),
+        ({"scale": 2, "window": (0.5, 0, 2, 2)}, "four whole numbers"),
+        ({"scale": 2, "window": clit.Window(0, 0, 2.5, 2)}, "four whole numbers"),
         ({"scale": 2, "method": "quick"}, "reference"),
         ({"scale": 2, "chain": "long"}, "balanced"),
         ({"scale": 2, "stages": 4}, "from 1 to 3"),

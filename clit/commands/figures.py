@@ -59,7 +59,7 @@ def compare(
     """
     from clit.exports.compare import compare as compare_crops
     from clit.exports.compare import parse_crop
-    from clit.exports.figures import SHEETS, comparison_figure
+    from clit.exports.figures import SHEETS, draw_comparison
     from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
 
@@ -74,7 +74,7 @@ def compare(
 
     def draw(picture, path: str | Path, progress):
         sheet = compare_crops(networks, picture, progress=progress, **options)
-        write_bytes(path, comparison_figure(sheet, Path(path).suffix.lower().removeprefix(".")))
+        write_bytes(path, draw_comparison(sheet, Path(path).suffix.lower().removeprefix(".")))
         return sheet
 
     if not one:
@@ -113,7 +113,7 @@ def _make_figures(
         return picture.notices
 
     settings = {"command": command, "weights": {name: digest_model(model) for name, model in models.items()}, **options}
-    run_folder(command, out, lambda **heard: make_folder(inputs, out, ending, settings, work, **heard))
+    run_folder(command, inputs, out, lambda **heard: make_folder(inputs, out, ending, settings, work, **heard))
 
 
 def _make_pixel():
@@ -148,7 +148,7 @@ def attend(
     format: Format = "png",
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage. Of folders, for every picture."""
-    from clit.exports.figures import FORMS, attention_file
+    from clit.exports.figures import FORMS, encode_attention
     from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
 
@@ -170,7 +170,7 @@ def attend(
     def draw(picture, path: str | Path, progress=None):
         image = picture.opaque()
         attention = find_attention(network, image, **options)
-        write_bytes(path, attention_file(attention, image, Path(path).suffix.lower(), model))
+        write_bytes(path, encode_attention(attention, image, Path(path).suffix.lower(), model))
         return attention
 
     if not one:  # wrong options are told before any work

@@ -139,7 +139,7 @@ def upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool = Fals
     def work(source: str, path: str, progress: Share) -> Iterable[str]:
         picture = read_image(source, strict=strict)
         Renderer().save(model, picture, path, progress=progress, **options)  # a new one: keeps no features
-        return (*picture.notices, *list_losses(path, picture))
+        return (*picture.notices, *list_losses(path, picture, options.get("strip", False)))
 
     return work
 
@@ -280,7 +280,7 @@ def _file_size(path: str) -> int:
 
 @contextmanager
 def _empty_folder(path: Path) -> Iterator[Path]:
-    """A folder for unfinished files, emptied of what a dead run has left, and removed at the end."""
+    """Yield a folder for unfinished files, emptied of what a dead run has left; remove it at the end."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir()
     try:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -171,7 +171,8 @@ class Renderer:
         request = self._check_request(model, picture.to_enlarge(wrap), scale, size, None, chain, stages, wrap)
         size = height, width = request.view.size
         check_output(path, size)
-        self._check_memory(request, width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height))
+        held = width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height)
+        self._check_memory(request, held if picture.alpha is None else 2 * held)  # alpha is drawn as a picture too
         alphas = None
         if picture.alpha is not None:
             alpha = np.broadcast_to(picture.alpha[..., None], (*picture.size, 3))
@@ -371,9 +372,7 @@ def _measure_product_rate() -> float:
 
 
 def _to_window(window: Window | tuple[int, int, int, int]) -> Window:
-    if isinstance(window, Window):
-        return window
-    found = whole_numbers(window, 4)
+    found = whole_numbers(astuple(window) if isinstance(window, Window) else window, 4)
     if found is None:
         raise UserError(f"The window is {window}, but must be four whole numbers: top, left, height, width.")
     return Window(*found)

@@ -45,5 +45,5 @@ def attention_colours(survey: np.ndarray, paint: str, head: int, radius: int) ->
 
 
 def _select_head(survey: np.ndarray, head: int) -> np.ndarray:
-    """One head's values (h, w, 3); the mean of all for head 0."""
+    """Return one head's values (h, w, 3); the mean of all for head 0."""
     return survey.mean(2) if head == 0 else survey[:, :, head - 1]

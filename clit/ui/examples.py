@@ -45,7 +45,7 @@ class Examples:
 
 @functools.lru_cache(maxsize=64)
 def _load(folder: Path, name: str) -> tuple[dict, Picture]:
-    """An example's menu entry, and the picture itself."""
+    """Return an example's menu entry, and the picture itself."""
     entry = read_credits(folder).get(name, {})
     credit = {key: str(value) for key, value in entry.items() if key != "place"}
     original = folder / "originals" / name

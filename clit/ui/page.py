@@ -125,7 +125,7 @@ def _add_viewer(site: Site) -> None:
 
 
 def _server_function(site: Site, question: Question) -> Callable[[Any], dict]:
-    """A question as gradio takes it: a function, on which it sets attributes, with the name that the script calls."""
+    """Return a question as gradio takes it: a function that may get attributes, with the name that the script calls."""
 
     def function(sent):
         return ask(question, site, sent)
@@ -143,7 +143,7 @@ def read_event(event: gr.EventData) -> dict:
 
 
 def _add_endpoints(site: Site) -> None:
-    """The named functions that programs can call."""
+    """Add the named functions that programs can call."""
 
     def upscale(
         image: gr.FileData, model: str = "lit-light", scale: float = 4.0, chain: str = "published"
@@ -161,8 +161,8 @@ def _add_endpoints(site: Site) -> None:
         scale: float = 4.0,
         chain: str = "published",
     ) -> dict:
-        """What the output pixel (row, column) looked at: kind, pixel, size, rgb, and per stage weights, content,
-        position, latents, inside, influence, grid."""
+        """Return what the output pixel (row, column) looked at: kind, pixel, size, rgb, and per stage weights,
+        content, position, latents, inside, influence, grid."""
         with _received_file(site, image) as path:
             return attend_pixel(site, path, model, scale, row, column, chain)
 
@@ -172,7 +172,7 @@ def _add_endpoints(site: Site) -> None:
 
 @contextlib.contextmanager
 def _received_file(site: Site, image: gr.FileData | None) -> Iterator[Path]:
-    """The path of the file that a program sent; it is deleted afterwards. A UserError becomes gradio's own error."""
+    """Yield the path of the file that a program sent, and delete it afterwards. A UserError becomes gradio's own."""
     path = None
     try:
         path = None if image is None else uploaded_file(dict(image), site.uploads)

@@ -59,7 +59,7 @@ class Picture:
 
     @functools.cached_property
     def answer(self) -> dict:
-        """What the viewer hears of it; the pixels as lossless WebP."""
+        """Return what the viewer hears of the picture; its pixels as lossless WebP."""
         height, width = self.size
         return {
             "id": self.id,
@@ -95,12 +95,12 @@ def make_smaller(whole: Picture, scale: float) -> Picture:
 
 
 def encode_lossless(rgb: np.ndarray) -> str:
-    """(h, w, 3) in [0, 1] -> lossless WebP at the fastest setting, in base64."""
+    """Return colours (h, w, 3) in [0, 1] as lossless WebP, by the fastest setting, in base64."""
     return encode_webp(Image.fromarray(to_bytes(rgb)), lossless=True, quality=0, method=0)
 
 
 def encode_webp(image: Image.Image, **options) -> str:
-    """An image as WebP in base64; options are Pillow's."""
+    """Return an image as WebP in base64; options are Pillow's."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", **options)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

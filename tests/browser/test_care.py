@@ -33,7 +33,7 @@ def test_the_tour_goes_on_by_its_button_alone_and_is_dismissed_for_good(new_view
     viewer.wait_until_exact()
     expect(viewer.guide).to_be_visible()
     viewer.guide_act.click()
-    viewer.wait_for_view("scale === 12")
+    viewer.wait_for_view("scale === 20")
     expect(viewer.guide_step).to_have_text("2 of 4")
     for _ in range(3):
         viewer.roll_wheel(1, 60, 300, -100)

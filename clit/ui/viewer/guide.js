@@ -9,11 +9,11 @@ import { setScale, zoom } from "./view.js";
 const GUIDE_KEY = "clit-guide";
 const GUIDE = [
   {
-    text: "The same small picture, enlarged four ways at once. Drag the scale, or press the button to see ×12.",
-    touch: "The same small picture, enlarged by two methods: drag the handle. The button below shows ×12.",
+    text: "The same small picture, enlarged four ways at once. Drag the scale, or press the button to see ×20.",
+    touch: "The same small picture, enlarged by two methods: drag the handle. The button below shows ×20.",
     target: ".scale",
-    action: "Enlarge ×12",
-    act: () => setScale(12),
+    action: "Enlarge ×20",
+    act: () => setScale(20),
   },
   {
     text: "Every pane shows the same place. Drag to move, use the wheel to go deeper; a dot fills when a pane is exact.",

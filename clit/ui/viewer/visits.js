@@ -16,7 +16,7 @@ import { openExampleAsAsked } from "./truth.js";
 
 /** @typedef {ReturnType<typeof readLink>} Link */
 
-const PHONE_VIEW = { panes: ["bicubic", "lit-light"], wipe: 0.5 }; // how a phone begins
+const PHONE_VIEW = { example: "pagoda.png", panes: ["bicubic", "lit-light"], wipe: 0.5 }; // how a phone begins
 
 /** Begin a visit: what the server offers, or nothing. */
 async function begin() {
@@ -47,7 +47,7 @@ export async function arrive(asked) {
   showAsked(link);
   root.dataset.ready = "yes";
   if (!example) return showCaption("Upload a picture to begin.");
-  const missing = [...(link.example && link.example !== example ? [link.example] : []), ...link.unknown];
+  const missing = [...(asked && link.example && link.example !== example ? [link.example] : []), ...link.unknown];
   await openLink({ ...link, example });
   if (!asked && !isPhone()) openMethods();
   if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);

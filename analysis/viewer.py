@@ -144,6 +144,7 @@ class Viewer:
     dock = _element(".dock")
     fold = _element(".fold")
     grip = _element(".grip")
+    attention_tab = _element("[data-tab=attention]")
     make_tab = _element("[data-tab=make]")
     inspector = _element(".inspector")
     mean_maps = _element(".means .map-button")

@@ -14,7 +14,7 @@ from viewer import CHROMIUM, Viewer, launch_chromium
 import clit
 from browser.expected import MODELS
 
-PATIENCE = 30_000  # ms; nothing waits this long unless something is wrong
+PATIENCE = 60_000  # ms; nothing waits this long unless something is wrong
 
 expect.set_options(timeout=PATIENCE)
 

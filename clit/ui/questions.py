@@ -193,27 +193,21 @@ def score(site: Site, sent: Any) -> dict:
 
 
 def inspect(site: Site, sent: Any) -> dict:
-    """Look up what one output pixel looked at: {token, picture, as PixelRequest} ->
+    """Look up what one output pixel looked at by several methods: {token, picture, as PixelRequest} ->
 
-    {kind, size [H, W], pixel, rgb in 0..255, stages: the fields of `StageAttention`}.
+    {looks: model -> {kind, size [H, W], pixel, rgb in 0..255, stages: the fields of `StageAttention`}}.
     """
     session, picture = _find_visitor(site, sent)
-    found = _attend(site, session, picture, PixelRequest.read(sent, picture, site.limits))
-    return {
-        "kind": found.kind,
-        "size": list(found.size),
-        "pixel": list(found.pixel),
-        "rgb": to_bytes(found.rgb).tolist(),
-        "stages": [_stage_answer(stage) for stage in found.stages],
-    }
+    request = PixelRequest.read(sent, picture, site.limits)
+    return {"looks": {name: _look_answer(found) for name, found in _attend(site, session, picture, request).items()}}
 
 
 def look_file(site: Site, sent: Any) -> dict:
     """Write what `inspect` answers as a file: {token, picture, as PixelFileRequest} -> {file (base64), name}."""
     session, picture = _find_visitor(site, sent)
     request = PixelFileRequest.read(sent, picture, site.limits)
-    found = _attend(site, session, picture, request.pixel)
-    data = encode_attention(found, picture.rgb, request.suffix, request.pixel.model)
+    [(name, found)] = _attend(site, session, picture, request.pixel).items()
+    data = encode_attention(found, picture.rgb, request.suffix, name)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 
@@ -235,12 +229,23 @@ def _find_visitor(site: Site, sent: Any) -> tuple[Session, Picture]:
     return session, session.open_picture(read_picture(sent))
 
 
-def _attend(site: Site, session: Session, picture: Picture, request: PixelRequest) -> Attention:
-    model, enlargement = site.models.get(request.model), request.enlargement
-    with site.slots.take(lambda: session.is_stale(picture)):
-        return site.renderer.attend(
-            model, picture.rgb, pixel=request.pixel, size=enlargement.size, chain=enlargement.chain
-        )
+def _attend(site: Site, session: Session, picture: Picture, request: PixelRequest) -> dict[str, Attention]:
+    """Return what a pixel looked at by each method. It follows the hand, so it comes next as a preview does."""
+    enlargement = request.enlargement
+    options = {"pixel": request.pixel, "size": enlargement.size, "chain": enlargement.chain}
+    models = {name: site.models.get(name) for name in request.models}
+    with site.slots.take(lambda: session.is_stale(picture), "preview"):
+        return {name: site.renderer.attend(model, picture.rgb, **options) for name, model in models.items()}
+
+
+def _look_answer(found: Attention) -> dict:
+    return {
+        "kind": found.kind,
+        "size": list(found.size),
+        "pixel": list(found.pixel),
+        "rgb": to_bytes(found.rgb).tolist(),
+        "stages": [_stage_answer(stage) for stage in found.stages],
+    }
 
 
 def _stage_answer(stage: StageAttention) -> dict:

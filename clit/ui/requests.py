@@ -197,15 +197,15 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class PixelRequest:
-    """What an output pixel (row, column) looked at."""
+    """What an output pixel (row, column) looked at by some methods."""
 
-    model: str
+    models: tuple[str, ...]
     enlargement: Enlargement
     pixel: Pair
 
     @classmethod
-    def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelRequest:
-        """Read {model, scale, size, chain, pixel}."""
+    def read(cls, sent: dict, picture: Picture, limits: Limits, most: int = 4) -> PixelRequest:
+        """Read {models (up to `most`), scale, size, chain, pixel}."""
         enlargement, pixel = Enlargement.read(sent, picture, limits), sent.get("pixel")
         if not is_list(pixel, 2, is_whole):
             raise UserError("The pixel must be two whole numbers: row, column.")
@@ -214,26 +214,26 @@ class PixelRequest:
             raise UserError(
                 f"The pixel lies outside the enlarged picture of {width} × {height} pixels: pick one inside."
             )
-        return cls(read_name(sent, "model"), enlargement, (row, column))
+        return cls(read_models(sent, most), enlargement, (row, column))
 
 
 @dataclass(frozen=True)
 class PixelFileRequest:
-    """The same as a file of one of `figures.FORMS`."""
+    """The same, by one method, as a file of one of `figures.FORMS`."""
 
     pixel: PixelRequest
     suffix: str
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelFileRequest:
-        """Read {as PixelRequest, suffix}."""
+        """Read {as PixelRequest with one model, suffix}."""
         suffix = check_choice(sent.get("suffix"), FORMS, "The kind of file")
-        return cls(PixelRequest.read(sent, picture, limits), suffix)
+        return cls(PixelRequest.read(sent, picture, limits, most=1), suffix)
 
     def file_name(self, picture: Picture) -> str:
         """Return the name to save the file under."""
         row, column = self.pixel.pixel
-        asked = f"{self.pixel.enlargement.label}-{self.pixel.model}-{row}-{column}"
+        asked = f"{self.pixel.enlargement.label}-{self.pixel.models[0]}-{row}-{column}"
         return f"{Path(picture.name).stem}-{asked}{self.suffix}"
 
 

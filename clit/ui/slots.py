@@ -12,8 +12,8 @@ from clit.errors import UserError
 from clit.ui.failures import Stale
 
 PATIENCE = {"preview": 0.0, "exact": 1.0, "ahead": None}
-"""Kinds of view -> seconds by which later requests may overtake it. A preview follows the hand and an exact view the
-eye; nobody waits for a view drawn ahead, so it never stands in line.
+"""Kinds of view -> seconds by which later requests may overtake it. A preview follows the hand, as what a pixel
+looked at does, and an exact view the eye; nobody waits for a view drawn ahead, so it never stands in line.
 """
 
 _CHECK_SECONDS = 0.05  # how often requests in line check whether anybody still waits for them

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
+import time
 
 import numpy as np
 import pytest
 
 import clit
-from clit.ui.questions import ask, inspect, look_file
+from clit.ui.questions import ask, inspect, look_file, render_view
+from server.visitor import view
 
 PNG = {"kind": "picture", "suffix": ".png"}
 
@@ -17,7 +20,7 @@ PNG = {"kind": "picture", "suffix": ".png"}
 @pytest.mark.parametrize("model", ["liif-light", "lit-light", "clit-light"])
 @pytest.mark.parametrize("scale, pixel", [(2.7, [0, 0]), (30, [417, 1199])])
 def test_inspect_is_what_attend_computes(site, visit, examples, model, scale, pixel):
-    answer = ask(inspect, site, {**visit, "model": model, "scale": scale, "pixel": pixel})
+    answer = ask(inspect, site, {**visit, "models": [model], "scale": scale, "pixel": pixel})["looks"][model]
     expected = clit.attend(clit.load(model), examples / "one.png", pixel=tuple(pixel), scale=scale)
     assert answer["kind"] == expected.kind and answer["size"] == list(expected.size)
     assert len(answer["stages"]) == len(expected.stages)
@@ -37,26 +40,51 @@ def test_inspect_is_what_attend_computes(site, visit, examples, model, scale, pi
         {"pixel": [0.5, 0]},
         {"pixel": None},
         {"pixel": [1]},
-        {"model": "bicubic"},
+        {"models": ["bicubic"]},
+        {"models": []},
+        {"models": ["lit-light", "bicubic"]},
+        {"models": "lit-light"},
     ],
 )
 def test_bad_pixels_get_one_sentence(site, visit, wrong):
-    answer = ask(inspect, site, {**visit, "model": "lit-light", "scale": 2, "pixel": [0, 0], **wrong})
+    answer = ask(inspect, site, {**visit, "models": ["lit-light"], "scale": 2, "pixel": [0, 0], **wrong})
     assert set(answer) == {"error"}
 
 
 def test_inspect_tells_both_parts_of_the_logits_and_the_influence(site, visit, examples):
-    answer = ask(inspect, site, {**visit, "model": "lit-light", "scale": 3, "pixel": [7, 9]})
+    asked = {**visit, "models": ["lit-light", "liif-light"], "scale": 3, "pixel": [7, 9]}
+    answers = ask(inspect, site, asked)["looks"]
+    assert list(answers) == asked["models"]
+    answer = answers["lit-light"]
     expected = clit.attend(clit.load("lit-light"), examples / "one.png", pixel=(7, 9), scale=3).stages[0]
     for name in ("content", "position", "influence"):
         assert np.allclose(answer["stages"][0][name], getattr(expected, name), atol=1e-6)
-    ensemble = ask(inspect, site, {**visit, "model": "liif-light", "scale": 3, "pixel": [7, 9]})["stages"][0]
+    ensemble = answers["liif-light"]["stages"][0]
     assert ensemble["content"] is None and np.shape(ensemble["influence"]) == (2, 2)
+
+
+def test_a_look_overtakes_an_exact_view(site, visit):
+    order = []
+
+    def put(question, sent) -> None:
+        order.append((question.__name__, set(ask(question, site, sent))))
+
+    look = {**visit, "models": ["lit-light"], "scale": 2, "pixel": [0, 0]}
+    asked = [(render_view, view(visit, wanted=1, kind="exact")), (inspect, look)]
+    threads = [threading.Thread(target=put, args=each) for each in asked]
+    with site.slots.take(lambda: False):
+        for number, thread in enumerate(threads):
+            thread.start()
+            while site.slots.line_length <= number:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert order[0] == ("inspect", {"looks"}) and order[1][0] == "render_view"
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".json", ".npz"])
 def test_a_look_as_a_file(site, visit, examples, suffix):
-    question = {**visit, "model": "clit-light", "scale": 10, "pixel": [7, 9], "chain": "balanced", "suffix": suffix}
+    question = {**visit, "models": ["clit-light"], "scale": 10, "pixel": [7, 9], "chain": "balanced", "suffix": suffix}
     answer = ask(look_file, site, question)
     assert answer["name"] == f"one-x10-clit-light-7-9{suffix}"
     data = base64.b64decode(answer["file"])

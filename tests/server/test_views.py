@@ -81,9 +81,8 @@ def test_older_views_and_other_pictures_are_stale(site, visit):
         "each pane has its own newest view"
     )
     assert ask(render_view, site, view(visit, wanted=6, picture="another")) == {"stale": True}
-    assert ask(inspect, site, {**visit, "picture": "another", "model": "lit-light", "scale": 2, "pixel": [0, 0]}) == {
-        "stale": True
-    }
+    look = {**visit, "picture": "another", "models": ["lit-light"], "scale": 2, "pixel": [0, 0]}
+    assert ask(inspect, site, look) == {"stale": True}
 
 
 def test_a_newer_view_stops_an_older_one(examples, monkeypatch, uploads):
@@ -146,7 +145,7 @@ def test_a_size_of_its_own_for_each_axis(site, visit, examples):
     assert answer["size"] == [90, 57]
     expected = clit.upscale(clit.load("lit-light"), examples / "one.png", size=(90, 57))
     assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
-    seen = ask(inspect, site, {**asked, "pixel": [89, 56]})
+    seen = ask(inspect, site, {**asked, "models": ["lit-light"], "pixel": [89, 56]})["looks"]["lit-light"]
     wanted = clit.attend(clit.load("lit-light"), examples / "one.png", pixel=(89, 56), size=(90, 57))
     assert np.allclose(seen["stages"][0]["weights"], wanted.stages[0].weights, atol=1e-6)
     states = list(make_file(site, {**asked, **PNG, "models": ["bicubic"]}))

@@ -4,25 +4,29 @@
 
 import { $, $$, make } from "./dom.js";
 import { pickedPixel, shownScale, sizeAsked } from "./geometry.js";
-import { enlarge, pickedRows } from "./inspector.js";
+import { enlarge, shownRows } from "./inspector.js";
 import { mapButton, patchFigure } from "./map_pictures.js";
-import { QUANTITIES } from "./maps.js";
+import { QUANTITIES, isFixed, written } from "./maps.js";
 import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { showPins } from "./pins.js";
-import { inspected } from "./pixel.js";
+import { hold, inspected } from "./pixel.js";
 import { ask } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 
 function showAll() {
   if (!$(".all").open) return;
-  if (!state.picked) return $(".all").close();
+  if (!state.picked || !state.picture) return $(".all").close();
   const { row, column, size } = pickedPixel();
   $(".all-picked").textContent = `Row ${row} of ${size.height}, column ${column} of ${size.width}, at ${times(shownScale())}`;
+  const fixed = isFixed() && QUANTITIES[state.quantity].ticks;
+  $(".legend-least").textContent = fixed ? fixed[0][1] : "each map's smallest";
+  $(".legend-most").textContent = fixed ? `${fixed.at(-1)[1]}, by the square root` : "its largest";
+  $(".own-scale").checked = state.ownScale;
   const looks = inspected().filter((name) => state.looks.has(name));
   $(".save-look").hidden = !looks.length;
   showSaved(looks);
-  const rows = pickedRows();
+  const rows = shownRows();
   const focused = $$(".all .map-button").indexOf(document.activeElement);
   if (rows.length) $(".maps").replaceChildren(mapTable(rows));
   else $(".maps").replaceChildren(make("p", { class: "note" }, $(".inspector .empty").textContent));
@@ -75,7 +79,7 @@ function tableRow(row, heads) {
   const cells = maps.map((map) => make("td", {}, mapButton(row, map, () => enlarge(row, map))));
   if (numbers) {
     const what = make("span", { class: "note" }, "the same four, in numbers");
-    const lines = numbers.map((line) => make("span", {}, ...line.map((weight) => make("b", {}, weight.toFixed(3)))));
+    const lines = numbers.map((line) => make("span", {}, ...line.map((weight) => make("b", {}, written(weight)))));
     cells.push(make("td", { colspan: Math.max(1, heads) }, make("div", { class: "four" }, ...lines), what));
   }
   return make("tr", {}, label, make("td", {}, patchFigure(row)), ...cells);
@@ -95,7 +99,7 @@ async function saveLook() {
   $(".look-save").disabled = true;
   const asked = sizeAsked(shownScale(), size);
   const sizeSent = asked.size && [asked.size.height, asked.size.width];
-  const question = { model, suffix, scale: asked.scale, size: sizeSent, chain: state.chain, pixel: [row, column] };
+  const question = { models: [model], suffix, scale: asked.scale, size: sizeSent, chain: state.chain, pixel: [row, column] };
   const answer = await ask("look_file", question);
   $(".look-save").disabled = false;
   if (!answer.file) return answer.error && !answer.expired && complain(answer.error);
@@ -107,19 +111,20 @@ async function saveLook() {
 
 export function buildAllMaps() {
   $(".legend").replaceChildren(
-    make("span", {}, "smallest", make("i", { class: "bar" }), "largest"),
+    make("span", {}, make("span", { class: "legend-least" }), make("i", { class: "bar" }), make("span", { class: "legend-most" })),
     make("span", {}, make("i", { class: "hatched" }), "outside the picture"),
     make("span", {}, make("i", { class: "ring" }), "the pixel itself"),
   );
   $(".all-maps").addEventListener("click", () => {
+    hold(); // the table is of one pixel
     $(".all").showModal();
     showAll();
   });
   $(".all-close").addEventListener("click", () => $(".all").close());
   $(".all").addEventListener("click", (event) => event.target === $(".all") && $(".all").close()); // beside it
   $(".all").addEventListener("scroll", hintMore, true); // of the tables inside: that does not bubble
-  $(".shared-scale").addEventListener("change", (event) => {
-    state.sharedScale = event.target.checked;
+  $(".own-scale").addEventListener("change", (event) => {
+    state.ownScale = event.target.checked;
     changed("maps");
   });
   $(".look-save").addEventListener("click", saveLook);

@@ -14,6 +14,7 @@ import { state, subscribe } from "./store.js";
 /** @import { Pane } from "./panes.js" */
 
 let drawing = false;
+let marking = false; // what lies over them alone
 
 /** Whether the panes do not yet show what has changed. */
 export const isDrawing = () => drawing;
@@ -28,6 +29,15 @@ function draw() {
       markPane(pane);
       drawOverlay(pane);
     }
+  });
+}
+
+function drawOverlays() {
+  if (drawing || marking) return;
+  marking = true;
+  requestAnimationFrame(() => {
+    marking = false;
+    for (const pane of shownPanes()) drawOverlay(pane);
   });
 }
 
@@ -124,8 +134,6 @@ function paneStatus(pane, model) {
 }
 
 export function buildDrawing() {
-  subscribe(
-    ["models", "picture", "view", "panes", "layout", "frames", "chain", "paint", "pixel", "pins", "looks", "hover"],
-    draw,
-  );
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "chain", "paint"], draw);
+  subscribe(["pixel", "pins", "looks", "live", "maps", "hover"], drawOverlays);
 }

@@ -61,7 +61,7 @@ import { serverEngine } from "./server_engine.js";
 
 /**
  * @typedef {object} PixelRequest
- * @property {string} model
+ * @property {string[]} models methods' own names
  * @property {string} chain
  * @property {number} scale
  * @property {Size | null} size
@@ -107,7 +107,8 @@ import { serverEngine } from "./server_engine.js";
  * @typedef {object} Engine
  * @property {(source: Source) => Promise<Picture | Failure>} open
  * @property {(request: ViewRequest) => Promise<View | Failure | null>} view null where a newer request made it stale
- * @property {(request: PixelRequest) => Promise<Seen | Failure | null>} inspect null where the picture has changed
+ * @property {(request: PixelRequest) => Promise<Map<string, Seen> | Failure | null>} inspect by method; null where the
+ *   picture has changed
  */
 
 /** @type {Engine} */

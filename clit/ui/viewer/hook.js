@@ -38,6 +38,8 @@ export const readOnlyHook = Object.freeze({
   passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, isDrawing() ? "drawing" : pane.element.dataset.pass])),
   drawnAhead: () => !state.drawingAhead && !nextAhead(),
   scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
+  // "row column" of the pixel whose map lies over each pane.
+  painted: () => Object.fromEntries(shownPanes().map(({ model, overlay }) => [model, overlay.dataset.painted ?? null])),
   picked: () => state.picked && pickedPixel(),
   look: (model) => structuredClone(state.looks.get(model) ?? null),
   pins: () => state.pins.map((pin) => ({ ...pixelOf(pin), looks: [...pin.looks.keys()] })),

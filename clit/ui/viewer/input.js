@@ -4,8 +4,9 @@
 import { $ } from "./dom.js";
 import { clamp } from "./numbers.js";
 import { showPanes, toggleWipe } from "./panes.js";
+import { point } from "./live.js";
 import { pick, pickPlace, pin, unpick, walk } from "./pixel.js";
-import { state } from "./store.js";
+import { changed, state } from "./store.js";
 import { MAGNIFICATIONS, fit, pan, setScale, stepMagnification, zoom } from "./view.js";
 
 const DOUBLE_MS = 400; // two taps within this
@@ -39,7 +40,14 @@ function pointerDown(event) {
   if (pointers.size === 2) Object.assign(gesture, { moved: Infinity, pinch: pinchState() });
 }
 
+/** Whether the chosen map lies on the pictures: the other way round. */
+export function toggleMap() {
+  state.mapPainted = !state.mapPainted;
+  changed("maps");
+}
+
 function pointerMove(event) {
+  if (event.pointerType !== "touch" && event.target.closest(".stage")) point(anchorOf(event));
   const last = pointers.get(event.pointerId);
   if (!last) return;
   const [dy, dx] = [event.clientY - last.y, event.clientX - last.x];
@@ -131,6 +139,8 @@ export function viewerKey(event) {
     W: toggleWipe,
     f: fit,
     F: fit,
+    h: toggleMap,
+    H: toggleMap,
     p: pin,
     P: pin,
     Enter: () => pick(state.pane.height / 2, state.pane.width / 2),
@@ -148,6 +158,9 @@ export function buildInput() {
   panes.addEventListener("pointermove", pointerMove);
   panes.addEventListener("pointerup", pointerUp);
   panes.addEventListener("pointercancel", pointerUp);
+  for (const left of [panes, $(".dock")]) {
+    left.addEventListener("pointerleave", ({ relatedTarget }) => relatedTarget?.closest(".panes, .dock") || point(null));
+  }
   panes.addEventListener("wheel", wheel, { passive: false });
   panes.addEventListener("click", mouseClick);
   // A tap opens the sheet: the click that browsers make of it would land on what is there by then.

@@ -4,27 +4,29 @@
 
 import { viridisStops } from "./colours.js";
 import { $, $$, make, root, svg } from "./dom.js";
-import { pickedPixel, shownScale } from "./geometry.js";
-import { viewerKey } from "./input.js";
+import { pixelOf, shownScale } from "./geometry.js";
+import { toggleMap, viewerKey } from "./input.js";
 import { mapButton, numberedPicture } from "./map_pictures.js";
-import { QUANTITIES, lookRows, numbersOf } from "./maps.js";
+import { QUANTITIES, chosenMap, isFixed, isFlat, lookRows, scaleEnds, written } from "./maps.js";
 import { isPhone } from "./menus.js";
 import { shortLabel } from "./models.js";
 import { times } from "./numbers.js";
-import { inspected, isPinned, pin, unpick } from "./pixel.js";
+import { inspected, isPinned, pin, shownPixel, unpick } from "./pixel.js";
 import { changed, state, subscribe } from "./store.js";
 
 /** @import { Row, WeightMap } from "./maps.js" */
+/** @import { Place } from "./store.js" */
 
 const GAP = 6; // between maps of a strip
 const SQUARES = 7; // a side of a map; its pixels are a multiple of that, so that all squares are alike
 const LEAST_SMALL = 28; // pixels a side of a map of a strip
 
-/** Every row that the picked pixel's looks have. @returns {Row[]} */
-export const pickedRows = () =>
-  inspected()
-    .filter((name) => state.looks.has(name))
-    .flatMap((name) => lookRows(state.models.get(name), state.looks.get(name), state.picked));
+/** Every row that the looks of the pixel shown have. @returns {Row[]} */
+export function shownRows() {
+  const pixel = shownPixel();
+  const names = pixel ? inspected().filter((name) => pixel.looks.has(name)) : [];
+  return names.flatMap((name) => lookRows(state.models.get(name), pixel.looks.get(name), pixel));
+}
 
 /** Choose the map that is drawn large. @param {Row} row @param {WeightMap} map */
 export function enlarge(row, map) {
@@ -32,46 +34,48 @@ export function enlarge(row, map) {
   changed("maps");
 }
 
-/** The row and the map drawn large: the chosen one, else the first that is attention. @param {Row[]} rows */
-function largeMap(rows) {
-  const named = rows.find((each) => each.key === state.enlarged.row);
-  const row = named ?? rows.find((each) => !each.numbers) ?? rows[0];
-  return { row, map: row.maps[named ? state.enlarged.map : 0] ?? row.maps[0] };
-}
-
 function emptyText() {
   if (!state.picture) return "";
-  if (!state.picked) return "Click a pixel in any pane to see the neighbours it looked at, and how much each counted.";
+  const pixel = shownPixel();
+  if (!pixel) {
+    const how = matchMedia("(hover: hover)").matches ? ["Point at", " A click holds it."] : ["Tap", ""];
+    return `${how[0]} a pixel in any pane to see the neighbours it looked at, and how much each counted.${how[1]}`;
+  }
   if (!inspected().length) return "No pane shows a method that looks at neighbours: choose LIIF, LIT or CLIT in one of them.";
   const missing = QUANTITIES[state.quantity].label.toLowerCase();
-  const known = inspected().some((name) => state.looks.has(name));
-  return known && !pickedRows().length ? `LIIF and LTE weigh by distance: there is no logit, and so no ${missing}, to take apart.` : "";
+  const known = inspected().some((name) => pixel.looks.has(name));
+  return known && !shownRows().length ? `LIIF and LTE weigh by distance: there is no logit, and so no ${missing}, to take apart.` : "";
 }
 
 function showInspector() {
   const inspector = $(".inspector");
-  inspector.dataset.open = state.picked ? "yes" : "no";
+  const pixel = state.picture && shownPixel();
+  inspector.dataset.open = pixel ? "yes" : "no";
+  inspector.dataset.scale = isFixed() ? "fixed" : "own";
   inspector.dataset.busy = state.looking ? "yes" : "no";
   $(".inspector .empty").textContent = emptyText();
   $(".pin-toggle").setAttribute("aria-pressed", String(isPinned()));
   for (const button of $$(".asks .button")) button.setAttribute("aria-pressed", String(button.value === state.quantity));
-  const rows = state.picked ? pickedRows() : [];
-  if (state.picked) showPixel();
+  const rows = pixel ? shownRows() : [];
+  if (pixel) showPixel(pixel);
   $(".large .enlarged").hidden = !rows.length;
   $(".ruler").hidden = !rows.length;
   if (rows.length) showMaps(rows);
   else for (const each of [".means", ".heads", ".enlarged", ".large-title", ".map-note"]) $(each).replaceChildren();
 }
 
-function showPixel() {
-  const { row, column, size } = pickedPixel();
+/** @param {Place} place */
+function showPixel(place) {
+  const { row, column, size } = pixelOf(place);
+  $(".held").textContent = state.picked ? "held" : "under the pointer";
+  $(".unpick").hidden = !state.picked;
   $(".picked").textContent = `Row ${row}, column ${column}`;
   $(".picked").title = `Row ${row} of ${size.height}, column ${column} of ${size.width}, at ${times(shownScale())}`;
 }
 
 /** @param {Row[]} rows */
 function showMaps(rows) {
-  const { row, map } = largeMap(rows);
+  const { row, map } = chosenMap(rows);
   const focused = $$(".inspector .map-button").indexOf(document.activeElement);
   $(".means").replaceChildren(...rows.map((each) => meanFigure(each, each === row)));
   const heads = row.maps.slice(1);
@@ -110,30 +114,37 @@ function sizeStrips(...counts) {
 }
 
 function showLarge(row, map) {
-  const { note, zero, digits } = QUANTITIES[state.quantity];
+  const { note } = QUANTITIES[state.quantity];
   const fromDistance = row.numbers && state.quantity === "weights";
   const heads = row.maps.length - 1;
   const name = map.name === "mean of the heads" ? `mean of ${heads} heads` : map.name;
   const stage = row.note.startsWith("stage") ? `, ${row.note}` : "";
   $(".large-title").replaceChildren(
     `${shortLabel(row.model)}${stage}, ${name}`,
-    make("span", {}, ` · ${row.numbers ? "4" : map.weights.length ** 2} neighbours`),
+    make("span", {}, ` · ${row.numbers ? "4" : map.weights.length ** 2} neighbours${isFlat(map) ? ", all alike" : ""}`),
   );
   $(".enlarged").replaceChildren(numberedPicture(row, map));
   $(".map-note").textContent = fromDistance ? "Four weights, from distance; they sum to 1." : note(map.weights.length ** 2);
-  const values = (state.sharedScale ? row.maps : [map]).flatMap(numbersOf);
-  $(".ruler .most").textContent = Math.max(...values).toFixed(digits);
-  $(".ruler .least").textContent = zero ? "0" : Math.min(...values).toFixed(digits);
+  showRuler(map);
+}
+
+/** The ticks of the colour scale, by how high they stand on it. @param {WeightMap} map */
+function showRuler(map) {
+  const [low, high] = scaleEnds(map);
+  const places = isFixed()
+    ? QUANTITIES[state.quantity].ticks.map(([value, text]) => [Math.sqrt(value / high), text])
+    : [[0, low === 0 ? "0" : written(low)], [1, written(high)]];
+  $(".ruler div").replaceChildren(...places.map(([at, text]) => make("span", { style: `--at: ${at}` }, text)));
 }
 
 function buildColours() {
   root.style.setProperty("--viridis", `linear-gradient(to right, ${viridisStops})`);
   root.style.setProperty("--viridis-up", `linear-gradient(to top, ${viridisStops})`);
-  const hatches = ["clit-hatch", "clit-hatch-soft"].map((id) =>
+  const hatches = [["clit-hatch", 0.28], ["clit-hatch-soft", 0.28], ["clit-hatch-place", 6]].map(([id, side]) =>
     svg(
       "pattern",
-      { id, width: 0.28, height: 0.28, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-      svg("rect", { width: 0.09, height: 0.28 }),
+      { id, width: side, height: side, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      svg("rect", { width: Number(side) / 3, height: side }),
     ),
   );
   root.append(svg("svg", { class: "definitions", "aria-hidden": "true" }, svg("defs", {}, ...hatches)));
@@ -158,6 +169,15 @@ export function buildInspector() {
   $(".unpick").addEventListener("click", unpick);
   $(".pin-toggle").addEventListener("click", pin);
   $(".inspector").addEventListener("keydown", inspectorKey);
+  $(".map-painted").addEventListener("click", toggleMap);
+  $(".each-scale").addEventListener("click", () => {
+    state.ownScale = !state.ownScale;
+    changed("maps");
+  });
   new ResizeObserver(showInspector).observe($(".inspector"));
-  subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "maps", "dock"], showInspector);
+  subscribe(["maps"], () => {
+    $(".map-painted").setAttribute("aria-pressed", String(state.mapPainted));
+    $(".each-scale").setAttribute("aria-pressed", String(state.ownScale));
+  });
+  subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "live", "maps", "dock"], showInspector);
 }

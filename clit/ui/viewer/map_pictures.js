@@ -3,7 +3,7 @@
 
 import { $$, make, svg, svgText } from "./dom.js";
 import { css, viridis } from "./colours.js";
-import { QUANTITIES, entropy, markPlace, numbersOf, shade } from "./maps.js";
+import { entropy, isFlat, markPlace, numbersOf, shading, written } from "./maps.js";
 import { clamp } from "./numbers.js";
 import { changed, state } from "./store.js";
 
@@ -14,11 +14,12 @@ export function mapPicture(row, map) {
   const { stage } = row;
   const n = map.weights.length;
   const picture = svg("svg", { viewBox: `0 0 ${n} ${n}`, class: "map" });
+  const shade = shading(map);
   map.weights.forEach((line, i) =>
     line.forEach((weight, j) => {
       const square = { x: j, y: i, width: 1, height: 1 };
       if (weight === null) picture.append(svg("rect", { ...square, class: "unused" }));
-      else picture.append(svg("rect", { ...square, fill: css(viridis(shade(row, map, weight))) }));
+      else picture.append(svg("rect", { ...square, fill: css(viridis(shade(weight))) }));
       if (!stage.inside[i][j]) picture.append(svg("rect", { ...square, class: "outside" }));
     }),
   );
@@ -34,7 +35,7 @@ const positionMark = (row) =>
 /** The same with a number in each square. @param {Row} row @param {WeightMap} map */
 export function numberedPicture(row, map) {
   const picture = mapPicture(row, map);
-  const { digits } = QUANTITIES[state.quantity];
+  const shade = shading(map);
   const mark = markPlace(row);
   map.weights.forEach((line, i) =>
     line.forEach((weight, j) => {
@@ -44,9 +45,9 @@ export function numberedPicture(row, map) {
       const place = {
         x: j + 0.5,
         y: i + (hidden ? (down < 0 ? 0.84 : 0.32) : 0.58), // out from under the mark
-        class: shade(row, map, weight) > 0.55 ? "number dark" : "number light",
+        class: shade(weight) > 0.55 ? "number dark" : "number light",
       };
-      picture.append(svgText(weight.toFixed(digits).replace(/^0[.]/, "."), place));
+      picture.append(svgText(written(weight).replace(/^0[.]/, "."), place));
     }),
   );
   return picture;
@@ -54,10 +55,10 @@ export function numberedPicture(row, map) {
 
 /** A map that is drawn large when it is pressed. @param {Row} row @param {WeightMap} map @param {() => void} show */
 export function mapButton(row, map, show) {
-  const { digits } = QUANTITIES[state.quantity];
-  const largest = Math.max(...numbersOf(map)).toFixed(digits);
+  const largest = written(Math.max(...numbersOf(map)));
+  const flat = isFlat(map);
   const bits = state.quantity === "weights" ? `${entropy(map).toFixed(1)} bits` : "";
-  const name = `${row.model.label}, ${row.note}, ${map.name}: largest ${largest}${bits && `, entropy ${bits}`}`;
+  const name = `${row.model.label}, ${row.note}, ${map.name}: ${flat ? "all alike," : "largest"} ${largest}${bits && `, entropy ${bits}`}`;
   const button = make(
     "button",
     {
@@ -72,12 +73,12 @@ export function mapButton(row, map, show) {
   );
   return make(
     "div",
-    { class: "map-box" },
+    { class: "map-box", "data-flat": flat ? "yes" : "no" },
     button,
     make(
       "span",
       { class: "largest", title: bits && "Largest weight, and the entropy: 0 bits is one neighbour, 5.6 all of them alike" },
-      `max ${largest}`,
+      `${flat ? "all" : "max"} ${largest}`,
       bits && make("span", {}, bits),
     ),
   );

@@ -15,6 +15,7 @@ import { state } from "./store.js";
 /**
  * @typedef {object} Row
  * @property {string} key
+ * @property {number} index of the stage
  * @property {Model} model
  * @property {number[] | null} rgb the colour of the pixel, in the last stage's row
  * @property {string} note
@@ -26,25 +27,42 @@ import { state } from "./store.js";
  * @property {number[][]} [numbers] the four of a local ensemble
  */
 
-/** What the maps of attention can show. `zero`: colours begin at zero, else at the smallest value. */
+/**
+ * What the maps of attention can show. `ticks`: values of the one colour scale of all maps, which goes by the square root,
+ * from the first to the last; logits have no bounds, and so none.
+ * @typedef {{label: string, digits: number, ticks: [number, string][] | null, note: (n: number) => string}} Quantity
+ */
+
+/** @type {Record<string, Quantity>} */
 export const QUANTITIES = {
-  weights: { label: "Weights", zero: true, digits: 3, note: (n) => `${n} weights; each head's sum to 1.` },
-  content: { label: "Similarity", zero: false, digits: 1, note: () => "The part of each logit that features make: q · k." },
-  position: { label: "Position", zero: false, digits: 1, note: () => "The part of each logit that distance makes." },
+  weights: {
+    label: "Weights",
+    digits: 3,
+    ticks: [[0, "0"], [1 / 49, "1/49"], [1 / 4, "1/4"], [1, "1"]],
+    note: (n) => `${n} weights; each head's sum to 1.`,
+  },
+  content: { label: "Similarity", digits: 1, ticks: null, note: () => "The part of each logit that features make: q · k." },
+  position: { label: "Position", digits: 1, ticks: null, note: () => "The part of each logit that distance makes." },
   influence: {
     label: "Influence",
-    zero: true,
-    digits: 3,
-    note: () => "How far this pixel's colour moves when that neighbour's value is left out, computed anew for each.",
+    digits: 1,
+    ticks: [[0, "0"], [5, "5"], [64, "64"], [255, "255"]],
+    note: () => "How far this pixel's colour moves when that neighbour's value is left out, in 255ths of full range.",
   },
 };
 
-/** A row for each stage. @param {Model} model @param {Look} look @param {Place} at @returns {Row[]} */
-export function lookRows(model, look, at) {
-  if (look.answer.kind === "ensemble") return ensembleRows(model, look, at);
+const LEVELS = 255; // of full range: influence is told in these
+
+/**
+ * A row for each stage.
+ * @param {Model} model @param {Look} look @param {Place} at @param {string} [quantity] what its maps show @returns {Row[]}
+ */
+export function lookRows(model, look, at, quantity = state.quantity) {
+  if (look.answer.kind === "ensemble") return ensembleRows(model, look, at, quantity);
   const { stages } = look.answer;
   return stages.map((stage, index) => ({
     key: `${model.name} ${index}`,
+    index,
     model,
     rgb: index === stages.length - 1 ? look.answer.rgb : null,
     note: stages.length > 1 ? `stage ${index + 1} of ${stages.length}` : "one stage",
@@ -52,23 +70,26 @@ export function lookRows(model, look, at) {
     stage,
     at,
     area: latentArea(stage),
-    maps: stageMaps(stage),
+    maps: stageMaps(stage, quantity),
   }));
 }
 
-/** @param {Stage} stage @returns {WeightMap[]} */
-function stageMaps(stage) {
-  if (state.quantity === "influence") return [{ name: "influence", weights: stage.influence }];
-  const each = stage[state.quantity];
+/** @param {number[][]} influence */
+const inLevels = (influence) => influence.map((line) => line.map((each) => LEVELS * each));
+
+/** @param {Stage} stage @param {string} quantity @returns {WeightMap[]} */
+function stageMaps(stage, quantity) {
+  if (quantity === "influence") return [{ name: "influence", weights: inLevels(stage.influence) }];
+  const each = stage[quantity];
   const mean = each[0].map((line, i) => line.map((_, j) => each.reduce((sum, head) => sum + head[i][j], 0) / each.length));
   const heads = each.map((weights, head) => ({ name: `head ${head + 1}`, weights }));
   return [{ name: "mean of the heads", weights: mean }, ...heads];
 }
 
-/** The four numbers of a local ensemble on the seven by seven grid that attention has, about the nearest latent. @param {Model} model @param {Look} look @param {Place} picked @returns {Row[]} */
-function ensembleRows(model, look, picked) {
+/** The four numbers of a local ensemble on the seven by seven grid that attention has, about the nearest latent. @param {Model} model @param {Look} look @param {Place} picked @param {string} quantity @returns {Row[]} */
+function ensembleRows(model, look, picked, quantity) {
   const [stage] = look.answer.stages;
-  const numbers = { weights: stage.weights[0], influence: stage.influence }[state.quantity];
+  const numbers = { weights: stage.weights[0], influence: inLevels(stage.influence) }[quantity];
   if (!numbers) return []; // it has no logits to take apart
   const { height, width } = state.picture;
   const at = {
@@ -92,6 +113,7 @@ function ensembleRows(model, look, picked) {
   const grid = [height, width];
   const row = {
     key: model.name,
+    index: 0,
     model,
     rgb: look.answer.rgb,
     note: "distance alone",
@@ -99,7 +121,7 @@ function ensembleRows(model, look, picked) {
     stage: { latents, inside, grid },
     at: picked,
     area: latentArea({ latents, grid }),
-    maps: [{ name: state.quantity === "weights" ? "share of each neighbour" : "influence", weights }],
+    maps: [{ name: quantity === "weights" ? "share of each neighbour" : "influence", weights }],
     numbers,
   };
   return [row];
@@ -114,11 +136,44 @@ export function entropy(map) {
   return Math.max(0, bits);
 }
 
-/** A value's place on the colour scale of its map, 0..1; of its row, where one scale is shared. @param {Row} row @param {WeightMap} map @param {number} value */
-export function shade(row, map, value) {
-  const values = (state.sharedScale ? row.maps : [map]).flatMap(numbersOf);
-  const low = QUANTITIES[state.quantity].zero ? 0 : Math.min(...values);
-  return (value - low) / (Math.max(...values) - low || 1);
+/** A value as it is written. @param {number} value */
+export const written = (value) => value.toFixed(QUANTITIES[state.quantity].digits);
+
+/** Whether all values of a map are written alike. @param {WeightMap} map */
+export const isFlat = (map) => new Set(numbersOf(map).map(written)).size === 1;
+
+/** Whether all maps share one colour scale. @param {string} [quantity] */
+export const isFixed = (quantity = state.quantity) => !state.ownScale && QUANTITIES[quantity].ticks !== null;
+
+/** The ends of a map's colours. @param {WeightMap} map @param {string} [quantity] @returns {[number, number]} */
+export function scaleEnds(map, quantity = state.quantity) {
+  const { ticks } = QUANTITIES[quantity];
+  if (isFixed(quantity)) return [ticks[0][0], ticks.at(-1)[0]];
+  const values = numbersOf(map);
+  return [ticks ? 0 : Math.min(...values), Math.max(...values)];
+}
+
+/**
+ * The places of a map's values on its colour scale, 0..1: one colour for a map that is flat.
+ * @param {WeightMap} map @param {string} [quantity] @returns {(value: number) => number}
+ */
+export function shading(map, quantity = state.quantity) {
+  const [low, high] = scaleEnds(map, quantity);
+  const shade = (value) => {
+    const place = clamp((value - low) / (high - low || 1), 0, 1);
+    return isFixed(quantity) ? Math.sqrt(place) : place;
+  };
+  if (quantity !== state.quantity || !isFlat(map)) return shade;
+  const values = numbersOf(map);
+  const mean = values.reduce((sum, each) => sum + each, 0) / values.length;
+  return () => shade(mean);
+}
+
+/** The chosen row and map, else the mean of the first that is attention. @param {Row[]} rows */
+export function chosenMap(rows) {
+  const named = rows.find((each) => each.key === state.enlarged.row);
+  const row = named ?? rows.find((each) => !each.numbers) ?? rows[0];
+  return { row, map: row.maps[named ? state.enlarged.map : 0] ?? row.maps[0] };
 }
 
 /** Where the pixel itself lies on its map, in squares. @param {Row} row */

@@ -1,33 +1,112 @@
 // @ts-check
-// What lies over the pictures: the picked pixel, pinned ones, attention windows, the neighbour under the pointer.
+// What lies over the pictures: the chosen map over its neighbours, the pixel that looked at them, pinned ones, and the
+// neighbour under the pointer.
 
+import { css, viridis } from "./colours.js";
 import { svg, svgText } from "./dom.js";
-import { latentArea, lrToScreen, middleOf, pickedPixel, pixelOf } from "./geometry.js";
+import { lrToScreen, middleOf, pixelOf } from "./geometry.js";
+import { chosenMap, lookRows, shading } from "./maps.js";
+import { modelOf } from "./models.js";
+import { inspected, shownPixel } from "./pixel.js";
 import { state } from "./store.js";
 
+/** @import { Row, WeightMap } from "./maps.js" */
 /** @import { Size } from "./numbers.js" */
 /** @import { Pane } from "./panes.js" */
-/** @import { Place } from "./store.js" */
+/** @import { LookedAt, Place } from "./store.js" */
+
+const OPACITY = { most: 0.85, gain: 1.35 }; // an even half would veil white paper and be lost on a dark tower
 
 /** @param {Pane} pane */
 export function drawOverlay(pane) {
   pane.overlay.replaceChildren();
+  delete pane.overlay.dataset.painted;
   if (!state.picture || !pane.empty.hidden) return;
+  const pixel = shownPixel();
+  const chosen = pixel && state.mapPainted ? paintedMap(pane, pixel) : null;
+  if (chosen) paintMap(pane.overlay, chosen.row, chosen.map);
   state.pins.forEach((pin, index) => drawPin(pane.overlay, pin, index + 1));
-  if (!state.picked) return;
-  if (pane.model === "input") {
-    for (const box of windowBoxes()) outline(pane.overlay, box, "window", box.label);
-    if (state.hovered) outline(pane.overlay, state.hovered, "hovered");
+  if (!pixel) return;
+  if (chosen) {
+    const { row, column } = pixel.looks.get(chosen.row.model.name);
+    pane.overlay.dataset.painted = `${row} ${column}`;
+    const stages = pane.model === "input" ? windowBoxes(pixel) : [];
+    const own = { ...chosen.row.area, label: "" };
+    for (const box of stages.length ? stages : [own]) outline(pane.overlay, box, "window", box.label);
   }
-  const { row, column, size } = pickedPixel();
+  if (state.hovered && pane.model === "input") outline(pane.overlay, state.hovered, "hovered");
+  markPixel(pane.overlay, pixel, chosen?.row.area);
+}
+
+/** @param {LookedAt} pixel @returns {Row[]} */
+const weightRows = (pixel) =>
+  inspected()
+    .filter((name) => pixel.looks.has(name))
+    .flatMap((name) => lookRows(state.models.get(name), pixel.looks.get(name), pixel, "weights"));
+
+/**
+ * What is painted over a pane: the same stage and head of its own method as the one that is chosen, as far as it has them;
+ * over the input, the chosen one. Always weights: a logit is no share of anything.
+ * @param {Pane} pane @param {LookedAt} pixel @returns {{row: Row, map: WeightMap} | null}
+ */
+function paintedMap(pane, pixel) {
+  const rows = weightRows(pixel);
+  if (!rows.length) return null;
+  const chosen = chosenMap(rows);
+  if (pane.model === "input") return chosen;
+  const model = modelOf(pane.model);
+  const own = rows.filter((row) => row.model.name === model?.of).slice(0, model?.stop ?? Infinity);
+  if (!own.length) return null;
+  const row = own[Math.min(chosen.row.index, own.length - 1)];
+  return { row, map: row.maps[chosen.row.maps.indexOf(chosen.map)] ?? row.maps[0] };
+}
+
+/** @param {any} overlay @param {Row} row @param {WeightMap} map */
+function paintMap(overlay, { area, stage }, map) {
+  const n = map.weights.length;
+  const shade = shading(map, "weights");
+  const edges = Array.from({ length: n + 1 }, (_, i) =>
+    lrToScreen(area.y + (i * area.height) / n, area.x + (i * area.width) / n),
+  );
+  const squares = svg("g", { class: "painted" });
+  map.weights.forEach((line, i) =>
+    line.forEach((weight, j) => {
+      const [from, to] = [edges[i], edges[i + 1]];
+      const square = { y: from.y, x: edges[j].x, height: to.y - from.y, width: edges[j + 1].x - edges[j].x };
+      if (weight !== null) {
+        const place = shade(weight);
+        const opacity = Math.min(OPACITY.most, OPACITY.gain * place).toFixed(3);
+        squares.append(svg("rect", { ...square, fill: css(viridis(place)), "fill-opacity": opacity }));
+      }
+      if (!stage.inside[i][j]) squares.append(svg("rect", { ...square, class: "outside" }));
+    }),
+  );
+  overlay.append(squares);
+}
+
+/**
+ * Mark a pixel: with ticks beside its window, where there is one, so that what is painted stays free.
+ * @param {any} overlay @param {Place} place @param {Place & Size} [area] the window, in LR pixels
+ */
+function markPixel(overlay, place, area) {
+  const { row, column, size } = pixelOf(place);
   const height = state.picture.height / size.height;
   const width = state.picture.width / size.width;
   const box = { y: row * height, x: column * width, height, width };
-  if (state.view.magnification >= 6) return outline(pane.overlay, box, "pixel");
   const { y, x } = lrToScreen(box.y + height / 2, box.x + width / 2);
-  for (const tone of ["dark", "light"]) {
-    pane.overlay.append(svg("path", { class: `cross ${tone}`, d: `M${x - 11} ${y}h7m8 0h7M${x} ${y - 11}v7m0 8v7` }));
-  }
+  const isLarge = state.view.magnification >= 6;
+  if (isLarge) outline(overlay, box, "pixel");
+  if (!area) return isLarge || stroke(overlay, "cross", `M${x - 11} ${y}h7m8 0h7M${x} ${y - 11}v7m0 8v7`);
+  const from = lrToScreen(area.y, area.x);
+  const to = lrToScreen(area.y + area.height, area.x + area.width);
+  stroke(overlay, "cross", `M${from.x - 10} ${y}h7M${to.x + 3} ${y}h7M${x} ${from.y - 10}v7M${x} ${to.y + 3}v7`);
+  if (isLarge) return;
+  for (const [tone, r] of [["dark", 3], ["light", 2]]) overlay.append(svg("circle", { class: `dot ${tone}`, cx: x, cy: y, r }));
+}
+
+/** @param {any} overlay @param {string} kind @param {string} d */
+function stroke(overlay, kind, d) {
+  for (const tone of ["dark", "light"]) overlay.append(svg("path", { class: `${kind} ${tone}`, d }));
 }
 
 function drawPin(overlay, pin, number) {
@@ -46,16 +125,13 @@ function outline(overlay, { y, x, height, width }, kind, label) {
   if (label && box.width > 60) overlay.append(svgText(label, { class: "window-label", x: box.x + 4, y: box.y + 12 }));
 }
 
-/** One rectangle per attention stage, in LR pixels: the stage's window with the latents' own areas. */
-function windowBoxes() {
+/** One rectangle per attention stage, in LR pixels: the stage's window with the latents' own areas. @param {LookedAt} pixel */
+function windowBoxes(pixel) {
   const boxes = new Map();
-  for (const { answer } of state.looks.values()) {
-    if (answer.kind !== "attention") continue;
-    answer.stages.forEach((stage, index) => {
-      const box = latentArea(stage);
-      const label = answer.stages.length > 1 || boxes.size ? `stage ${index + 1}` : "";
-      boxes.set(`${box.y} ${box.x} ${box.height}`, { ...box, label });
-    });
+  for (const row of weightRows(pixel)) {
+    if (row.numbers) continue;
+    const label = row.note.startsWith("stage") || boxes.size ? `stage ${row.index + 1}` : "";
+    boxes.set(`${row.area.y} ${row.area.x} ${row.area.height}`, { ...row.area, label });
   }
   return [...boxes.values()];
 }

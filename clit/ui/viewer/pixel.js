@@ -11,6 +11,7 @@ import { isHeld } from "./passes.js";
 import { changed, state, subscribe } from "./store.js";
 import { changeView } from "./view.js";
 
+/** @import { Failure, Look } from "./engine.js" */
 /** @import { LookedAt, Place } from "./store.js" */
 
 export const MOST_PINS = 4;
@@ -28,6 +29,12 @@ export function pick(y, x) {
 export function pickPlace({ y, x }) {
   state.picked = { y, x };
   walk(0, 0);
+  if (state.live && isSamePixel(state.live, state.picked)) state.looks = new Map(state.live.looks); // known already
+}
+
+/** Hold the pixel under the pointer, if none is held. */
+export function hold() {
+  if (!state.picked && state.live) pickPlace(state.live);
 }
 
 /** Move the picked place by whole output pixels, to the middle of the one it lands in. @param {number} rows @param {number} columns */
@@ -59,6 +66,7 @@ export const isPinned = () => Boolean(state.picked && state.pins.some((pin) => i
 
 /** Keep the picked pixel beside those that are picked next, to be compared with them; once more lets it go. */
 export function pin() {
+  hold();
   if (!state.picked || !state.picture) return;
   const at = state.pins.findIndex((each) => isSamePixel(each, state.picked));
   if (at >= 0) return unpin(at);
@@ -74,46 +82,56 @@ export function unpin(index) {
   changed("pins");
 }
 
+/** The pixel whose maps are shown: the picked one, else that under the pointer. @returns {LookedAt | null} */
+export const shownPixel = () => (state.picked ? { ...state.picked, looks: state.looks } : state.live);
+
 /** The picked pixel and the pinned ones. @returns {LookedAt[]} */
 export const lookedAt = () => [...(state.picked ? [{ ...state.picked, looks: state.looks }] : []), ...state.pins];
 
-/** What is not yet known of what these looked at. Looks of methods that are no longer shown are forgotten. */
-function missingLooks() {
+/**
+ * What is to be asked of a place: its pixel, and those methods whose looks are not at hand. Looks of methods that are no
+ * longer shown are forgotten.
+ * @param {LookedAt} place
+ */
+export function missingLooks(place) {
   const { chain } = state;
-  const scale = shownScale();
   const names = inspected();
-  const missing = [];
-  for (const place of lookedAt()) {
-    const { row, column, size } = pixelOf(place);
-    for (const name of place.looks.keys()) if (!names.includes(name)) place.looks.delete(name);
-    for (const name of names) {
-      const look = place.looks.get(name);
-      const fresh = look && look.row === row && look.column === column && sameSize(look.size, size) && look.chain === chain;
-      if (!fresh) missing.push({ name, looks: place.looks, row, column, size, scale, chain });
-    }
-  }
-  return missing;
+  const pixel = pixelOf(place);
+  for (const name of place.looks.keys()) if (!names.includes(name)) place.looks.delete(name);
+  const isFresh = ({ row, column, size, chain: split }) =>
+    row === pixel.row && column === pixel.column && sameSize(size, pixel.size) && split === chain;
+  const models = names.filter((name) => !(place.looks.has(name) && isFresh(place.looks.get(name))));
+  return { models, chain, scale: shownScale(), ...pixel };
+}
+
+/**
+ * What a pixel looked at by several methods, in one question.
+ * @param {ReturnType<typeof missingLooks>} asked @returns {Promise<Map<string, Look> | Failure | null>}
+ */
+export async function askLooks({ models, chain, scale, size, row, column }) {
+  const answer = await engine.inspect({ models, chain, ...sizeAsked(scale, size), row, column });
+  if (!(answer instanceof Map)) return answer;
+  const asked = { row, column, size, scale, chain };
+  return new Map([...answer].map(([name, seen]) => [name, { ...asked, answer: seen }]));
 }
 
 /** Ask what the picked and pinned pixels looked at, one round at a time; if they have moved meanwhile, ask again. */
 async function lookAgain() {
   if (state.looking || isHeld() || !lookedAt().length) return;
   const { picture } = state;
-  const missing = missingLooks();
+  const missing = lookedAt()
+    .map((place) => ({ looks: place.looks, asked: missingLooks(place) }))
+    .filter(({ asked }) => asked.models.length);
   if (!missing.length) return;
   state.looking = true;
   changed("looks");
-  const answers = await Promise.all(
-    missing.map(({ name, row, column, size, scale, chain }) =>
-      engine.inspect({ model: name, chain, ...sizeAsked(scale, size), row, column }),
-    ),
-  );
+  const answers = await Promise.all(missing.map(({ asked }) => askLooks(asked)));
   state.looking = false;
   changed("looks");
   if (picture !== state.picture) return lookAgain();
-  missing.forEach(({ name, looks, ...asked }, index) => {
+  missing.forEach(({ looks }, index) => {
     const answer = answers[index];
-    if (answer && "stages" in answer) looks.set(name, { ...asked, answer });
+    if (answer instanceof Map) for (const [name, look] of answer) looks.set(name, look);
   });
   const failed = answers.find((answer) => answer && "error" in answer && !answer.expired);
   if (failed && "error" in failed) complain(failed.error);

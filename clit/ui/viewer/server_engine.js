@@ -51,10 +51,10 @@ async function view({ size, window, ...rest }) {
   };
 }
 
-/** @param {PixelRequest} request @returns {Promise<Seen | Failure | null>} */
-async function inspect({ model, chain, scale, size, row, column }) {
-  const answer = await ask("inspect", { model, chain, scale, size: sizeSent(size), pixel: [row, column] });
-  return answer.stages ? answer : failureOf(answer);
+/** @param {PixelRequest} request @returns {Promise<Map<string, Seen> | Failure | null>} */
+async function inspect({ size, row, column, ...rest }) {
+  const answer = await ask("inspect", { ...rest, size: sizeSent(size), pixel: [row, column] });
+  return answer.looks ? new Map(Object.entries(answer.looks)) : failureOf(answer);
 }
 
 /** @type {Engine} */

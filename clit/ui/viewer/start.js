@@ -7,9 +7,10 @@
 //   server, engine (server_engine), notice     questions; what answers for pictures; one sentence for a person
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
-//   passes, ahead, overlay, drawing            what panes ask for; what is drawn of it
-//   layout, wipe, pixel, input                 the panes on the page; the picked pixel; mouse, touch and keyboard
-//   colours, maps, map_pictures, inspector, pins, all_maps   what a pixel looked at
+//   passes, pixel, live, ahead                 what panes ask for; the picked pixel, and that under the pointer
+//   colours, maps, overlay, drawing            numbers as colours; the maps of a look; what is drawn of it all
+//   layout, wipe, input                        the panes on the page; mouse, touch and keyboard
+//   map_pictures, inspector, pins, all_maps    what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
 //   making, programs, links, visits, guide, hook
@@ -27,6 +28,7 @@ import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
 import { buildLinks } from "./links.js";
+import { buildLive } from "./live.js";
 import { buildMaking } from "./making.js";
 import { buildMenus } from "./menus.js";
 import { buildNotice } from "./notice.js";
@@ -51,7 +53,7 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildInput, buildInspector, buildAllMaps]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildLive, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildLinks, buildVisits, buildNotice]) build();

@@ -33,13 +33,14 @@
  *   pins      the pinned pixels
  *   looks     what these looked at, or whether that is being asked
  *   maps      how maps are shown
+ *   live      the pixel under the pointer, with what it looked at
  *   hover     the neighbour under the pointer
  *   scores    decibels
  *   making    the file being made
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
  * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "frames" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "hover" | "scores" | "making" | "dock" | "forgotten"} Topic
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "scores" | "making" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -81,9 +82,12 @@ export const state = {
   /** @type {LookedAt[]} */
   pins: [],
   looking: false,
+  /** @type {LookedAt | null} the pixel under the pointer, once it is known what it looked at */
+  live: null,
+  mapPainted: true, // whether the chosen map lies on the pictures
   /** @type {(Place & Size) | null} a neighbour under the pointer, in LR pixels */
   hovered: null,
-  sharedScale: false,
+  ownScale: false, // whether each map has colours from its own smallest value to its largest, in place of one scale for all
   quantity: "weights", // what the maps show, one of QUANTITIES
   enlarged: { row: "", map: 0 }, // which of its maps is drawn large, with numbers
   /** @type {Map<string, Map<number, any>>} model -> scale -> {psnr, ssim, psnr_rgb}, where there is a ground truth */

@@ -158,6 +158,10 @@ class Viewer:
     map_buttons = _element(".maps .map-button")
     map_captions = _element(".maps .map-button + .largest")
     let_go = _element(".unpick")
+    held = _element(".inspector .held")
+    map_painted = _element(".map-painted")
+    each_scale = _element(".each-scale")
+    ruler_ticks = _element(".ruler span")
     enlarged_numbers = _element(".enlarged .number")
     readout = _element(".dock .readout")
     look_method = _element(".look-model")
@@ -220,6 +224,11 @@ class Viewer:
         """Click a pixel of a pane."""
         top, left, _, _ = self.box(pane)
         self.page.mouse.click(left + x, top + y)
+
+    def point(self, pane: int, y: float, x: float) -> None:
+        """Move the mouse to a pixel of a pane."""
+        top, left, _, _ = self.box(pane)
+        self.page.mouse.move(left + x, top + y)
 
     def tap(self, pane: int, y: float, x: float) -> None:
         """Touch a pixel of a pane."""
@@ -351,6 +360,10 @@ class Viewer:
         picked = self.ask("picked()")
         return picked and (picked["row"], picked["column"])
 
+    def painted(self) -> dict[str, str | None]:
+        """Return "row column" of the output pixel whose map lies over each method's pane."""
+        return self.ask("painted()")
+
     def pins(self) -> list[dict[str, Any]]:
         """Return the pinned pixels, each with `row`, `column` and the methods in `looks`."""
         return self.ask("pins()")
@@ -414,6 +427,14 @@ class Viewer:
     def stage_windows(self, pane: int) -> Locator:
         """Return the outlines, over a pane, of the windows that the picked pixel's stages looked at."""
         return self.panes.nth(pane).locator(".overlay .window.light")
+
+    def painted_squares(self, pane: int) -> Locator:
+        """Return the neighbours that a map paints over a pane."""
+        return self.panes.nth(pane).locator(".overlay .painted [fill-opacity]")
+
+    def caption_of(self, map_button: Locator) -> Locator:
+        """Return the few words on or below a map."""
+        return map_button.locator("+ .largest")
 
     def pin_marks(self, pane: int) -> Locator:
         """Return the marks of pinned pixels over a pane."""
@@ -481,6 +502,14 @@ class Viewer:
         """Wait until the inspector shows maps and asks for no more."""
         self.mean_maps.first.wait_for()
         self.frame.wait_for_selector(".inspector[data-busy=no]")
+
+    def wait_until_painted(self, pixel: tuple[int, int], *methods: str) -> None:
+        """Wait until what this output pixel looked at lies over the panes of these methods."""
+        self.wait(f"{list(methods)}.every(m => {HOOK}.painted()[m] === '{pixel[0]} {pixel[1]}')")
+
+    def wait_for_next_frame(self) -> None:
+        """Wait until what has changed is drawn."""
+        self.frame.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def wait_for_pins(self, count: int, looks: int | None = None) -> None:
         """Wait until so many pixels are pinned, each with what so many methods looked at if that is given."""

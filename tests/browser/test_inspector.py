@@ -71,7 +71,8 @@ def test_maps_show_weights_logits_and_influence_and_are_saved(viewer):
         if quantity != "influence":
             viewer.head_maps.last.click()
         each = np.array(stage[quantity] if quantity == "influence" else stage[quantity][-1])
-        digits = 1 if quantity in ("content", "position") else 3
+        digits = 3 if quantity == "weights" else 1
+        each = 255 * each if quantity == "influence" else each
         numbers = viewer.enlarged_numbers.all_text_contents()
         assert np.allclose([float(number) for number in numbers], each.flatten(), atol=0.51 * 10**-digits)
     viewer.open_all_maps()

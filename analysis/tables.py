@@ -16,6 +16,7 @@ from pathlib import Path
 import cards
 import folders
 import latency
+import live_map
 import paired
 import scale_curves
 import scores
@@ -39,6 +40,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "shapes": lambda: shapes.table(shapes.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
+    "live-map": live_map.line,
     "million": lambda: folders.plan(folders.read()),
     "throughput": lambda: throughput.table(throughput.read()),
     "runs": lambda: training_curves.table(training_curves.read()),

@@ -18,7 +18,7 @@ NOTE_PAINTED = """() => {
   const note = () => overlay.dataset.painted && seen.push(overlay.dataset.painted);
   new MutationObserver(note).observe(overlay, { attributes: true, attributeFilter: ['data-painted'] });
 }"""
-SQUARE = re.compile(r"rgb\((\d+) (\d+) (\d+)\)")
+COLOUR = re.compile(r"rgb\((\d+), (\d+), (\d+)\)")
 
 
 def pixel_under(viewer, y: float, x: float) -> tuple[int, int]:
@@ -30,9 +30,9 @@ def pixel_under(viewer, y: float, x: float) -> tuple[int, int]:
 def painted(viewer, pane: int) -> np.ndarray:
     """What is painted over a pane, (n, 4): colour in 0..255, and opacity."""
     found = viewer.painted_squares(pane).evaluate_all(
-        "(all) => all.map((each) => [each.getAttribute('fill'), each.getAttribute('fill-opacity')])"
+        "(all) => all.map((each) => getComputedStyle(each)).map((style) => [style.fill, style.fillOpacity])"
     )
-    return np.array([[*map(int, SQUARE.fullmatch(fill).groups()), float(opacity)] for fill, opacity in found])
+    return np.array([[*map(int, COLOUR.fullmatch(fill).groups()), float(opacity)] for fill, opacity in found])
 
 
 def test_the_map_follows_the_pointer_over_every_pane(viewer, photograph, models):

@@ -121,7 +121,7 @@ function showLarge(row, map) {
   const stage = row.note.startsWith("stage") ? `, ${row.note}` : "";
   $(".large-title").replaceChildren(
     `${shortLabel(row.model)}${stage}, ${name}`,
-    make("span", {}, ` · ${row.numbers ? "4" : map.weights.length ** 2} neighbours${isFlat(map) ? ", all alike" : ""}`),
+    make("span", {}, ` · ${row.numbers ? "4" : map.weights.length ** 2} neighbours${state.quantity === "influence" ? ", in 255ths" : ""}${isFlat(map) ? ", all alike" : ""}`),
   );
   $(".enlarged").replaceChildren(numberedPicture(row, map));
   $(".map-note").textContent = fromDistance ? "Four weights, from distance; they sum to 1." : note(map.weights.length ** 2);
@@ -179,5 +179,16 @@ export function buildInspector() {
     $(".map-painted").setAttribute("aria-pressed", String(state.mapPainted));
     $(".each-scale").setAttribute("aria-pressed", String(state.ownScale));
   });
-  subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "live", "maps", "dock"], showInspector);
+  subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "maps", "dock"], showInspector);
+  let late = false;
+  subscribe(["live"], () => {
+    if (late) return;
+    late = true;
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        late = false;
+        showInspector(); // after the frame that paints the map on the pictures, where the eye is
+      }),
+    );
+  });
 }

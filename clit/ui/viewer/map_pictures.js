@@ -47,7 +47,7 @@ export function numberedPicture(row, map) {
         y: i + (hidden ? (down < 0 ? 0.84 : 0.32) : 0.58), // out from under the mark
         class: shade(weight) > 0.55 ? "number dark" : "number light",
       };
-      picture.append(svgText(written(weight).replace(/^0[.]/, "."), place));
+      picture.append(svgText(written(weight).replace(/^0[.](?=..)/, "."), place));
     }),
   );
   return picture;

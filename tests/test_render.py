@@ -439,10 +439,10 @@ def test_a_pixel_outside_gets_one_sentence(image):
 
 
 def test_light_presets_cost_alike_and_share_one_encoder_shape():
-    """They take 59 to 70 thousand multiply-adds per output pixel and stage at x4."""
+    """They take 66 to 72 thousand multiply-adds per output pixel and stage at x4."""
     light = [SRModel(PRESETS[f"{m}-light"]) for m in ("liif", "lte", "lit", "clit")]
     work = [model.decoder.work(16) for model in light]
-    assert min(work) >= 59e3 and max(work) <= 70e3
+    assert min(work) >= 66e3 and max(work) <= 72e3
     assert len({model.config.encoder for model in light}) == 1
 
 

@@ -8,6 +8,7 @@ measures; it measures nothing itself.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -71,6 +72,7 @@ def fill(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     written = {path: fill(path.read_text(encoding="utf-8")) for path in documents()}
     written |= {path: cards.fill(path.read_text(encoding="utf-8"), path.parent.name) for path in cards.paths()}
     for path, text in written.items():

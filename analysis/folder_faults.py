@@ -126,13 +126,14 @@ def find_actors(parent: int) -> list[int]:
 def check_actor(source: Path, work: Path) -> tuple[bool, str]:
     out = work / "actors"
     ray = ("--ray", "--actors", "2")
-    run = subprocess.Popen(command(source, out, "--scale", SCALE, "--model", MODEL, *ray), stdout=subprocess.PIPE)
+    arguments = command(source, out, "--scale", SCALE, "--model", MODEL, *ray)
+    run = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for_records(out, PICTURES // 3, run)
     actors = find_actors(run.pid)
     if actors:
         os.kill(actors[0], signal.SIGKILL)
     at = count_records(out)
-    run.communicate()
+    run.wait()
     same = digest_files(out) == digest_files(work / "whole")
     holds = len(actors) == 2 and same and count_failures(out) == BAD
     return holds, f"{len(actors)} actors, one killed after {at} files; same bytes: {same}"

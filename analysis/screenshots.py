@@ -2,8 +2,8 @@
 
     python analysis/screenshots.py OUT [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
-Writes OUT/page-{light,dark,inspector,narrow,truth}.png from the first bundled example with the checkpoints at hand, the
-guided start shown in the dark alone. README.md shows those of assets/.
+Writes OUT/page-{light,dark,inspector,narrow,truth}.png from bundled examples, where they open, with the checkpoints at
+hand. README.md shows those of assets/.
 """
 
 from __future__ import annotations
@@ -16,55 +16,55 @@ from serving import serve_page
 from viewer import CHROMIUM, Viewer, launch_chromium
 
 PATIENCE = 300_000  # ms: a base model on a busy machine
+WIDE, PHONE = (1366, 768), (390, 844)  # width, height
 
 
-def open_page(browser: Browser, url: str, width: int, dark: bool) -> Viewer:
-    """Open the page in a window so wide, and wait until every pane is at rest."""
+def open_page(browser: Browser, url: str, window: tuple[int, int], dark: bool) -> Viewer:
+    """Open the page in a window of this width and height, and wait until every pane is exact; the tour is ended."""
     scheme = "dark" if dark else "light"
-    phone = width < 640
-    page = browser.new_page(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=phone, is_mobile=phone
-    )
+    phone = window == PHONE
+    viewport = {"width": window[0], "height": window[1]}
+    page = browser.new_page(viewport=viewport, color_scheme=scheme, has_touch=phone, is_mobile=phone)
     viewer = Viewer(page.main_frame, PATIENCE)
     viewer.open(url)
     if not viewer.examples.count():
         raise SystemExit("There is no picture in assets/examples to take pictures of.")
     viewer.wait_until_exact()
+    if viewer.guide.is_visible():
+        viewer.guide_end.click()
     return viewer
 
 
-def pick_pixel(viewer: Viewer, scale: float, across: float, down: float) -> None:
-    """Set a scale, then click at this part of the last pane and wait for what the pixel looked at."""
-    viewer.set_scale(scale)
-    viewer.wait_until_exact(scale)
-    last = viewer.canvases.count() - 1
-    _, _, height, width = viewer.box(last)
-    viewer.pick(last, down * height, across * width)
+def pick_pixel(viewer: Viewer, across: float, down: float) -> None:
+    """Click at this part of the first pane and wait for what the pixel looked at."""
+    _, _, height, width = viewer.box(0)
+    if viewer.grip.is_visible():
+        viewer.tap(0, down * height, across * width)
+    else:
+        viewer.pick(0, down * height, across * width)
     viewer.wait_until_inspected()
     viewer.page.mouse.move(0, 0)
 
 
 def pick_edge(viewer: Viewer) -> None:
-    """Pick one pixel at x6."""
-    pick_pixel(viewer, 6, 0.55, 0.45)
+    """Pick one pixel near the middle."""
+    pick_pixel(viewer, 0.49, 0.51)
 
 
 def pick_two_pixels(viewer: Viewer) -> None:
-    """Pick a pixel, pin it, and pick another; panes of attention show how wide it looks."""
-    pick_pixel(viewer, 12, 0.55, 0.45)
+    """Pick a pixel, pin it, pick another, and open all maps."""
+    pick_edge(viewer)
     viewer.pin_toggle.click()
-    pick_pixel(viewer, 12, 0.72, 0.3)
-    viewer.paint.select_option("entropy")
-    viewer.wait_until_exact()
+    pick_pixel(viewer, 0.72, 0.3)
+    viewer.open_all_maps()
 
 
 def compare_with_truth(viewer: Viewer) -> None:
-    """Switch the ground truth on at x3, with the errors of two methods, and draw the curve against scale."""
-    viewer.set_scale(3)
+    """Switch the ground truth on at x4, with the error of a method, and draw the curve against scale."""
+    viewer.set_scale(4)
     viewer.switch_truth(True)
-    for pane, method in enumerate(("truth", "lit-light", "error:liif-light", "error:lit-light")):
+    for pane, method in enumerate(("truth", "liif-light", "lit-light", "error:lit-light")):
         viewer.choose(pane, method)
-    viewer.press(">", ">")
     viewer.best_score.wait_for()
     viewer.curve_start.click()
     viewer.wait_for_curves()
@@ -79,21 +79,17 @@ def main() -> None:
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
     with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
-        for name, width, dark, prepare in (
-            ("light", 1400, False, pick_edge),
-            ("dark", 1400, True, None),
-            ("inspector", 1400, False, pick_two_pixels),
-            ("narrow", 390, False, pick_edge),
-            ("truth", 1400, False, compare_with_truth),
+        for name, example, window, dark, prepare in (
+            ("light", "letters", WIDE, False, pick_edge),
+            ("dark", "pagoda", WIDE, True, pick_edge),
+            ("inspector", "letters", WIDE, False, pick_two_pixels),
+            ("narrow", "pagoda", PHONE, False, pick_edge),
+            ("truth", "city", WIDE, False, compare_with_truth),
         ):
-            viewer = open_page(browser, url, width, dark)
-            if prepare:
-                viewer.guide_end.click()
-                prepare(viewer)
+            methods = "bicubic,lit-light&wipe=0.5" if window == PHONE else "bicubic,liif-light,lit-light,clit-light"
+            viewer = open_page(browser, f"{url}#example={example}.png&panes={methods}", window, dark)
+            prepare(viewer)
             path = flags.out / f"page-{name}.png"
-            # A window of the page's height: while Playwright takes a "full page" there is no touch, but words for keys.
-            viewer.page.set_viewport_size({"width": width, "height": viewer.content_height()})
-            viewer.wait_until_exact()
             viewer.page.screenshot(path=path)
             print(path)
             viewer.page.close()

@@ -8,12 +8,14 @@ measures; it measures nothing itself.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cards
+import folders
 import latency
 import paired
 import scale_curves
@@ -38,6 +40,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "shapes": lambda: shapes.table(shapes.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
+    "million": lambda: folders.plan(folders.read()),
     "throughput": lambda: throughput.table(throughput.read()),
     "runs": lambda: training_curves.table(training_curves.read()),
     "spent": training_curves.spent_table,
@@ -69,6 +72,7 @@ def fill(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     written = {path: fill(path.read_text(encoding="utf-8")) for path in documents()}
     written |= {path: cards.fill(path.read_text(encoding="utf-8"), path.parent.name) for path in cards.paths()}
     for path, text in written.items():

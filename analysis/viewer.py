@@ -93,7 +93,7 @@ class Viewer:
 
     # Pictures, scale and size
     heading = _element("h1")
-    masthead = _element(".masthead")
+    head = _element(".head")
     examples = _element(".example")
     upload_field = _element(".upload-input")
     notice = _element(".notice")
@@ -101,7 +101,11 @@ class Viewer:
     notice_close = _element(".notice-close")
     scale_slider = _element(".scale-slider")
     scale_number = _element(".scale-number")
-    size_summary = _element(".exact-size summary")
+    more = _element(".more summary")
+    tools = _element(".tools")
+    picture_toggle = _element(".picture-toggle")
+    scale_label = _element(".scale > label")
+    scale_rests = _element(".scale-rests")
     size_width = _element(".size-width")
     size_height = _element(".size-height")
     axis_scales = _element(".per-axis")
@@ -128,6 +132,7 @@ class Viewer:
 
     # Ground truth
     truth_toggle = _element(".truth-toggle")
+    truth_off = _element(".truth-off")
     scores_section = _element(".scores")
     error_note = _element(".error-told")
     few_note = _element(".few-told")
@@ -135,16 +140,26 @@ class Viewer:
     curve_start = _element(".curve-start")
     curves = _element(".curve svg")
 
-    # Inspector
+    # The dock: tabs, what the picked pixel looked at, and all maps in a window of their own
+    dock = _element(".dock")
+    fold = _element(".fold")
+    grip = _element(".grip")
+    attention_tab = _element("[data-tab=attention]")
+    make_tab = _element("[data-tab=make]")
     inspector = _element(".inspector")
+    mean_maps = _element(".means .map-button")
+    head_maps = _element(".heads .map-button")
+    large_map = _element(".enlarged .map")
+    large_title = _element(".large-title")
+    all_maps = _element(".all-maps")
+    all_close = _element(".all-close")
     maps = _element(".maps")
     map_rows = _element(".maps tbody tr")
     map_buttons = _element(".maps .map-button")
-    every_map_button = _element(".map-button")
     map_captions = _element(".maps .map-button + .largest")
-    quantity = _element(".quantity")
+    let_go = _element(".unpick")
     enlarged_numbers = _element(".enlarged .number")
-    readout = _element(".readout")
+    readout = _element(".dock .readout")
     look_method = _element(".look-model")
     look_suffix = _element(".look-suffix")
     look_save = _element(".look-save")
@@ -164,7 +179,7 @@ class Viewer:
     guide = _element(".guide")
     guide_step = _element(".guide .step")
     guided = _element(".guided")
-    guided_inspector = _element(".guided.inspector")
+    guided_dock = _element(".guided.dock")
     guide_act = _element(".guide-act")
     guide_end = _element(".guide-end")
     guide_again = _element(".guide-again")
@@ -236,9 +251,23 @@ class Viewer:
             send("touchMove" if index else "touchStart", points)
         send("touchEnd", [])
 
+    def open_more(self) -> None:
+        """Open what stands behind More, if it is not open."""
+        if not self.frame.locator(".more[open]").count():
+            self.more.click()
+
+    def open_all_maps(self) -> None:
+        """Open the table of every method, stage and head."""
+        self.all_maps.click()
+        self.map_rows.first.wait_for()
+
+    def ask_maps(self, quantity: str) -> None:
+        """Choose what the maps show."""
+        self.frame.locator(f".asks [value={quantity}]").click()
+
     def switch_truth(self, on: bool) -> None:
         """Switch the ground truth on or off, and wait until its picture is there."""
-        self.truth_toggle.click()
+        (self.truth_toggle if on else self.truth_off).click()
         self.frame.locator(f".truth-toggle[aria-pressed={'true' if on else 'false'}]").wait_for()
 
     def download(self, button: Locator) -> Download:
@@ -364,9 +393,10 @@ class Viewer:
         """Return how many CSS pixels the whole page takes from left to right."""
         return self.frame.evaluate("document.documentElement.scrollWidth")
 
-    def content_height(self) -> int:
-        """Return how many CSS pixels the whole page takes from top to bottom."""
-        return self.frame.evaluate("document.documentElement.scrollHeight")
+    def rectangle(self, element: Locator) -> tuple[float, float, float, float]:
+        """Return an element's top, left, bottom and right in the browser's window, where it is without scrolling."""
+        box = element.bounding_box()
+        return box["y"], box["x"], box["y"] + box["height"], box["x"] + box["width"]
 
     def focused(self) -> str:
         """Return the class of the element that has the focus, the last where it has several."""
@@ -449,7 +479,7 @@ class Viewer:
 
     def wait_until_inspected(self) -> None:
         """Wait until the inspector shows maps and asks for no more."""
-        self.map_rows.first.wait_for()
+        self.mean_maps.first.wait_for()
         self.frame.wait_for_selector(".inspector[data-busy=no]")
 
     def wait_for_pins(self, count: int, looks: int | None = None) -> None:
@@ -476,8 +506,9 @@ class Viewer:
         self.wait(full if on else "!document.fullscreenElement")
 
     def wait_until_panes_end_within(self, least: float, most: float) -> None:
-        """Wait until the first pane's lower edge lies between these shares of the window's height."""
-        share = "document.querySelector('.pane canvas').getBoundingClientRect().bottom / innerHeight"
+        """Wait until the last pane's lower edge lies between these shares of the window's height."""
+        last = "[...document.querySelectorAll('.pane:not([hidden]) canvas')].at(-1)"
+        share = f"{last}.getBoundingClientRect().bottom / innerHeight"
         self.wait(f"{least} < {share} && {share} <= {most}")
 
 

@@ -1,13 +1,16 @@
 """Make the bundled example pictures: parts of free photographs, and an eye chart, reduced by antialiased bicubic.
 
-    pip install pillow matplotlib scikit-image scikit-learn    # the originals come with these packages
-    python assets/make_examples.py
+    pip install pillow matplotlib scikit-image scikit-learn    # most originals come with these packages
+    python assets/make_examples.py --gb82 DIR                  # the GB82 image set by Gianni Rosato
 
-Writes assets/examples/*.png and credits.json. None of these pictures was trained on.
+Writes assets/examples/*.png, the same at full size in assets/examples/originals/ (for ground truth), and credits.json.
+Order and "place" (where an example opens: see analysis/places.py) in credits.json are kept. None of these pictures was
+trained on.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 from pathlib import Path
@@ -15,8 +18,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path(__file__).resolve().parent / "examples"
+ORIGINALS = HERE / "originals"
 
 # name: (original inside its package, part of it as left, top, right, bottom, long side of the result, credit)
+# A package named gb82 is the folder that the command line names.
 PHOTOGRAPHS = {
     "cat": (
         "skimage/data/chelsea.png",
@@ -79,6 +84,18 @@ PHOTOGRAPHS = {
             "source": "scikit-image, coffee.png",
         },
     ),
+    "city": (
+        "gb82/city.png",
+        (0, 0, 576, 576),
+        144,
+        {"title": "City at night", "author": "Gianni Rosato", "licence": "CC0", "source": "GB82 image set, city.png"},
+    ),
+    "guitar": (
+        "gb82/guitar.png",
+        (0, 0, 576, 576),
+        144,
+        {"title": "Guitar", "author": "Gianni Rosato", "licence": "CC0", "source": "GB82 image set, guitar.png"},
+    ),
 }
 CHART = {
     "title": "Eye chart",
@@ -89,24 +106,26 @@ CHART = {
 CHART_SIZE = 120, 150  # width, height
 CHART_LINES = (("E", 34), ("F P", 24), ("T O Z", 17), ("L P E D", 12), ("P E C F D", 9), ("E D F C Z P", 6))
 CHART_OVERSAMPLING = 16
+CHART_ORIGINAL = 4  # times the example's size
 
 
-def package_file(path: str) -> Path:
-    """A file that an installed package ships; `path` starts with the package's import name."""
+def package_file(path: str, gb82: Path) -> Path:
+    """Return a file that an installed package ships; `path` starts with the package's import name."""
     package, inside = path.split("/", 1)
+    if package == "gb82":
+        return gb82 / inside
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise SystemExit(f"The package {package} is not installed: see the top of {Path(__file__).name}.")
     return Path(spec.origin).parent / inside
 
 
-def eye_chart() -> Image.Image:
-    """Letters of falling size, drawn large; `CHART_LINES` has their heights, to see where reading ends."""
+def draw_chart(font_file: Path) -> Image.Image:
+    """Draw letters of falling size, large; `CHART_LINES` has their heights, to see where reading ends."""
     n = CHART_OVERSAMPLING
     width, height = (side * n for side in CHART_SIZE)
     chart = Image.new("RGB", (width, height), (250, 248, 242))
     draw = ImageDraw.Draw(chart)
-    font_file = package_file("matplotlib/mpl-data/fonts/ttf/DejaVuSerif-Bold.ttf")
     gap = (height - sum(size * n for _, size in CHART_LINES)) / (len(CHART_LINES) + 1)
     bottom = 0.0
     for text, size in CHART_LINES:
@@ -116,24 +135,37 @@ def eye_chart() -> Image.Image:
     return chart
 
 
-def reduced(picture: Image.Image, side: int) -> Image.Image:
-    """The picture with its long side `side` pixels long."""
+def reduce(picture: Image.Image, side: int) -> Image.Image:
+    """Return the picture with its long side `side` pixels long."""
     ratio = side / max(picture.size)
     return picture.resize(tuple(round(n * ratio) for n in picture.size), Image.Resampling.BICUBIC)
 
 
 def main() -> None:
-    pictures, credits = {}, {}
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--gb82", type=Path, required=True, help="the folder of the GB82 image set")
+    gb82 = parser.parse_args().gb82
+
+    chart = draw_chart(package_file("matplotlib/mpl-data/fonts/ttf/DejaVuSerif-Bold.ttf", gb82))
+    pictures = {"letters": (reduce(chart, CHART_ORIGINAL * max(CHART_SIZE)), reduce(chart, max(CHART_SIZE)))}
+    credits = {"letters.png": CHART}
     for name, (path, box, side, credit) in PHOTOGRAPHS.items():
-        with Image.open(package_file(path)) as original:
-            pictures[name] = reduced(original.convert("RGB").crop(box), side)
+        with Image.open(package_file(path, gb82)) as original:
+            whole = original.convert("RGB").crop(box)
+        pictures[name] = whole, reduce(whole, side)
         credits[f"{name}.png"] = credit
-    pictures["letters"] = reduced(eye_chart(), max(CHART_SIZE))
-    credits["letters.png"] = CHART
-    HERE.mkdir(exist_ok=True)
-    for name, picture in pictures.items():
-        picture.save(HERE / f"{name}.png", optimize=True)
-    (HERE / "credits.json").write_text(json.dumps(credits, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    ORIGINALS.mkdir(parents=True, exist_ok=True)
+    for name, (original, small) in pictures.items():
+        original.save(ORIGINALS / f"{name}.png", optimize=True)
+        small.save(HERE / f"{name}.png", optimize=True)
+    file = HERE / "credits.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    for name, credit in credits.items():
+        credits[name] = before.get(name, {}) | credit  # keeps its place
+    order = {name: index for index, name in enumerate(before)}
+    credits = dict(sorted(credits.items(), key=lambda item: order.get(item[0], len(order))))
+    file.write_text(json.dumps(credits, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import tiny
 from PIL import Image
 
 import clit
-from clit.exports.film import GROUND, Film, frames, save_film
+from clit.exports.film import GROUND, Film, draw_frames, save_film
 
 STRIP = 22  # rows above each panel that name method and scale
 
@@ -34,7 +34,7 @@ def test_scales_grow_by_equal_factors_and_rest_at_the_ends():
 
 def test_frames_are_what_upscale_gives(photograph, models):
     film = Film(1, 10, about=(6, 9), side=(48, 40), seconds=1, fps=9)
-    shown = list(frames(models, photograph, film))
+    shown = list(draw_frames(models, photograph, film))
     assert len(shown) == 9 and all(frame.shape == (48 + STRIP, 80, 3) for frame in shown)
     first = shown[0][STRIP:, :40]
     small = np.asarray(Image.open(photograph))
@@ -48,7 +48,7 @@ def test_frames_are_what_upscale_gives(photograph, models):
 
 def test_the_view_stays_inside_the_picture(photograph, models):
     film = Film(8, 8, about=(0, 36), side=(64, 64), seconds=1, fps=2)
-    [*_, last] = frames({"bicubic": models["bicubic"]}, photograph, film)
+    [*_, last] = draw_frames({"bicubic": models["bicubic"]}, photograph, film)
     expected = clit.upscale(models["bicubic"], photograph, size=(192, 288), window=(0, 224, 64, 64))
     assert np.abs(last[STRIP:] / 255 - expected).max() <= 0.51 / 255
 
@@ -58,7 +58,7 @@ def test_a_written_film_plays(tmp_path, photograph, models, suffix):
     film = Film(1, 6, side=(63, 65), seconds=2, fps=4)
     heard = []
     size = save_film({"bicubic": models["bicubic"]}, photograph, tmp_path / f"a{suffix}", film, progress=heard.append)
-    shown = list(frames({"bicubic": models["bicubic"]}, photograph, film))
+    shown = list(draw_frames({"bicubic": models["bicubic"]}, photograph, film))
     assert heard == [(i + 1) / 8 for i in range(8)]
     if suffix == ".mp4":
         assert size == (86, 66), "video needs even sides"

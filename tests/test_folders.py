@@ -182,6 +182,12 @@ def test_format_and_size(tmp_path, bicubic):
     assert read_image(tmp_path / "out" / "001.webp").size == (20, 30)
 
 
+@pytest.mark.parametrize(("inputs", "out"), [(None, "out"), ([3], "out"), (["in"], None)])
+def test_what_is_no_path_is_refused(bicubic, inputs, out):
+    with pytest.raises(UserError, match="must be paths"):
+        clit.upscale_folder(bicubic, inputs, out, 2)
+
+
 def test_a_bad_file_is_noted_and_passed(tmp_path, bicubic):
     pictures = save_pictures(tmp_path / "in", 5)
     save_bad_files(tmp_path / "in")
@@ -334,7 +340,10 @@ def test_one_picture_into_a_folder(tmp_path):
     (picture,) = save_pictures(tmp_path, 1)
     (tmp_path / "there.d").mkdir()
     done("upscale", picture, tmp_path / "there.d", "--scale", 2, "--model", "bicubic", "--format", "tif")
-    done("upscale", picture, tmp_path / "new", "--scale", 2, "--model", "bicubic")
+    told = done("upscale", picture, tmp_path / "new", "--scale", 2, "--model", "bicubic").stderr
+    assert "becomes a folder" in told
+    again = done("upscale", picture, tmp_path / "new", "--scale", 2, "--model", "bicubic").stderr
+    assert "becomes a folder" not in again
     assert (tmp_path / "there.d" / "000.tif").exists() and (tmp_path / "new" / "000.png").exists()
     assert "folder" in refused("upscale", picture, tmp_path / "a.png", "--scale", 2, "--format", "tif")
     assert "folder" in refused("upscale", picture, tmp_path / "a.png", "--scale", 2, "--ray")

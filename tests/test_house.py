@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from PIL import Image
+
+from clit.config import PLAIN, PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
@@ -51,7 +54,7 @@ def test_the_header_is_one_that_spaces_knows(hosted):
 def test_every_example_has_its_credit():
     assert {path.name for path in EXAMPLES.glob("*.png")} == set(CREDITS)
     for credit in CREDITS.values():
-        assert credit.keys() == {"title", "author", "licence", "source"}
+        assert credit.keys() == {"title", "author", "licence", "source", "place"}
         assert all(credit.values())
 
 
@@ -61,6 +64,26 @@ def test_examples_are_small_colour_pictures(name):
         assert picture.format == "PNG"
         assert picture.mode == "RGB"
         assert 96 <= max(picture.size) <= 200
+
+
+@pytest.mark.parametrize("name", CREDITS)
+def test_every_example_has_an_original_and_a_place_inside_it(name):
+    place = CREDITS[name]["place"]
+    with Image.open(EXAMPLES / name) as small, Image.open(EXAMPLES / "originals" / name) as original:
+        assert small.size == tuple(round(side * max(small.size) / max(original.size)) for side in original.size)
+        assert min(original.size) >= 270 and original.mode == "RGB"
+        assert 0 <= place["row"] < small.height and 0 <= place["column"] < small.width and 1 <= place["scale"] <= 30
+    assert len(place["methods"]) == len({*place["methods"]}) and {*place["methods"]} <= {*PLAIN, *PRESETS}
+
+
+def test_no_large_file_is_tracked():
+    """Pictures that a test or a trial leaves behind, above all: history keeps them for good."""
+    found = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip("not a git checkout")
+    sizes = {name: (ROOT / name).stat().st_size for name in found.stdout.split("\0") if name and (ROOT / name).exists()}
+    assert not {name: size for name, size in sizes.items() if size > 16e6}
+    assert sum(sizes.values()) < 120e6
 
 
 def test_readme_is_short():

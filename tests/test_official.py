@@ -326,3 +326,9 @@ def test_published_keys_are_one_to_one(encoder):
             keys = list(SRModel(config).state_dict())
         published = {_to_published_key(key, config) for key in keys}
         assert len(published) == len(keys) and not any(key.startswith("decoder.") for key in published)
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(UserError, match="as a path"):
+        import_official(path)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import clit
 from clit.config import (
+    PLAIN,
     PRESETS,
     CLITConfig,
     EDSRConfig,
@@ -300,15 +301,44 @@ def test_a_request_that_cannot_fit_is_refused_before_it_starts(image, encoded, m
     clit.upscale(make_tiny("lit"), image, 2)
 
 
+def test_transparency_is_counted_before_a_file_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("clit.system.memory.available", lambda: 600 << 20)
+    renderer, model, opaque = clit.Renderer(), clit.load("bicubic"), np.full((400, 400, 3), 0.5, np.float32)
+    transparent = np.full((400, 400, 4), 0.5, np.float32)
+    renderer.output(model, opaque, tmp_path / "a.webp", scale=10)
+    with pytest.raises(clit.UserError, match="of memory"):
+        renderer.output(model, transparent, tmp_path / "a.webp", scale=10)
+    renderer.output(model, transparent, tmp_path / "a.png", scale=10)  # in bands
+
+
 def test_an_estimate_counts_the_work(image):
     renderer, model = clit.Renderer(), make_tiny("clit")
     small, large = (renderer.estimate(model, image, scale=scale) for scale in (4, 20))
-    assert 0 < small.multiply_adds < large.multiply_adds and 0 < small.seconds < large.seconds
+    assert 0 < small.multiply_adds < large.multiply_adds
     part = renderer.estimate(model, image, scale=20, window=(0, 0, 9, 9))
     assert part.multiply_adds < large.multiply_adds / 10
     encoder = sum(p.numel() for p in model.encoder.parameters()) * 9 * 7
     per_pixel = model.decoder.work(400) + model.decoder.work(25) + model.decoder.work(1.25**2)
     assert large.multiply_adds == pytest.approx(encoder + 180 * 140 * per_pixel, rel=0.02)
+
+
+@pytest.mark.parametrize("name", [*DECODERS, "bicubic"])
+@pytest.mark.parametrize("options", [{"size": (1350, 2800)}, {"scale": 30, "window": (5, 7, 1, 90)}])
+def test_an_estimate_times_a_part_of_the_work(name, options, image, monkeypatch):
+    def time(run) -> float:
+        run()
+        return seconds
+
+    monkeypatch.setattr("clit.rendering.trial._time", time)
+    model = SRModel(PLAIN[name]) if name in PLAIN else make_tiny(name)
+    large, seconds = np.tile(image, (100, 100, 1)), 2.0
+    slow = clit.Renderer().estimate(model, large, **options).seconds
+    seconds = 1.0
+    assert clit.Renderer().estimate(model, large, **options).seconds == pytest.approx(slow / 2)
+    one = clit.Renderer().estimate(model, image, scale=1).seconds
+    assert one == 1.0 if name in PLAIN else one == 2.0  # what is as small as a trial is tried whole
+    if "size" in options:
+        assert slow / 2 > 2 * one
 
 
 @pytest.mark.parametrize("ending", ["png", "tiff", "webp"])
@@ -351,6 +381,8 @@ def test_a_cancelled_file_leaves_nothing(image, tmp_path):
         ({"scale": 2, "window": (0, 0, 19, 1)}, "does not lie inside"),
         ({"scale": 2, "window": (0, 0, 0, 1)}, "does not lie inside"),
         ({"scale": 2, "window": "all"}, "four whole numbers"),
+        ({"scale": 2, "window": (0.5, 0, 2, 2)}, "four whole numbers"),
+        ({"scale": 2, "window": clit.Window(0, 0, 2.5, 2)}, "four whole numbers"),
         ({"scale": 2, "method": "quick"}, "reference"),
         ({"scale": 2, "chain": "long"}, "balanced"),
         ({"scale": 2, "stages": 4}, "from 1 to 3"),

@@ -73,7 +73,8 @@ def test_text_is_kept_where_there_is_a_place_for_it(tmp_path):
     picture = read_image(tmp_path / "in.png")
     write_image(tmp_path / "out.png", RGB, metadata=picture.metadata)
     assert read_image(tmp_path / "out.png").metadata.text == (("parameters", "a cat"), ("Title", "Ünï → 猫"))
-    assert "text" in list_losses("out.webp", picture)[0] and not list_losses("out.png", picture)
+    assert "text" in list_losses("out.webp", picture)[0]
+    assert list_losses("out.png", picture) == ("The picture's IPTC data is left out.",)
     Image.new("L", (4, 4)).save(tmp_path / "in.jpg", comment="hello")
     picture = read_image(tmp_path / "in.jpg")
     for name in ("out.jpg", "out.png"):
@@ -193,6 +194,43 @@ def test_names_that_are_too_long_or_impossible_are_refused_in_one_sentence(tmp_p
         assert ".part" not in str(error.value) and str(error.value).endswith(".")
         with pytest.raises(UserError):
             read_image(path)
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
+IPTC = b"8BIM\x04\x04\0\0\0\0\0\x05\x1c\x02\x50\0\0\0"
+
+
+def save_with_xmp(path):
+    image = Image.fromarray(case_files.as_ints(case_files.RGB, 8))
+    if path.suffix == ".tif":
+        image.save(path, tiffinfo={700: XMP, 33723: b"\x1c\x02\x50\0\0"})
+    elif path.suffix == ".png":
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        image.save(path, pnginfo=texts)
+    else:
+        image.save(path, xmp=XMP)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_xmp_and_iptc_are_lost_with_a_notice(suffix, tmp_path):
+    path = tmp_path / f"in{suffix}"
+    save_with_xmp(path)
+    if suffix == ".jpg":  # Pillow writes no IPTC
+        data, part = path.read_bytes(), b"Photoshop 3.0\0" + IPTC
+        path.write_bytes(data[:2] + b"\xff\xed" + (len(part) + 2).to_bytes(2, "big") + part + data[2:])
+    picture = read_image(path)
+    both = "XMP and IPTC" if suffix in (".jpg", ".tif") else "XMP"
+    assert list_losses("out.png", picture) == (f"The picture's {both} data is left out.",)
+    assert list_losses("out.png", picture, strip=True) == ()
+    write_image(tmp_path / "out.png", picture.rgb, metadata=picture.metadata)
+    assert list_losses("out.png", read_image(tmp_path / "out.png")) == ()
+
+
+def test_outputs_that_are_no_paths_are_refused():
+    for path in (None, 3, b"out.png"):
+        with pytest.raises(UserError, match="must be a path"):
+            check_output(path)
 
 
 def test_the_mode_of_a_replaced_file_is_kept(tmp_path):

@@ -118,13 +118,15 @@ def is_one_file(inputs: list[str], out: Path) -> bool:
     return one and bool(out.suffix) and not out.is_dir()
 
 
-def run_folder(what: str, out: Path, run: Callable[..., Any]) -> None:
+def run_folder(what: str, inputs: list[str], out: Path, run: Callable[..., Any]) -> None:
     """Run a folder's work with a progress bar, say what became of it, and exit with 1 if any of it failed.
 
     run(progress=, report=) returns a `clit.exports.folders.Summary`.
     """
     from clit.exports.folders import FAILURES
 
+    if len(inputs) == 1 and os.path.isfile(inputs[0]) and not out.exists():
+        note(f"{out} has no ending such as .png, so it becomes a folder with the result in it.")
     with show_progress(what) as show:
         summary = run(progress=show, report=lambda line: show(None, line))
     for notice, count in summary.notices.items():

@@ -93,7 +93,7 @@ def upscale(
     if ray is not None and ray != "local":
         note(f"All machines of the cluster must see the inputs and {out}, under the same paths.")
     options |= {"size": wanted, "format": format, "strict": strict, "ray": ray, "actors": actors}
-    run_folder("upscale", out, lambda **heard: upscale_folder(network, inputs, out, scale, **options, **heard))
+    run_folder("upscale", inputs, out, lambda **heard: upscale_folder(network, inputs, out, scale, **options, **heard))
 
 
 def _upscale_file(
@@ -119,6 +119,6 @@ def _upscale_file(
     seconds = estimate(network, picture.rgb, size=size, **work).seconds
     with show_progress(f"upscale, about {seconds:.0f} s" if seconds >= 1 else "upscale") as progress:
         save(network, picture, out, size=size, progress=progress, **options)
-    for notice in list_losses(out, picture):
+    for notice in list_losses(out, picture, options["strip"]):
         note(notice)
     typer.echo(f"{out}: {size[0]} x {size[1]} pixels (height x width)")

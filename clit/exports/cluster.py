@@ -108,7 +108,7 @@ class Worker:
             self._model = ray.get(model[0])
         picture = read_image(source, strict=self._strict)
         output = Renderer().output(self._model, picture, part, **self._options)  # keeps no features of others
-        return output, (*picture.notices, *list_losses(part, picture))
+        return output, (*picture.notices, *list_losses(part, picture, self._options.get("strip", False)))
 
 
 def over_cluster(

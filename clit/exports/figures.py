@@ -15,23 +15,23 @@ SHEETS = (".png", ".svg", ".pdf")
 """Endings of comparison sheets."""
 
 FORMS = (*SHEETS, ".npz", ".json")
-"""File endings that `attention_file` supports."""
+"""File endings that `encode_attention` supports."""
 
 _CROP_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")  # of Okabe and Ito: distinct for colour-blind readers too
 
 _FIELDS = ("weights", "content", "position", "latents", "inside", "influence", "grid")
 
 
-def attention_file(found: Attention, image: np.ndarray, suffix: str, method: str = "") -> bytes:
-    """Return a file of one of FORMS: a figure (see `attention_figure`), or the numbers."""
+def encode_attention(found: Attention, image: np.ndarray, suffix: str, method: str = "") -> bytes:
+    """Return a file of one of FORMS: a figure (see `draw_attention`), or the numbers."""
     if suffix == ".npz":
-        return attention_npz(found)
+        return encode_npz(found)
     if suffix == ".json":
-        return attention_json(found)
-    return attention_figure(found, image, suffix.removeprefix("."), method)
+        return encode_json(found)
+    return draw_attention(found, image, suffix.removeprefix("."), method)
 
 
-def attention_npz(found: Attention) -> bytes:
+def encode_npz(found: Attention) -> bytes:
     """Return an .npz: kind, pixel, size, rgb, and stage{j}_weights, ... (the fields of StageAttention) for j from 0."""
     arrays = {name: np.asarray(value) for name, value in _select_pixel_fields(found).items()}
     for j, stage in enumerate(found.stages):
@@ -41,7 +41,7 @@ def attention_npz(found: Attention) -> bytes:
     return buffer.getvalue()
 
 
-def attention_json(found: Attention) -> bytes:
+def encode_json(found: Attention) -> bytes:
     """Return the same as JSON, with a list `stages`."""
     stages = [
         {name: np.asarray(value).tolist() for name, value in _select_stage_fields(s).items()} for s in found.stages
@@ -50,7 +50,7 @@ def attention_json(found: Attention) -> bytes:
     return json.dumps(summary | {"stages": stages}).encode()
 
 
-def attention_figure(found: Attention, image: np.ndarray, form: str = "png", method: str = "") -> bytes:
+def draw_attention(found: Attention, image: np.ndarray, form: str = "png", method: str = "") -> bytes:
     """Draw, per stage, the window on the LR picture, each head's weights, their mean and the influence.
 
     image: the LR picture (h, w, 3); latents outside it are hatched. form: png, svg or pdf. method: its name, for the
@@ -84,7 +84,7 @@ def attention_figure(found: Attention, image: np.ndarray, form: str = "png", met
     return buffer.getvalue()
 
 
-def comparison_figure(found: Comparison, form: str = "png") -> bytes:
+def draw_comparison(found: Comparison, form: str = "png") -> bytes:
     """Draw the whole picture with the crops outlined, then each crop by every method, without smoothing.
 
     form: png, svg or pdf. Returns the file's content. UserError if matplotlib is not installed.

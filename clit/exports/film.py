@@ -84,7 +84,7 @@ class Film:
         return [self.start * (self.end / self.start) ** step for step in steps]
 
 
-def frames(
+def draw_frames(
     models: Mapping[str, Any],
     image,
     film: Film,
@@ -125,14 +125,14 @@ def save_film(
 ) -> tuple[int, int]:
     """Write a film and return its size (height, width). The file appears complete or not at all.
 
-    models, image: as for `frames`. progress(done) is called with a share 0..1 after each frame. UserError if the film
-    cannot be made or written.
+    models, image: as for `draw_frames`. progress(done) is called with a share 0..1 after each frame. UserError if the
+    film cannot be made or written.
     """
     suffix = check_writable(path, SUFFIXES).suffix.lower()
     count = len(film.check(as_array(image).shape[:2], len(models)).scales)
 
     def report_frames() -> Iterator[np.ndarray]:
-        shown = frames(models, image, film, chain=chain, renderer=renderer, cancel=cancel)
+        shown = draw_frames(models, image, film, chain=chain, renderer=renderer, cancel=cancel)
         for done, frame in enumerate(shown):
             yield frame
             if progress:

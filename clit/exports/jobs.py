@@ -49,7 +49,9 @@ def find_jobs(
     that is an input.
     """
     found = Found([], Counter(), [])
-    inputs = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    if not isinstance(inputs, Sequence) or not all(isinstance(path, str | os.PathLike) for path in (*inputs, out)):
+        raise UserError("The inputs and the output folder must be paths.")
     if os.path.exists(out) and not os.path.isdir(out):
         raise UserError(f"{out} is a file: give a folder to write into.")
     sources: dict[str, str] = {}  # output -> source

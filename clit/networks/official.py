@@ -88,6 +88,8 @@ def import_official(path: str | os.PathLike) -> SRModel:
     Other top-level entries (optimizer, epoch) are ignored. UserError for a file that is missing, damaged or tries to
     run code; for an unknown model, encoder or option; and for missing or unexpected keys or wrong shapes.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"A published file must be given as a path, not as a {type(path).__name__}.")
     entry = _get_entry(_load_content(os.fspath(path)), "model", dict, "The file")
     name = _get_entry(entry, "name", str, 'The entry "model"')
     if name not in _DECODERS:

@@ -110,6 +110,8 @@ def check_output(path: str | os.PathLike, size: tuple[int, int] | None = None) -
 
 def check_writable(path: str | os.PathLike, endings) -> Path:
     """Return the path if a file with one of the `endings` (".png", ...) can be written there; UserError otherwise."""
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"The output must be a path, not a {type(path).__name__}.")
     path = Path(path)
     if path.suffix.lower() not in endings:
         raise UserError(f"The output is {path}, but its name must end in {', '.join(endings)}.")
@@ -132,16 +134,20 @@ def to_bytes(rgb: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
 
 
-def list_losses(path: str | os.PathLike, picture: Picture) -> tuple[str, ...]:
-    """Return what of a picture the format of the output cannot hold, one sentence each."""
+def list_losses(path: str | os.PathLike, picture: Picture, strip: bool = False) -> tuple[str, ...]:
+    """Return what of a picture is lost in the output, one sentence each. strip: metadata is left out as wished."""
     kind = WRITTEN[Path(path).suffix.lower()]
     losses = []
     if picture.alpha is not None and kind == "JPEG":
         losses.append("A JPEG file holds no transparency: the picture is laid over white.")
     if picture.bits > 8 and kind not in STREAMED:
         losses.append(f"A {kind} file holds 8 bits per channel: the picture's 16 are rounded.")
+    if strip:
+        return tuple(losses)
     if kind != "PNG" and any(kind != "JPEG" or key != "Comment" for key, _ in picture.metadata.text):
         losses.append(f"A {kind} file does not hold the picture's text: it is left out.")
+    if picture.metadata.other:
+        losses.append(f"The picture's {' and '.join(picture.metadata.other)} data is left out.")
     return tuple(losses)
 
 

@@ -34,11 +34,16 @@ BROKEN_EXIF = "The EXIF data is damaged and is left out."
 
 @dataclass(frozen=True)
 class Metadata:
-    """dpi: pixels per inch (x, y), or None. exif: a TIFF structure as bytes, b"" if none. text: (key, text) pairs."""
+    """What is kept of a picture, and what is not.
+
+    dpi: pixels per inch (x, y), or None. exif: a TIFF structure as bytes, b"" if none. text: (key, text) pairs. other:
+    kinds of metadata that the file holds and no output does, "XMP" or "IPTC".
+    """
 
     dpi: tuple[float, float] | None = None
     exif: bytes = field(default=b"", repr=False)
     text: tuple[tuple[str, str], ...] = ()
+    other: tuple[str, ...] = ()
 
 
 def valid_dpi(dpi: Any) -> tuple[float, float] | None:
@@ -88,6 +93,11 @@ def xmp_orientation(xmp: bytes | str | None) -> int:
         xmp = xmp.encode("utf-8", "replace")
     match = re.search(rb"tiff:Orientation(?:=\"|>)([1-8])", xmp or b"")
     return int(match[1]) if match else 1
+
+
+def list_other(xmp: Any, iptc: Any) -> tuple[str, ...]:
+    """Return which of XMP and IPTC data a file holds, for `Metadata.other`. Empty data counts as none."""
+    return tuple(name for name, data in (("XMP", xmp), ("IPTC", iptc)) if data)
 
 
 def exif_bytes(metadata: Metadata, size: tuple[int, int], with_dpi: bool = False, limit: int | None = None) -> bytes:

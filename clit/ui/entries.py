@@ -97,15 +97,15 @@ def check_choice(value: Any, options: Iterable[str], what: str) -> str:
 
 
 def is_list(value: Any, length: int, is_item: Callable[[Any], bool]) -> bool:
-    """Whether it is a list of so many items, each of which `is_item` accepts."""
+    """Tell whether a value is a list of so many items, each of which `is_item` accepts."""
     return isinstance(value, list) and len(value) == length and all(is_item(item) for item in value)
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number."""
+    """Tell whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is a whole number that JavaScript holds exactly."""
+    """Tell whether a value is a whole number that JavaScript holds exactly."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST

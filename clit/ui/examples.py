@@ -1,4 +1,4 @@
-"""The bundled pictures: a folder of PNGs, and `credits.json` with their captions."""
+"""The bundled pictures: a folder of PNGs, their captions in `credits.json`, some at full size in `originals/`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ THUMBNAIL = 96
 class Examples:
     """Pictures that visitors may open without bringing one.
 
-    folder: PNGs with `credits.json`, {file: {title, author, licence, source}}.
+    folder: PNGs with `credits.json`, {file: {title, author, licence, source, place: {row, column, scale, methods}}}.
+    The same name in `originals/` is the picture at full size, from which ground truth is made.
     """
 
     def __init__(self, folder: Path):
@@ -44,17 +45,18 @@ class Examples:
 
 @functools.lru_cache(maxsize=64)
 def _load(folder: Path, name: str) -> tuple[dict, Picture]:
-    """An example's menu entry, and the picture itself."""
-    credit = {key: str(value) for key, value in read_credits(folder).get(name, {}).items()}
-    picture = Picture(f"example-{name}", name, as_array(folder / name), credit)
+    """Return an example's menu entry, and the picture itself."""
+    entry = read_credits(folder).get(name, {})
+    credit = {key: str(value) for key, value in entry.items() if key != "place"}
+    original = folder / "originals" / name
+    picture = Picture(
+        f"example-{name}", name, as_array(folder / name), credit,
+        place=entry.get("place"), original=as_array(original) if original.is_file() else None,
+    )  # fmt: skip
     small = Image.fromarray(to_bytes(picture.rgb))
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    entry = {
-        "name": name,
-        "title": credit.get("title") or Path(name).stem.replace("-", " ").capitalize(),
-        "thumbnail": encode_webp(small, quality=85),
-    }
-    return entry, picture
+    title = credit.get("title") or Path(name).stem.replace("-", " ").capitalize()
+    return {"name": name, "title": title, "thumbnail": encode_webp(small, quality=85)}, picture
 
 
 def read_credits(folder: Path) -> dict[str, dict]:

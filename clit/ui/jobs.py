@@ -13,7 +13,7 @@ from typing import Any
 import clit
 from clit.errors import Cancelled
 from clit.exports.compare import compare_pair
-from clit.exports.figures import comparison_figure
+from clit.exports.figures import draw_comparison
 from clit.exports.film import Film, save_film
 from clit.networks.model import SRModel
 from clit.pictures.files import to_bytes
@@ -43,7 +43,7 @@ class Progress:
         self._done = done
 
     def is_stopped(self) -> bool:
-        """Whether nobody waits for the file any more."""
+        """Tell whether nobody waits for the file any more."""
         return self.stop.is_set()
 
     def describe(self) -> dict:
@@ -94,7 +94,7 @@ def make_sheet(job: Job) -> tuple[int, int]:
         crops=crops, chain=enlargement.chain, renderer=job.renderer,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
-    job.path.write_bytes(comparison_figure(found, job.path.suffix.removeprefix(".")))
+    job.path.write_bytes(draw_comparison(found, job.path.suffix.removeprefix(".")))
     return enlargement.size
 
 

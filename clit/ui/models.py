@@ -17,6 +17,20 @@ from clit.networks.model import SRModel
 OFFERED = ("liif-light", "lte-light", "lit-light", "clit-light")
 """Presets that the panes always list, trained or not."""
 
+ABOUT = {
+    "bilinear": "no network: a straight line between the 4 nearest pixels",
+    "bicubic": "no network: a smooth curve through the 16 nearest pixels",
+    "lit-light-x32": "LIT trained on scales up to ×32 in place of ×4",
+    "lit-light-r1": "LIT that looks at 3 × 3 neighbours in place of 7 × 7",
+    "lit-light-r2": "LIT that looks at 5 × 5 neighbours in place of 7 × 7",
+    "lit-light-r3": "LIT as it is, 7 × 7 neighbours, trained beside r1 and r2",
+    "lit-light-fourier": "LIT with a branch of local Fourier features",
+    "lit-light-no-bias": "LIT that is not told how far its neighbours are",
+    "clit-light-cumulative": "CLIT as it is, trained stage by stage, beside at once",
+    "clit-light-at-once": "CLIT with all stages trained at once",
+}
+"""One line for a layman on methods without a network and on ablations; the others are described by `_about`."""
+
 
 class Models:
     """Loads methods by name, each once, and keeps them."""
@@ -29,10 +43,10 @@ class Models:
         self._lock = threading.Lock()
 
     def describe(self) -> list[dict]:
-        """Return the entries of the pane menus: name, label, family, kind, stages, heads, available.
+        """Return the entries of the pane menus: name, label, about, family, kind, stages, heads, available.
 
-        family, kind: as in the decoder's configuration. Where it is not available, `reason` says why. ablation: whether
-        it is there to be compared with a preset.
+        about: one line that says what it is. family, kind: as in the decoder's configuration. Where it is not
+        available, `reason` says why. ablation: whether it is there to be compared with a preset.
         """
         trained = checkpoints.available()
         presets = [name for name in PRESETS if name in trained or name in OFFERED]
@@ -51,7 +65,8 @@ class Models:
 
 def _describe(name: str, available: bool) -> dict:
     reason = "" if available else f"No trained weights here yet: make them with python -m clit train {name} --data DIR"
-    entry = {"name": name, "label": name, "available": available, "reason": reason, "ablation": name in ABLATIONS}
+    entry = {"name": name, "label": name, "about": "", "available": available, "reason": reason}
+    entry["ablation"] = name in ABLATIONS
     try:
         decoder = _read_config(name).decoder
     except (OSError, ValueError) as error:
@@ -60,7 +75,17 @@ def _describe(name: str, available: bool) -> dict:
     if name in PLAIN or name in PRESETS or name in ABLATIONS:
         variant = name.partition("-")[2].replace("-", " ")
         entry["label"] = f"{decoder.family} {variant}".strip()
+    entry["about"] = ABOUT.get(name) or _about(decoder)
     return entry | {key: getattr(decoder, key) for key in ("family", "kind", "stages", "heads")}
+
+
+def _about(decoder) -> str:
+    """What a network does, by its decoder's configuration."""
+    if decoder.kind == "ensemble":
+        network = "a network of sines and cosines" if decoder.family == "LTE" else "a network"
+        return f"{network} asked for 4 neighbours, whose answers are weighed by distance alone"
+    neighbours = f"attention over {(2 * decoder.radius + 1) ** 2} neighbours (latents)"
+    return neighbours if decoder.stages == 1 else f"{neighbours}, in up to {decoder.stages} stages"
 
 
 def _read_config(name: str) -> ModelConfig:

@@ -16,11 +16,13 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it wh
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
 from clit.errors import UserError
 from clit.networks import kernels
 from clit.ui.examples import BUNDLED
 from clit.ui.jobs import make_file
+from clit.ui.preview import TITLE, PreviewTags
 from clit.ui.programs import attend_pixel, upscale_file
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.requests import MAKE_ENTRIES
@@ -88,7 +90,11 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             footer_links=[],
             run_history=False,
             ssr_mode=False,
-            app_kwargs={"routes": make_routes(site, VIEWER), "lifespan": sweep_regularly(site)},
+            app_kwargs={
+                "routes": make_routes(site, VIEWER),
+                "middleware": [Middleware(PreviewTags)],
+                "lifespan": sweep_regularly(site),
+            },
         )
     except OSError as error:  # gradio's own sentence names its environment variables
         where = "Its port" if port is None else f"Port {port}"
@@ -98,7 +104,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
 
 def build(site: Site) -> gr.Blocks:
     """Return the page of a site, not yet launched."""
-    with gr.Blocks(title="CLIT · any scale, pixel by pixel", fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
+    with gr.Blocks(title=TITLE, fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
         _add_viewer(site)
         _add_endpoints(site)
     return demo
@@ -119,7 +125,7 @@ def _add_viewer(site: Site) -> None:
 
 
 def _server_function(site: Site, question: Question) -> Callable[[Any], dict]:
-    """A question as gradio takes it: a function, on which it sets attributes, with the name that the script calls."""
+    """Return a question as gradio takes it: a function that may get attributes, with the name that the script calls."""
 
     def function(sent):
         return ask(question, site, sent)
@@ -137,7 +143,7 @@ def read_event(event: gr.EventData) -> dict:
 
 
 def _add_endpoints(site: Site) -> None:
-    """The named functions that programs can call."""
+    """Add the named functions that programs can call."""
 
     def upscale(
         image: gr.FileData, model: str = "lit-light", scale: float = 4.0, chain: str = "published"
@@ -155,8 +161,8 @@ def _add_endpoints(site: Site) -> None:
         scale: float = 4.0,
         chain: str = "published",
     ) -> dict:
-        """What the output pixel (row, column) looked at: kind, pixel, size, rgb, and per stage weights, content,
-        position, latents, inside, influence, grid."""
+        """Return what the output pixel (row, column) looked at: kind, pixel, size, rgb, and per stage weights,
+        content, position, latents, inside, influence, grid."""
         with _received_file(site, image) as path:
             return attend_pixel(site, path, model, scale, row, column, chain)
 
@@ -166,7 +172,7 @@ def _add_endpoints(site: Site) -> None:
 
 @contextlib.contextmanager
 def _received_file(site: Site, image: gr.FileData | None) -> Iterator[Path]:
-    """The path of the file that a program sent; it is deleted afterwards. A UserError becomes gradio's own error."""
+    """Yield the path of the file that a program sent, and delete it afterwards. A UserError becomes gradio's own."""
     path = None
     try:
         path = None if image is None else uploaded_file(dict(image), site.uploads)

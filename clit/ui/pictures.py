@@ -26,7 +26,9 @@ LEAST_SIDE = 4
 class Picture:
     """A small picture: rgb (h, w, 3) float32 in [0, 1], and how the page names it.
 
-    truth: its ground truth (H, W, 3), the part of the whole picture that it stands for, if it was made smaller here.
+    original: the same picture at full size (H, W, 3), where an example has one: what ground truth is made from.
+    truth: its ground truth (H, W, 3), the part of the original that it stands for, if it was made smaller here.
+    place: where an example opens: row and column in pixels, scale, methods.
     """
 
     id: str
@@ -34,6 +36,8 @@ class Picture:
     rgb: np.ndarray
     credit: dict = field(default_factory=dict)
     notice: str = ""
+    place: dict | None = None
+    original: np.ndarray | None = None
     truth: np.ndarray | None = None
     scale: float | None = None  # of the truth
     whole: Picture | None = None  # what it was made from
@@ -55,7 +59,7 @@ class Picture:
 
     @functools.cached_property
     def answer(self) -> dict:
-        """What the viewer hears of it; the pixels as lossless WebP."""
+        """Return what the viewer hears of the picture; its pixels as lossless WebP."""
         height, width = self.size
         return {
             "id": self.id,
@@ -65,6 +69,8 @@ class Picture:
             "credit": self.credit,
             "notice": self.notice,
             "image": encode_lossless(self.rgb),
+            "place": self.place,
+            "original": list((self.rgb if self.original is None else self.original).shape[:2]),
             "truth": self.scale,
         }
 
@@ -72,28 +78,29 @@ class Picture:
 def make_smaller(whole: Picture, scale: float) -> Picture:
     """Make a picture with ground truth as the field does it: floor(side / scale) pixels, PIL's bicubic, 8 bit.
 
-    UserError if too few pixels are left to compare.
+    It is made from the whole picture's original, if it has one. UserError if too few pixels are left to compare.
     """
-    sides = [math.floor(n / scale + 1e-9) for n in whole.size]
+    original = whole.rgb if whole.original is None else whole.original
+    height, width = original.shape[:2]
+    sides = [math.floor(n / scale + 1e-9) for n in (height, width)]
     if min(sides) < LEAST_SIDE or min(n * scale for n in sides) < 2 * math.ceil(scale) + 11:
-        height, width = whole.size
         raise UserError(
             f"Made smaller by ×{scale:g}, this picture of {width} × {height} pixels has too few left to compare: "
             "choose a smaller scale, or a larger picture."
         )
     height, width = output_size(*sides, scale)
-    truth = whole.rgb[:height, :width]
+    truth = original[:height, :width]
     small = resize_pil(to_bytes(truth), tuple(sides)).astype(np.float32) / 255
     return Picture(secrets.token_urlsafe(9), whole.name, small, whole.credit, truth=truth, scale=scale, whole=whole)
 
 
 def encode_lossless(rgb: np.ndarray) -> str:
-    """(h, w, 3) in [0, 1] -> lossless WebP at the fastest setting, in base64."""
+    """Return colours (h, w, 3) in [0, 1] as lossless WebP, by the fastest setting, in base64."""
     return encode_webp(Image.fromarray(to_bytes(rgb)), lossless=True, quality=0, method=0)
 
 
 def encode_webp(image: Image.Image, **options) -> str:
-    """An image as WebP in base64; options are Pillow's."""
+    """Return an image as WebP in base64; options are Pillow's."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", **options)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

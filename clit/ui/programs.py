@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from clit.errors import UserError
-from clit.exports.figures import attention_json
+from clit.exports.figures import encode_json
 from clit.ui.pictures import Picture
 from clit.ui.requests import ProgramRequest
 from clit.ui.site import Site
@@ -27,7 +27,7 @@ def upscale_file(site: Site, path: Path, model: str, scale: float, chain: str) -
 
 
 def attend_pixel(site: Site, path: Path, model: str, scale: float, row: int, column: int, chain: str) -> dict:
-    """Return what an output pixel of a picture file looked at: what `figures.attention_json` writes."""
+    """Return what an output pixel of a picture file looked at: what `figures.encode_json` writes."""
     picture = _read_whole(site, path)
     request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
     network, enlargement = site.models.get(request.model), request.enlargement
@@ -35,11 +35,11 @@ def attend_pixel(site: Site, path: Path, model: str, scale: float, row: int, col
         found = site.renderer.attend(
             network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain
         )
-    return json.loads(attention_json(found))
+    return json.loads(encode_json(found))
 
 
 def _read_whole(site: Site, path: Path) -> Picture:
-    """The picture of a file; UserError for one that a visitor would get reduced."""
+    """Read the picture of a file; UserError for one that a visitor would get reduced."""
     picture = read_upload(path, "the picture", site.limits)
     if picture.notice:
         raise UserError(f"The picture has more than {site.limits.input_pixels / 1e6:g} megapixels: reduce it first.")

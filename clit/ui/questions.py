@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clit.errors import UserError
-from clit.exports.figures import attention_file
+from clit.exports.figures import encode_attention
 from clit.networks.model import SRModel
 from clit.pictures import metrics
 from clit.pictures.files import to_bytes
@@ -138,7 +138,7 @@ def render_view(site: Site, sent: Any) -> dict:
 def _draw(
     site: Site, request: ViewRequest, picture: Picture, model: SRModel | None, cancel: Callable[[], bool]
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """A view's colours (height, width, 3) in [0, 1], and the span of the entropies they show, if they do.
+    """Return a view's colours (height, width, 3) in [0, 1], and the span of the entropies they show, if they do.
 
     model: None is the ground truth.
     """
@@ -158,7 +158,7 @@ def _draw(
 
 
 def _stage_factors(model: SRModel | None, picture: Picture, enlargement: Enlargement) -> list[float]:
-    """By how much each stage of a cascade enlarges, of two axes the larger; nothing for other models."""
+    """Return the factor of each stage of a cascade, of two axes the larger; nothing for other models."""
     if model is None or model.stage_count == 1:
         return []
     view = model.view(picture.size, enlargement.size, chain=enlargement.chain)
@@ -213,7 +213,7 @@ def look_file(site: Site, sent: Any) -> dict:
     session, picture = _find_visitor(site, sent)
     request = PixelFileRequest.read(sent, picture, site.limits)
     found = _attend(site, session, picture, request.pixel)
-    data = attention_file(found, picture.rgb, request.suffix, request.pixel.model)
+    data = encode_attention(found, picture.rgb, request.suffix, request.pixel.model)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 
@@ -230,7 +230,7 @@ QUESTIONS: tuple[Question, ...] = (
 
 
 def _find_visitor(site: Site, sent: Any) -> tuple[Session, Picture]:
-    """The session of whoever asks, and its open picture."""
+    """Return the session of whoever asks, and its open picture."""
     session = site.session(read_token(sent))
     return session, session.open_picture(read_picture(sent))
 
@@ -256,11 +256,11 @@ def _stage_answer(stage: StageAttention) -> dict:
 
 
 def _duplicate_link() -> str | None:
-    """Where the hosted page can be copied to an account of one's own; None where it is not hosted there."""
+    """Return the address at which a hosted page can be copied to one's own account; None where it is not hosted."""
     space = os.environ.get("SPACE_ID", "")
     return f"https://huggingface.co/spaces/{space}?duplicate=true" if re.fullmatch(r"[\w.-]+/[\w.-]+", space) else None
 
 
 def _finite(psnr: float) -> float | None:
-    """JSON knows no infinity, which is what equal pictures have."""
+    """Return a number as JSON can hold it: None for the infinite PSNR of equal pictures."""
     return psnr if math.isfinite(psnr) else None

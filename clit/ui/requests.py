@@ -231,7 +231,7 @@ class PixelFileRequest:
         return cls(PixelRequest.read(sent, picture, limits), suffix)
 
     def file_name(self, picture: Picture) -> str:
-        """The name to save it under."""
+        """Return the name to save the file under."""
         row, column = self.pixel.pixel
         asked = f"{self.pixel.enlargement.label}-{self.pixel.model}-{row}-{column}"
         return f"{Path(picture.name).stem}-{asked}{self.suffix}"

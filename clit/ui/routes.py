@@ -1,5 +1,6 @@
-"""What the server answers besides the page: its health, the viewer's modules, finished files, the end of a visit; and what
-it does alone.
+"""What the server answers besides the page, and what it does alone.
+
+The answers: its health, the preview card, the viewer's modules, finished files, the end of a visit.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from clit.ui.preview import CARD
 from clit.ui.site import Site
 
 SWEEP_SECONDS = 60
@@ -23,7 +25,7 @@ _TOKEN_BYTES = 200
 
 
 def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
-    """Return the routes /health, /viewer/{name}, /made/{name} and /end; viewer: the folder of the modules."""
+    """Return the routes that are no questions. viewer: the folder of the viewer's modules."""
 
     def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -43,8 +45,12 @@ def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
         site.end(body.decode("ascii", "replace"))
         return Response(status_code=204)
 
+    def card(request: Request) -> Response:
+        return FileResponse(CARD)
+
     return [
         Route("/health", health),
+        Route("/card.png", card),
         Mount("/viewer", Modules(directory=viewer)),
         Route("/made/{name}", made),
         Route("/end", end, methods=["POST"]),

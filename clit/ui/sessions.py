@@ -51,7 +51,7 @@ class Session:
                 self._newest[view.series] = max(self._newest.get(view.series, 0), view.wanted)
 
     def is_stale(self, picture: Picture, view: ViewRequest | None = None) -> bool:
-        """Whether the visitor has moved on to another picture, or to a newer view than this one."""
+        """Tell whether the visitor has moved on to another picture, or to a newer view than this one."""
         if self.picture is not picture:
             return True
         return view is not None and view.kind != "ahead" and self._newest[view.series] > view.wanted

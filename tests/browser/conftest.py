@@ -98,6 +98,7 @@ def open_photograph(url, photograph):
 
     def open_(viewer: Viewer) -> Viewer:
         viewer.open(url)
+        viewer.guide_end.click()  # it lies over the panes
         viewer.upload(photograph)
         viewer.wait_for_picture(96)
         assert viewer.picture()["height"] == 72

@@ -1,4 +1,4 @@
-"""Wrong scales and files, the guided start, keyboard alone, a phone's width in the dark, and what axe finds."""
+"""Wrong scales and files, the tour, keyboard alone, a phone's width in the dark, and what axe finds."""
 
 from __future__ import annotations
 
@@ -27,53 +27,72 @@ def test_unreadable_upload_gets_one_sentence(viewer, tmp_path):
     expect(viewer.notice).to_be_hidden()
 
 
-def test_guided_start_is_followed_and_dismissed_for_good(viewer):
+def test_the_tour_goes_on_by_its_button_alone_and_is_dismissed_for_good(new_viewer, url):
+    viewer = new_viewer()
+    viewer.open(url)
+    viewer.wait_until_exact()
     expect(viewer.guide).to_be_visible()
     viewer.guide_act.click()
-    viewer.wait_for_view("scale === 12")
+    viewer.wait_for_view("scale === 20")
+    expect(viewer.guide_step).to_have_text("2 of 4")
+    for _ in range(3):
+        viewer.roll_wheel(1, 60, 300, -100)
+    viewer.wait_for_view("scale > 14")
+    viewer.press("ArrowRight")
+    viewer.wait_until_exact()
+    expect(viewer.guide_step).to_have_text("2 of 4")  # a hand that plays skips no stop
     viewer.guide_act.click()
     viewer.wait_for_view("magnification === 2")
     viewer.guide_act.click()
     viewer.wait_for_looks("lit-light")
-    expect(viewer.guided_inspector).to_have_count(1)
+    expect(viewer.guided_dock).to_have_count(1)
     viewer.guide_end.click()
     expect(viewer.guide).to_be_hidden()
     expect(viewer.guided).to_have_count(0)
     viewer.open(viewer.link().partition("#")[0])
     assert viewer.guide.is_hidden()
     viewer.guide_again.click()
-    expect(viewer.guide).to_be_visible()
     expect(viewer.guide_step).to_have_text("1 of 4")
-    viewer.set_scale(7)  # done by hand, a step is done too
-    expect(viewer.guide_step).to_have_text("2 of 4")
-    viewer.press("ArrowRight")
-    expect(viewer.guide_step).to_have_text("3 of 4")
-    viewer.canvases.last.click()
-    expect(viewer.guide_step).to_have_text("4 of 4")
 
 
 def test_by_keyboard_alone(viewer):
     keyboard = viewer.page.keyboard
     viewer.heading.click()
     reached = []
-    for _ in range(90):
-        keyboard.press("Tab")
-        reached.append(viewer.focused())
-        if reached[-1] == "make-start":
-            break
-    wanted = {
-        "example", "upload-input", "truth-toggle", "scale-number", "scale-slider", "magnify-in", "fit", "pane-count",
-        "wipe-toggle", "full-screen", "panes", "method", "paint-what", "chain", "make-kind", "make-model", "make-start",
-    }  # fmt: skip
-    assert wanted <= set(reached)
-    for _ in range(len(reached) - 1 - reached.index("panes")):
-        keyboard.press("Shift+Tab")
-    assert viewer.focused() == "panes"
-    for key in ("+", "ArrowLeft", ">", "Enter", "p"):
+
+    def tab_to(name):
+        for _ in range(60):
+            keyboard.press("Tab")
+            reached.append(viewer.focused())
+            if reached[-1] == name:
+                return
+        pytest.fail(f"no Tab leads to {name}, only to {reached}")
+
+    tab_to("more-toggle")
+    keyboard.press("Enter")
+    tab_to("panes")
+    for key in ("+", "ArrowLeft", ">", "Enter"):
         keyboard.press(key)
     viewer.wait_for_looks("lit-light")
-    viewer.wait_for_pins(1)
     assert viewer.scale() == 4.2
+    picked, centre = viewer.picked(), viewer.centre()
+    keyboard.press("ArrowRight")
+    keyboard.press("ArrowDown")
+    assert viewer.picked() == (picked[0] + 1, picked[1] + 1), "arrows walk the pixel that Enter picked"
+    assert viewer.centre() == centre, "and the view stays"
+    keyboard.press("p")
+    viewer.wait_for_pins(1)
+    tab_to("tab")
+    for _ in range(2):
+        keyboard.press("ArrowRight")
+    tab_to("make-start")
+    wanted = {
+        "example", "upload-input", "truth-toggle", "guide-again", "full-screen", "scale-number", "scale-slider",
+        "pane-count", "wipe-toggle", "paint-what", "magnify-in", "fit", "size-width", "chain", "method", "fold",
+        "make-kind", "make-model",
+    }  # fmt: skip
+    assert wanted <= set(reached)
+    viewer.pane_group.focus()
     keyboard.press("Escape")
     assert viewer.picked() is None
 
@@ -81,10 +100,10 @@ def test_by_keyboard_alone(viewer):
 def test_phone_width_in_the_dark(viewer):
     viewer.page.emulate_media(color_scheme="dark")
     viewer.page.set_viewport_size({"width": 390, "height": 844})
-    viewer.wait_for_view("pane.width < 190")
+    viewer.wait_for_view("pane.width < 200")
     viewer.wait_until_exact(4)
     assert viewer.content_width() <= 390
-    viewer.pick(3, 20, 20)
+    viewer.pick(3, 120, 60)
     viewer.wait_for_looks("clit-light")
     assert viewer.content_width() <= 390
 
@@ -99,10 +118,16 @@ def test_axe_finds_nothing_serious(viewer, scheme, width):
     viewer.press("Enter")
     viewer.wait_for_looks("clit-light")
     viewer.page.keyboard.press("p")
+    viewer.open_more()
     viewer.paint.select_option("direction")
-    viewer.pin_rows.first.wait_for()
     found = Axe().run(viewer.page).response["violations"]
+    viewer.more.click()
+    viewer.open_all_maps()
+    viewer.pin_rows.first.wait_for()
+    found += Axe().run(viewer.page).response["violations"]
+    viewer.all_close.click()
     viewer.set_scale(3)
+    viewer.open_more()
     viewer.switch_truth(True)
     viewer.wait_for_scores(4)
     found += Axe().run(viewer.page).response["violations"]

@@ -10,9 +10,11 @@ from browser.expected import assert_equal_upscale
 def test_cascade_stage_by_stage_and_panes_by_digits(viewer, photograph, models):
     viewer.press("2")
     expect(viewer.shown_panes).to_have_count(2)
+    viewer.open_more()
     assert viewer.cascade.is_hidden(), "no pane shows a cascade"
     viewer.choose(0, "clit-light@1")
     viewer.choose(1, "clit-light")
+    viewer.open_more()
     viewer.chain.select_option("balanced")
     viewer.set_scale(9)
     viewer.wait_until_exact(9)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
 import clit
 from clit.pictures import metrics
+from clit.ui.examples import BUNDLED
 
 
 def test_ground_truth_keeps_the_place_and_the_pixel(viewer):
     viewer.set_scale(3)
-    viewer.magnify_in.click()
+    viewer.press(">")
     viewer.wait_until_exact(3)
     viewer.press("ArrowLeft")
     viewer.pick(2, 90, 60)
@@ -41,6 +44,7 @@ def test_a_pixel_whose_answer_comes_after_the_ground_truth_is_asked_about_again(
     viewer.pick(2, 90, 60)
     viewer.switch_truth(True)  # asked later, so answered earlier
     viewer.wait_for_looks("lit-light")
+    viewer.attention_tab.click()  # the scores came to the fore
     viewer.wait_until_inspected()
 
 
@@ -68,9 +72,11 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     for name, rgb in every.items():
         assert abs(scores[name][3]["psnr"] - metrics.psnr(rgb, whole, scale=3)) < 0.01
     assert viewer.scale_slider.is_disabled(), "the small picture was made for this scale"
-    assert viewer.magnification() == 3, "a small picture fills its pane"
+    expect(viewer.scale_rests).to_be_visible()  # and the page says so
+    expect(viewer.scale_label).to_have_text("Made smaller by")
+    assert viewer.magnification() == 4, "a small picture fills its pane"
     viewer.roll_wheel(2, 60, 50, -400)
-    viewer.wait_for_view("magnification === 4 && scale === 3")
+    viewer.wait_for_view("magnification === 6 && scale === 3")
     viewer.curve_start.click()
     viewer.wait_for_curves()
     scales = {name: sorted(found) for name, found in viewer.scores().items()}
@@ -83,3 +89,27 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     viewer.set_scale(6)
     viewer.switch_truth(True)
     expect(viewer.few_note).to_be_visible()  # 16 x 12 pixels
+
+
+def test_an_example_opens_where_it_tells_most_and_its_truth_is_its_original(new_viewer, url):
+    """The eye chart: 120 x 150 pixels, its original four times that."""
+    viewer = new_viewer()
+    viewer.open(url)
+    viewer.wait_for_picture(120)
+    place = json.loads((BUNDLED / "credits.json").read_text(encoding="utf-8"))["letters.png"]["place"]
+    viewer.wait_for_view(f"scale === {place['scale']}")
+    assert viewer.centre() == (place["row"], place["column"])
+    viewer.set_scale(4)
+    viewer.pick(1, 90, 60)
+    row, column = viewer.picked()
+    viewer.switch_truth(True)
+    viewer.wait_for_picture(120)
+    assert viewer.picked() == (row, column), "made smaller by 4, the original has as many pixels as the example"
+    viewer.choose(0, "truth")
+    viewer.wait_until_exact()
+    truth = viewer.rendering("truth")
+    top, left, height, width = truth.window
+    whole = np.asarray(Image.open(BUNDLED / "originals" / "letters.png"))
+    assert np.array_equal(truth.pixels, whole[top : top + height, left : left + width])
+    viewer.switch_truth(False)
+    viewer.wait_for_view("scale === 4")

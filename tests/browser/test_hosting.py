@@ -40,6 +40,7 @@ def test_inside_a_frame_of_another_origin(new_context, host, url, photograph):
     viewer.tap(2, 70, 60)
     viewer.wait_for_looks("lit-light")
     viewer.wait_for_link("pixel=")
+    viewer.make_tab.click()
     viewer.make_method.select_option("bicubic")
     viewer.make_start.click()
     assert Image.open(viewer.download(viewer.make_link).path()).size == (384, 288)

@@ -27,13 +27,17 @@ def test_click_shows_what_attend_computes(viewer, photograph, models):
             assert np.allclose(np.sum(stage["weights"], (1, 2)), 1, atol=1e-5)
             assert np.allclose(stage["weights"], wanted.weights, atol=1e-6)
     heads, rows = 2, 1 + 1 + 3  # LIIF, LIT, and three stages of CLIT
-    expect(viewer.map_rows).to_have_count(rows)
-    expect(viewer.every_map_button).to_have_count(1 + (rows - 1) * (1 + heads))
+    expect(viewer.mean_maps).to_have_count(rows)
+    expect(viewer.head_maps).to_have_count(heads)
     expect(viewer.stage_windows(0)).to_have_count(3)
-    viewer.every_map_button.nth(2).hover()
+    viewer.open_all_maps()
+    expect(viewer.map_rows).to_have_count(rows)
+    expect(viewer.map_buttons).to_have_count(1 + (rows - 1) * (1 + heads))
+    viewer.all_close.click()
+    viewer.head_maps.nth(0).hover()
     expect(viewer.readout).to_have_text(re.compile(r"LIT.*head 1: \d[.]\d+ · input row"))
     centre = viewer.centre()
-    viewer.page.keyboard.press("ArrowRight")
+    viewer.press("ArrowRight")
     viewer.wait_for_looks("lit-light", column=picked[1] + 1)
     assert viewer.centre() == centre, "the pixel walks, the view stays"
     viewer.page.keyboard.press("2")
@@ -41,31 +45,36 @@ def test_click_shows_what_attend_computes(viewer, photograph, models):
 
 
 def test_pixel_at_the_border_has_hatched_neighbours(viewer):
-    viewer.fit.click()
-    viewer.wait_for_view("magnification < 1")
+    viewer.press("f")
+    viewer.wait_until_exact()
     corner = viewer.canvas("lit-light").corner
-    viewer.pick(2, corner[0] + 1, corner[1] + 1)
+    viewer.pick(2, corner[0] + 4 * 72 - 2, corner[1] + 4 * 96 - 2)
     viewer.wait_for_looks("lit-light")
     outside = np.logical_not(viewer.look("lit-light")["answer"]["stages"][0]["inside"]).sum()
     assert outside == 49 - 16
-    expect(viewer.hatched(viewer.maps_of(1).first)).to_have_count(int(outside))
+    expect(viewer.hatched(viewer.mean_maps.nth(1))).to_have_count(int(outside))
 
 
 def test_maps_show_weights_logits_and_influence_and_are_saved(viewer):
     viewer.pick(2, 60, 50)
     viewer.wait_for_looks("lit-light", "clit-light")
+    viewer.open_all_maps()
     assert re.fullmatch(r"max 0[.]\d{3}\n\d[.]\d bits", viewer.map_captions.nth(1).inner_text())
+    viewer.all_close.click()
     look = viewer.look("lit-light")
     stage = look["answer"]["stages"][0]
     rows = {"weights": 3, "content": 2, "position": 2, "influence": 3}  # LIIF has no logits
     for quantity, count in rows.items():
-        viewer.quantity.select_option(quantity)
-        expect(viewer.map_rows).to_have_count(count)
-        viewer.maps_of(count - 2).last.hover()  # LIT's last head, or its influence
+        viewer.ask_maps(quantity)
+        expect(viewer.mean_maps).to_have_count(count)
+        viewer.mean_maps.nth(count - 2).click()
+        if quantity != "influence":
+            viewer.head_maps.last.click()
         each = np.array(stage[quantity] if quantity == "influence" else stage[quantity][-1])
         digits = 1 if quantity in ("content", "position") else 3
         numbers = viewer.enlarged_numbers.all_text_contents()
         assert np.allclose([float(number) for number in numbers], each.flatten(), atol=0.51 * 10**-digits)
+    viewer.open_all_maps()
     assert viewer.look_method.input_value() == "lit-light", "what is drawn large"
     viewer.look_suffix.select_option(".npz")
     saved = np.load(viewer.download(viewer.look_save).path())
@@ -94,21 +103,22 @@ def test_pinned_pixels_are_compared(viewer):
     viewer.press("Enter")
     viewer.wait_for_looks("clit-light")
     for _ in range(3):
-        viewer.press("p")
-        viewer.maps.press("ArrowRight")
+        viewer.press("p", "ArrowRight")
     viewer.wait_for_pins(3, looks=3)
     row, column = viewer.picked()
     viewer.wait_for_looks(*MODELS, column=column)
     assert [pin["column"] for pin in viewer.pins()] == [column - n for n in (3, 2, 1)]
+    expect(viewer.pin_marks(2)).to_have_count(3)
+    viewer.open_all_maps()
     expect(viewer.pin_rows).to_have_count(3)
     expect(viewer.pin_columns).to_have_count(4)  # the picked pixel and three pins
     expect(viewer.pin_maps).to_have_count(4 * 3)
-    viewer.map_buttons.nth(3).hover()  # LIT's second head: the pins show that too
+    viewer.map_buttons.nth(3).click()  # LIT's second head: the pins show that too
     expect(viewer.pin_maps.nth(4 + 2)).to_have_attribute("aria-label", re.compile("head 2"))
-    expect(viewer.pin_marks(2)).to_have_count(3)
     viewer.pin_away.nth(1).click()
     viewer.pin_go.nth(0).click()
     assert viewer.picked() == (row, column - 3)
+    viewer.all_close.click()
     expect(viewer.pin_toggle).to_have_attribute("aria-pressed", "true")
     viewer.pin_toggle.click()
     assert len(viewer.pins()) == 1, "pinning again lets go"

@@ -19,6 +19,7 @@ def test_a_link_restores_the_view_exactly(viewer, new_viewer, url):
     viewer.press("3")
     viewer.choose(1, "bicubic")
     viewer.choose(2, "clit-light@2")
+    viewer.open_more()
     viewer.chain.select_option("balanced")
     viewer.set_scale(7.31)
     viewer.press("ArrowRight", ">")

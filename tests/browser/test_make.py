@@ -13,6 +13,7 @@ from browser.expected import LEVEL
 
 def test_full_picture_downloads(viewer, photograph, models):
     viewer.set_scale(6.5)
+    viewer.make_tab.click()
     viewer.make_method.select_option("lit-light")
     viewer.make_start.click()
     download = viewer.download(viewer.make_link)
@@ -27,6 +28,7 @@ def test_film_and_sheet_download(viewer):
     viewer.choose(0, "bilinear")
     viewer.choose(1, "bicubic")
     viewer.wait_until_exact()
+    viewer.make_tab.click()
     for kind, name in (
         ("film .webp", "photograph-to-x4-bilinear-bicubic.webp"),
         ("sheet .png", "photograph-x4-compared.png"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+from clit.config import ABLATIONS, PLAIN
 from clit.networks import checkpoints
-from clit.ui.models import Models
+from clit.ui.models import ABOUT, Models
 
 
 def test_zerogpu_answers_from_the_cpu(monkeypatch):
@@ -27,3 +28,10 @@ def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
         "lit-light-x32": "LIT light x32",
         "my-own": "my-own",
     }
+    about = {each["name"]: each["about"] for each in offered}
+    assert about["lit-light-x32"] == "LIT trained on scales up to ×32 in place of ×4"
+    assert about["my-own"] == "attention over 49 neighbours (latents), in up to 3 stages"
+
+
+def test_every_ablation_is_explained():
+    assert ABLATIONS.keys() | PLAIN.keys() == ABOUT.keys()

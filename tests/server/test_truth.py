@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 import clit
 from clit.pictures import metrics
-from clit.ui.questions import ask, open_truth, render_view, score
+from clit.ui.questions import ask, begin, open_example, open_truth, render_view, score
+from clit.ui.site import Site
 from server.visitor import decoded, view
 
 
@@ -61,3 +63,21 @@ def test_back_from_the_ground_truth(site, visit, compared):
         == {"error"}
     )
     assert "image" in ask(render_view, site, view(visit)), "what could not be done changed nothing"
+
+
+def test_ground_truth_of_an_example_is_made_from_its_original(tmp_path):
+    tiny.save_photograph(tmp_path / "leaf.png", 20, 24)
+    (tmp_path / "originals").mkdir()
+    tiny.save_photograph(tmp_path / "originals" / "leaf.png", 60, 72)
+    site = Site(tmp_path, tmp_path)
+    token = ask(begin, site, {})["token"]
+    opened = ask(open_example, site, {"token": token, "name": "leaf.png"})
+    assert (opened["height"], opened["width"], opened["original"]) == (20, 24, [60, 72])
+    answer = ask(open_truth, site, {"token": token, "picture": opened["id"], "scale": 2.5})
+    assert (answer["height"], answer["width"], answer["truth"]) == (24, 28, 2.5)
+    compared = {"token": token, "picture": answer["id"]}
+    truth = decoded(ask(render_view, site, view(compared, scale=2.5, model="truth", window=[0, 0, 60, 70])))
+    whole = np.asarray(Image.open(tmp_path / "originals" / "leaf.png"))
+    assert np.array_equal(truth, whole[:60, :70])
+    back = ask(open_truth, site, {**compared, "scale": None})
+    assert (back["id"], back["height"]) == (opened["id"], 20)

@@ -70,7 +70,7 @@ def read_heic(source: Source) -> Decoded:
         found = Decoded(*split(image.to_pillow(), source.name))
     exif, _, broken = metadata.read_exif(image.info.get("exif"))
     found.profile = image.info.get("icc_profile") or b""
-    found.metadata = Metadata(metadata.exif_dpi(exif), exif)
+    found.metadata = Metadata(metadata.exif_dpi(exif), exif, other=metadata.list_other(image.info.get("xmp"), None))
     found.notices += broken + [MORE_PICTURES] * (len(file) > 1)
     if not found.profile and (colour := image.info.get("nclx_profile")):
         _name_colours(found, colour["color_primaries"], colour["transfer_characteristics"])

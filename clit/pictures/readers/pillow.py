@@ -15,6 +15,8 @@ from clit.pictures.picture import Decoded
 from clit.pictures.profiles import Samples
 from clit.pictures.readers.source import MORE_PICTURES, Source
 
+_IPTC = 0x0404  # among Photoshop's parts of a JPEG
+
 _REDUCED = "Pillow has read this picture with 8 bits per channel: give its path to keep 16."
 
 
@@ -64,7 +66,8 @@ def decode(image: Image.Image, name: str) -> Decoded:
     exif, _, broken = metadata.read_exif(_bytes(info.get("exif")))
     found.orientation = 1 if broken else _orientation(image)
     text, skipped = metadata.kept_text([("Comment", _comment(info))])
-    found.metadata = Metadata(metadata.valid_dpi(info.get("dpi")) or metadata.exif_dpi(exif), exif, text)
+    other = metadata.list_other(info.get("xmp"), _IPTC in (info.get("photoshop") or ()))
+    found.metadata = Metadata(metadata.valid_dpi(info.get("dpi")) or metadata.exif_dpi(exif), exif, text, other)
     found.notices += broken + skipped
     return found
 

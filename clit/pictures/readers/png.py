@@ -218,7 +218,8 @@ def _read_metadata(png: _Png, found: Decoded) -> None:
     if len(parts := png.parts.get(b"pHYs", b"")) == 9 and parts[8] == 1:  # pixels per metre
         dpi = metadata.valid_dpi(n * 0.0254 for n in struct.unpack(">II", parts[:8]))
     kept, skipped = metadata.kept_text(texts)
-    found.metadata = Metadata(dpi, exif, kept)
+    other = metadata.list_other(by_key.get("XML:com.adobe.xmp"), by_key.get("Raw profile type iptc"))
+    found.metadata = Metadata(dpi, exif, kept, other)
     found.notices += broken + (skipped or ["Text of more than 1 MB is left out."] * long)
 
 

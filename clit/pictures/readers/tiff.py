@@ -26,6 +26,7 @@ _PREMULTIPLIED, _STRAIGHT = 1, 2  # ExtraSamples
 
 _MAX_VALUE, _INK_SET, _DNG = 281, 332, 50706
 _CENTIMETRE = 3
+_XMP, _IPTC = 700, 33723  # tags
 
 
 class _Unsupported(Exception):
@@ -194,4 +195,4 @@ def _read_metadata(page: tifffile.TiffPage, source: Source, found: Decoded) -> N
     if any(tag in tags for tag in (*metadata.KEPT, metadata.EXIF_IFD, metadata.GPS_IFD)):
         whole = Metadata(exif=source.data)  # the file is what EXIF data is: a TIFF
         exif = metadata.exif_bytes(whole, (page.imagelength, page.imagewidth)).removeprefix(b"Exif\0\0")
-    found.metadata = Metadata(dpi, exif)
+    found.metadata = Metadata(dpi, exif, other=metadata.list_other(_XMP in tags, _IPTC in tags))

@@ -2,6 +2,7 @@
 // Two charts against scale, PSNR and what it is over bicubic, once there are two scales to join.
 
 import { $, make, svg, svgText } from "./dom.js";
+import { shortLabel } from "./models.js";
 import { state } from "./store.js";
 
 const COLOURS = ["#8a929c", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00"]; // Okabe and Ito
@@ -10,7 +11,7 @@ const COLOURS = ["#8a929c", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00
 export function drawCurves(names, ticks) {
   const base = state.scores.get("bicubic");
   const methods = names.map((name, index) => ({
-    label: state.models.get(name).label,
+    label: shortLabel(state.models.get(name)),
     colour: COLOURS[index % COLOURS.length],
     points: [...(state.scores.get(name) ?? [])]
       .filter(([scale, each]) => each.psnr && base?.get(scale)?.psnr)
@@ -29,7 +30,7 @@ export function drawCurves(names, ticks) {
 }
 
 function chart(lines, ticks, key, title) {
-  const [width, height, left, bottom, top] = [300, 220, 36, 26, 24];
+  const [width, height, left, bottom, top] = [300, 150, 36, 26, 24];
   const all = lines.flatMap(({ points }) => points);
   const values = all.map((point) => point[key]);
   const scales = [...new Set(all.map(({ scale }) => scale))].sort((a, b) => a - b);

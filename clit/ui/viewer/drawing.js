@@ -3,7 +3,7 @@
 
 import { goal, origin, outputSize, shownScale } from "./geometry.js";
 import { modelOf } from "./models.js";
-import { clamp, sameSize, times } from "./numbers.js";
+import { clamp, sameSize, seconds, times } from "./numbers.js";
 import { drawOverlay } from "./overlay.js";
 import { shownPanes } from "./panes.js";
 import { finishedFrame, framesOf, previewOf } from "./passes.js";
@@ -102,14 +102,14 @@ function paneStatus(pane, model) {
   if (pane.failed === state.wanted) return ["failed", "failed", "Move the view to try again"];
   const target = goal();
   const frame = finishedFrame(pane, target);
-  const took = (each) => `${Math.round(each.milliseconds)} ms`;
-  const detail = (each) => `Computed in ${took(each)}, on screen after ${Math.round(each.trip)} ms`;
+  const took = (each) => seconds(each.milliseconds);
+  const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
   const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : took(each));
-  if (frame?.pass === "exact") return ["exact", `exact · ${told(frame)}`, detail(frame)];
+  if (frame?.pass === "exact") return ["exact", `exact, ${told(frame)}`, detail(frame)];
   if (frame)
     return [
       "overview",
-      `overview, from ${times(frame.scale)} · ${took(frame)}`,
+      `overview, from ${times(frame.scale)}, ${took(frame)}`,
       `The whole output has far more pixels than this pane: rendered at ${times(frame.scale)} instead. ` + detail(frame),
     ];
   const rough = previewOf(pane, target);

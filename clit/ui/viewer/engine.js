@@ -8,6 +8,8 @@ import { serverEngine } from "./server_engine.js";
 
 /** @typedef {{top: number, left: number, height: number, width: number}} Window whole output pixels */
 
+/** @typedef {{row: number, column: number, scale: number, methods: string[]}} Opening row and column in LR pixels */
+
 /**
  * @typedef {object} Picture
  * @property {string} id
@@ -16,7 +18,9 @@ import { serverEngine } from "./server_engine.js";
  * @property {number} width
  * @property {{title?: string, author?: string, licence?: string}} credit
  * @property {string} notice
- * @property {number | null} truth by how much it was made smaller, where it has its ground truth
+ * @property {Opening | null} place where an example opens
+ * @property {Size} original of what ground truth is made from: the same picture, which may be larger
+ * @property {number | null} truth by how much the original was made smaller, where the picture has its ground truth
  * @property {ImageBitmap} bitmap
  * @property {string | null} example the name of the example that it is
  */

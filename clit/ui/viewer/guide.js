@@ -1,19 +1,19 @@
 // @ts-check
-// A guided start: four steps, each done by its button or by hand, that can be dismissed for good.
+// A tour of four stops, in a bar on the picture's lower edge. Only its button goes on: a hand that plays skips nothing.
 
 import { $, $$ } from "./dom.js";
 import { pick } from "./pixel.js";
-import { state, subscribe } from "./store.js";
+import { state } from "./store.js";
 import { setScale, zoom } from "./view.js";
 
 const GUIDE_KEY = "clit-guide";
 const GUIDE = [
   {
-    text: "The same small picture, enlarged four ways at once. Drag the scale, or press the button to see ×12.",
+    text: "The same small picture, enlarged four ways at once. Drag the scale, or press the button to see ×20.",
+    touch: "The same small picture, enlarged by two methods: drag the handle. The button below shows ×20.",
     target: ".scale",
-    action: "Enlarge ×12",
-    act: () => setScale(12),
-    done: (before) => state.view.scale !== before.scale,
+    action: "Enlarge ×20",
+    act: () => setScale(20),
   },
   {
     text: "Every pane shows the same place. Drag to move, use the wheel to go deeper; a dot fills when a pane is exact.",
@@ -21,7 +21,6 @@ const GUIDE = [
     target: ".panes",
     action: "Magnify 2×",
     act: () => zoom({ magnification: 2 }),
-    done: (before) => ["y", "x", "magnification"].some((key) => state.view[key] !== before[key]),
   },
   {
     text: "LIIF blends four neighbours by distance. LIT and CLIT attend to forty-nine: click a pixel on an edge to see which.",
@@ -29,20 +28,15 @@ const GUIDE = [
     target: ".panes",
     action: "Pick a pixel",
     act: () => pick(state.pane.height / 2, state.pane.width / 2),
-    done: (before) => state.picked && state.picked !== before.picked,
   },
   {
     text: "Each small map is one head: bright neighbours count. Once you clicked, the arrow keys walk the pixel; Pin keeps it.",
     touch: "Each small map is one head: bright neighbours count. Tap another pixel to compare; Pin keeps this one.",
-    target: ".inspector",
+    target: ".dock",
     action: "Done",
     act: endGuide,
-    done: () => false,
   },
 ];
-
-/** @type {any} {at, before}: the step on show, and the view it was shown with */
-let guided = null;
 
 // Some frames may not store anything: the guide then greets again.
 function remembered() {
@@ -54,7 +48,6 @@ function remembered() {
 }
 
 function endGuide() {
-  guided = null;
   $(".guide").hidden = true;
   markGuided(null);
   try {
@@ -80,21 +73,11 @@ function showGuide(at) {
     if (at + 1 < GUIDE.length) showGuide(at + 1);
   };
   markGuided(step.target);
-  guided = { at, before: { ...state.view, picked: state.picked } };
-}
-
-// Who does a step by hand is shown the next one.
-function followGuide() {
-  if (guided && GUIDE[guided.at].done(guided.before)) showGuide(guided.at + 1);
 }
 
 /** @param {boolean} greets whether to begin at once */
 export function buildGuide(greets) {
   $(".guide-end").addEventListener("click", endGuide);
-  $(".guide-again").addEventListener("click", () => {
-    showGuide(0);
-    $(".guide").scrollIntoView({ block: "center" });
-  });
-  subscribe(["rest", "pixel"], followGuide);
+  $(".guide-again").addEventListener("click", () => showGuide(0));
   if (greets && !remembered()) showGuide(0);
 }

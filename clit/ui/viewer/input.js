@@ -4,10 +4,12 @@
 import { $ } from "./dom.js";
 import { clamp } from "./numbers.js";
 import { showPanes, toggleWipe } from "./panes.js";
-import { pick, pin, unpick } from "./pixel.js";
+import { pick, pickPlace, pin, unpick, walk } from "./pixel.js";
 import { state } from "./store.js";
 import { MAGNIFICATIONS, fit, pan, setScale, stepMagnification, zoom } from "./view.js";
 
+const DOUBLE_MS = 400; // two taps within this
+const DOUBLE_PIXELS = 24; // and this are one double tap
 const CLICK_PIXELS = 4; // a pointer that moved less than this has clicked
 
 /** @type {Map<number, {y: number, x: number}>} pointers that are down, in client pixels */
@@ -15,6 +17,8 @@ const pointers = new Map();
 /** @type {any} {moved, pane, held, pinch} */
 let gesture = null;
 let magnifier = false; // whether wheel and pinch enlarge the rendered pixels instead of changing the scale
+let tapped = { time: -Infinity, y: 0, x: 0 }; // the last touch that was a tap
+let before = state.picked; // what was picked before the last click
 let gathered = 0; // turns of the wheel that have not yet made a step
 
 function anchorOf(event, pane) {
@@ -65,11 +69,28 @@ function pinch() {
 
 function pointerUp(event) {
   if (!pointers.delete(event.pointerId)) return;
-  if (event.type === "pointerup" && gesture.moved < CLICK_PIXELS) {
-    const { y, x } = anchorOf(event, gesture.pane);
-    pick(y, x);
-    if (state.picked) $(".inspector").focus({ preventScroll: true }); // from here the arrow keys walk the pixel
+  if (event.type !== "pointerup" || event.pointerType !== "touch" || gesture.moved >= CLICK_PIXELS) return;
+  const at = anchorOf(event, gesture.pane);
+  const isSecond = event.timeStamp - tapped.time < DOUBLE_MS && Math.hypot(at.y - tapped.y, at.x - tapped.x) < DOUBLE_PIXELS;
+  tapped = { ...at, time: isSecond ? -Infinity : event.timeStamp }; // a third tap is a first one again
+  click(at, isSecond);
+}
+
+function mouseClick(event) {
+  if (!event.target.closest(".stage") || gesture.moved >= CLICK_PIXELS) return;
+  click(anchorOf(event, gesture.pane), event.detail === 2);
+}
+
+// A click picks. The second of two on one place fits the picture, and takes back what the first one picked.
+function click({ y, x }, isSecond) {
+  if (isSecond) {
+    if (before) pickPlace(before);
+    else unpick();
+    return fit();
   }
+  before = state.picked;
+  pick(y, x);
+  $(".panes").focus({ preventScroll: true }); // from here the arrow keys walk the pixel
 }
 
 function wheel(event) {
@@ -85,15 +106,22 @@ function wheel(event) {
   gathered = 0;
 }
 
+// Arrows walk the held pixel, by eight with Shift; where none is held they pan.
+function arrow(event, down, right) {
+  const stride = event.shiftKey ? 8 : 1;
+  const step = event.shiftKey ? 8 : 64;
+  if (state.picked) walk(down * stride, right * stride);
+  else pan(-down * step, -right * step);
+}
+
 /** What a key does on the panes. @param {KeyboardEvent} event */
 export function viewerKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const step = event.shiftKey ? 8 : 64;
   const actions = {
-    ArrowUp: () => pan(step, 0),
-    ArrowDown: () => pan(-step, 0),
-    ArrowLeft: () => pan(0, step),
-    ArrowRight: () => pan(0, -step),
+    ArrowUp: () => arrow(event, -1, 0),
+    ArrowDown: () => arrow(event, 1, 0),
+    ArrowLeft: () => arrow(event, 0, -1),
+    ArrowRight: () => arrow(event, 0, 1),
     "+": () => setScale(state.view.scale * 1.05),
     "=": () => setScale(state.view.scale * 1.05),
     "-": () => setScale(state.view.scale / 1.05),
@@ -121,7 +149,9 @@ export function buildInput() {
   panes.addEventListener("pointerup", pointerUp);
   panes.addEventListener("pointercancel", pointerUp);
   panes.addEventListener("wheel", wheel, { passive: false });
-  panes.addEventListener("dblclick", (event) => event.target.closest(".stage") && fit());
+  panes.addEventListener("click", mouseClick);
+  // A tap opens the sheet: the click that browsers make of it would land on what is there by then.
+  panes.addEventListener("touchend", (event) => event.target.closest(".stage") && event.preventDefault());
   panes.addEventListener("keydown", viewerKey);
   $(".magnifier").addEventListener("click", (event) => {
     magnifier = !magnifier;

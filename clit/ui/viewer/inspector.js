@@ -1,61 +1,51 @@
 // @ts-check
-// What the picked pixel looked at: its maps in a table, one of them large with numbers, and files of them.
+// What the picked pixel looked at, in the dock: the mean of every method and stage, the heads of the chosen one, and one
+// map large with numbers.
 
 import { viridisStops } from "./colours.js";
 import { $, $$, make, root, svg } from "./dom.js";
-import { pickedPixel, shownScale, sizeAsked } from "./geometry.js";
+import { pickedPixel, shownScale } from "./geometry.js";
 import { viewerKey } from "./input.js";
-import { mapButton, numberedPicture, patchFigure } from "./map_pictures.js";
-import { QUANTITIES, lookRows } from "./maps.js";
-import { complain } from "./notice.js";
+import { mapButton, numberedPicture } from "./map_pictures.js";
+import { QUANTITIES, lookRows, numbersOf } from "./maps.js";
+import { isPhone } from "./menus.js";
+import { shortLabel } from "./models.js";
 import { times } from "./numbers.js";
-import { inspected, isPinned, pin, unpick, walk } from "./pixel.js";
-import { showPins } from "./pins.js";
-import { ask } from "./server.js";
+import { inspected, isPinned, pin, unpick } from "./pixel.js";
 import { changed, state, subscribe } from "./store.js";
 
 /** @import { Row, WeightMap } from "./maps.js" */
 
-/** @type {Row[]} what the table shows */
-let rows = [];
+const GAP = 6; // between maps of a strip
+const SQUARES = 7; // a side of a map; its pixels are a multiple of that, so that all squares are alike
+const LEAST_SMALL = 28; // pixels a side of a map of a strip
 
-/** Draw a map large. @param {Row} row @param {WeightMap} map */
-function enlarge(row, map) {
-  const before = state.enlarged.map;
+/** Every row that the picked pixel's looks have. @returns {Row[]} */
+export const pickedRows = () =>
+  inspected()
+    .filter((name) => state.looks.has(name))
+    .flatMap((name) => lookRows(state.models.get(name), state.looks.get(name), state.picked));
+
+/** Choose the map that is drawn large. @param {Row} row @param {WeightMap} map */
+export function enlarge(row, map) {
   state.enlarged = { row: row.key, map: row.maps.indexOf(map) };
-  if (!rows.includes(row)) return showLarge(row, map); // of a pinned pixel
-  showEnlarged();
-  if (before !== state.enlarged.map) showPins(enlarge);
+  changed("maps");
 }
 
-// One map drawn large with a number in each square: the one last pointed at, else the first that is attention.
-function showEnlarged() {
+/** The row and the map drawn large: the chosen one, else the first that is attention. @param {Row[]} rows */
+function largeMap(rows) {
   const named = rows.find((each) => each.key === state.enlarged.row);
   const row = named ?? rows.find((each) => !each.numbers) ?? rows[0];
-  const map = row.maps[named ? state.enlarged.map : 0] ?? row.maps[0];
-  for (const button of $$(".map-button")) {
-    const isThis = button.dataset.row === row.key && Number(button.dataset.map) === row.maps.indexOf(map);
-    button.setAttribute("aria-pressed", String(isThis));
-  }
-  showLarge(row, map);
-}
-
-function showLarge(row, map) {
-  $(".look-model").value = row.model.name; // what is shown is what is saved, until another is chosen
-  const { note } = QUANTITIES[state.quantity];
-  const fromDistance = row.numbers && state.quantity === "weights";
-  $(".enlarged").replaceChildren(
-    make("p", {}, make("strong", {}, row.model.label), ` ${row.note}, ${map.name}`),
-    numberedPicture(row, map),
-    make("p", { class: "note" }, fromDistance ? "Four weights, from distance; they sum to 1." : note(map.weights.length ** 2)),
-  );
+  return { row, map: row.maps[named ? state.enlarged.map : 0] ?? row.maps[0] };
 }
 
 function emptyText() {
   if (!state.picture) return "";
   if (!state.picked) return "Click a pixel in any pane to see the neighbours it looked at, and how much each counted.";
-  if (inspected().length) return "";
-  return "No pane shows a method that looks at neighbours: choose LIIF, LIT or CLIT in one of them.";
+  if (!inspected().length) return "No pane shows a method that looks at neighbours: choose LIIF, LIT or CLIT in one of them.";
+  const missing = QUANTITIES[state.quantity].label.toLowerCase();
+  const known = inspected().some((name) => state.looks.has(name));
+  return known && !pickedRows().length ? `LIIF and LTE weigh by distance: there is no logit, and so no ${missing}, to take apart.` : "";
 }
 
 function showInspector() {
@@ -63,113 +53,82 @@ function showInspector() {
   inspector.dataset.open = state.picked ? "yes" : "no";
   inspector.dataset.busy = state.looking ? "yes" : "no";
   $(".inspector .empty").textContent = emptyText();
-  $(".pin-toggle").hidden = !state.picked;
   $(".pin-toggle").setAttribute("aria-pressed", String(isPinned()));
-  $(".lowest").textContent = QUANTITIES[state.quantity].zero ? "0" : "smallest";
-  if (state.picked) showLooks();
-  else for (const each of [".maps", ".enlarged"]) $(each).replaceChildren();
-  showPins(enlarge);
-  hintMore();
+  for (const button of $$(".asks .button")) button.setAttribute("aria-pressed", String(button.value === state.quantity));
+  const rows = state.picked ? pickedRows() : [];
+  if (state.picked) showPixel();
+  $(".large .enlarged").hidden = !rows.length;
+  $(".ruler").hidden = !rows.length;
+  if (rows.length) showMaps(rows);
+  else for (const each of [".means", ".heads", ".enlarged", ".large-title", ".map-note"]) $(each).replaceChildren();
 }
 
-function showLooks() {
+function showPixel() {
   const { row, column, size } = pickedPixel();
-  $(".picked").textContent = `Row ${row} of ${size.height}, column ${column} of ${size.width}, at ${times(shownScale())}`;
-  const looks = inspected().filter((name) => state.looks.has(name));
-  $(".look-model").replaceChildren(...looks.map((name) => make("option", { value: name }, state.models.get(name).label)));
-  $(".save-look").hidden = !looks.length;
-  if (!looks.length) return;
-  rows = looks.flatMap((name) => lookRows(state.models.get(name), state.looks.get(name), state.picked));
-  if (!rows.length) {
-    $(".maps").replaceChildren(make("p", { class: "note" }, "LIIF and LTE weigh by distance: there is no logit to take apart."));
-    return $(".enlarged").replaceChildren();
-  }
-  const focused = $$(".map-button").indexOf(document.activeElement);
-  $(".maps").replaceChildren(mapTable());
-  if (focused >= 0) ($$(".map-button")[focused] ?? $(".inspector")).focus(); // walking goes on
-  showEnlarged();
+  $(".picked").textContent = `Row ${row}, column ${column}`;
+  $(".picked").title = `Row ${row} of ${size.height}, column ${column} of ${size.width}, at ${times(shownScale())}`;
 }
 
-function mapTable() {
-  const heads = Math.max(...rows.map((each) => each.maps.length - 1));
-  const named = Array.from({ length: heads }, (_, head) => `Head ${head + 1}`);
-  const titles = ["Method", "Input here", ...(heads ? ["Mean", ...named] : [QUANTITIES[state.quantity].label, ""])];
-  return make(
-    "table",
-    { style: `--cell: ${heads > 4 ? 10 : 13}px` },
-    make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)))),
-    make("tbody", {}, ...rows.map((each) => tableRow(each, heads))),
+/** @param {Row[]} rows */
+function showMaps(rows) {
+  const { row, map } = largeMap(rows);
+  const focused = $$(".inspector .map-button").indexOf(document.activeElement);
+  $(".means").replaceChildren(...rows.map((each) => meanFigure(each, each === row)));
+  const heads = row.maps.slice(1);
+  $(".heads").replaceChildren(...heads.map((each) => mapFigure(row, each, make("figcaption", {}, capitalise(each.name)), each === map)));
+  sizeStrips(rows.length, heads.length);
+  if (focused >= 0) ($$(".inspector .map-button")[focused] ?? $(".panes")).focus(); // walking goes on
+  showLarge(row, map);
+}
+
+const capitalise = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** The first map of a row stands for it, with the colour that the method gave the pixel. @param {Row} row @param {boolean} chosen */
+function meanFigure(row, chosen) {
+  const [, stage] = /^stage (\d+)/.exec(row.note) ?? [];
+  const name = `${shortLabel(row.model)}${stage ? ` ${stage}` : ""}`;
+  const swatch = row.rgb && make("i", { style: `background: rgb(${row.rgb.join(" ")})`, title: `The colour it gave this pixel: ${row.rgb.join(" ")}` });
+  return mapFigure(row, row.maps[0], make("figcaption", { title: row.model.about }, swatch, make("b", {}, name)), chosen);
+}
+
+function mapFigure(row, map, caption, chosen) {
+  const box = mapButton(row, map, () => enlarge(row, map));
+  box.querySelector("button").setAttribute("aria-pressed", String(chosen));
+  return make("figure", {}, caption, box);
+}
+
+// As large as they can be side by side.
+function sizeStrips(...counts) {
+  const inside = $(".inspector").clientWidth - 32;
+  [".means", ".heads"].forEach((strip, index) => {
+    const share = (inside - GAP * (counts[index] - 1)) / counts[index];
+    const most = innerHeight < 700 && !isPhone() ? 63 : (inside - 3 * GAP) / 4; // what leaves the large map its height
+    const side = SQUARES * Math.floor(Math.min(Math.max(share, LEAST_SMALL), most) / SQUARES);
+    $(strip).style.setProperty("--small", `${side}px`);
+    $(strip).dataset.spread = counts[index] > 3 ? "yes" : "no"; // a few stay together
+  });
+}
+
+function showLarge(row, map) {
+  const { note, zero, digits } = QUANTITIES[state.quantity];
+  const fromDistance = row.numbers && state.quantity === "weights";
+  const heads = row.maps.length - 1;
+  const name = map.name === "mean of the heads" ? `mean of ${heads} heads` : map.name;
+  const stage = row.note.startsWith("stage") ? `, ${row.note}` : "";
+  $(".large-title").replaceChildren(
+    `${shortLabel(row.model)}${stage}, ${name}`,
+    make("span", {}, ` · ${row.numbers ? "4" : map.weights.length ** 2} neighbours`),
   );
+  $(".enlarged").replaceChildren(numberedPicture(row, map));
+  $(".map-note").textContent = fromDistance ? "Four weights, from distance; they sum to 1." : note(map.weights.length ** 2);
+  const values = (state.sharedScale ? row.maps : [map]).flatMap(numbersOf);
+  $(".ruler .most").textContent = Math.max(...values).toFixed(digits);
+  $(".ruler .least").textContent = zero ? "0" : Math.min(...values).toFixed(digits);
 }
 
-function tableRow(row, heads) {
-  const { model, rgb, note, detail, maps, numbers } = row;
-  const swatch =
-    rgb &&
-    make(
-      "span",
-      { class: "swatch", title: "The colour it gave this pixel" },
-      make("i", { style: `background: rgb(${rgb.join(" ")})` }),
-      rgb.join(" "),
-    );
-  const label = make(
-    "th",
-    { scope: "row" },
-    make("span", { class: "method-name" }, model.label),
-    make("span", { class: "note" }, note),
-    make("span", { class: "note" }, detail),
-    swatch,
-  );
-  const cells = maps.map((map) => make("td", {}, mapButton(row, map, () => enlarge(row, map))));
-  if (numbers) {
-    const what = make("span", { class: "note" }, "the same four, in numbers");
-    const lines = numbers.map((line) => make("span", {}, ...line.map((weight) => make("b", {}, weight.toFixed(3)))));
-    cells.push(make("td", { colspan: Math.max(1, heads) }, make("div", { class: "four" }, ...lines), what));
-  }
-  return make("tr", {}, label, make("td", {}, patchFigure(row)), ...cells);
-}
-
-// What is wider than the screen fades at the right, as long as there is more.
-function hintMore() {
-  for (const each of $$(".maps, .pins-scroll")) {
-    each.dataset.more = each.scrollWidth - each.clientWidth - each.scrollLeft > 4 ? "yes" : "no";
-  }
-}
-
-// Arrows walk the pixel; the viewer's other keys work here as well, but for Enter, which presses buttons.
-function inspectorKey(event) {
-  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-  if (!state.picked || event.target.matches("input, select")) return;
-  if (!steps) return event.key === "Enter" ? undefined : viewerKey(event);
-  event.preventDefault();
-  const stride = event.shiftKey ? 8 : 1;
-  walk(steps[0] * stride, steps[1] * stride);
-}
-
-// The picked pixel's maps as a file: the server draws the same figure that the command line does.
-async function saveLook() {
-  const { row, column, size } = pickedPixel();
-  const [model, suffix] = [$(".look-model").value, $(".look-suffix").value];
-  $(".look-save").disabled = true;
-  const asked = sizeAsked(shownScale(), size);
-  const sizeSent = asked.size && [asked.size.height, asked.size.width];
-  const question = { model, suffix, scale: asked.scale, size: sizeSent, chain: state.chain, pixel: [row, column] };
-  const answer = await ask("look_file", question);
-  $(".look-save").disabled = false;
-  if (!answer.file) return answer.error && !answer.expired && complain(answer.error);
-  const bytes = Uint8Array.from(atob(answer.file), (character) => character.charCodeAt(0));
-  const link = make("a", { href: URL.createObjectURL(new Blob([bytes])), download: answer.name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-function buildLegend() {
+function buildColours() {
   root.style.setProperty("--viridis", `linear-gradient(to right, ${viridisStops})`);
-  $(".legend").replaceChildren(
-    make("span", {}, make("span", { class: "lowest" }, "0"), make("i", { class: "bar" }), "largest"),
-    make("span", {}, make("i", { class: "hatched" }), "outside the picture"),
-    make("span", {}, make("i", { class: "ring" }), "the pixel itself"),
-  );
+  root.style.setProperty("--viridis-up", `linear-gradient(to top, ${viridisStops})`);
   const hatches = ["clit-hatch", "clit-hatch-soft"].map((id) =>
     svg(
       "pattern",
@@ -180,23 +139,25 @@ function buildLegend() {
   root.append(svg("svg", { class: "definitions", "aria-hidden": "true" }, svg("defs", {}, ...hatches)));
 }
 
+// The panes' keys work here too, but for Enter, which presses buttons.
+function inspectorKey(event) {
+  if (state.picked && event.key !== "Enter" && event.key !== " ") viewerKey(event);
+}
+
 export function buildInspector() {
-  buildLegend();
-  $(".shared-scale").addEventListener("change", (event) => {
-    state.sharedScale = event.target.checked;
-    changed("maps");
-  });
-  const quantities = Object.entries(QUANTITIES).map(([value, { label }]) => make("option", { value }, label));
-  $(".quantity").replaceChildren(...quantities);
-  $(".quantity").addEventListener("change", (event) => {
-    state.quantity = event.target.value;
-    changed("maps");
-  });
-  $(".look-save").addEventListener("click", saveLook);
+  buildColours();
+  const ask = ([value, { label }]) => {
+    const button = make("button", { type: "button", class: "button", value, "aria-pressed": "false" }, label);
+    button.addEventListener("click", () => {
+      state.quantity = value;
+      changed("maps");
+    });
+    return button;
+  };
+  $(".asks").replaceChildren(...Object.entries(QUANTITIES).map(ask));
   $(".unpick").addEventListener("click", unpick);
   $(".pin-toggle").addEventListener("click", pin);
   $(".inspector").addEventListener("keydown", inspectorKey);
-  $(".inspector").addEventListener("scroll", hintMore, true); // of the tables inside: that does not bubble
-  new ResizeObserver(hintMore).observe($(".inspector"));
-  subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "maps"], showInspector);
+  new ResizeObserver(showInspector).observe($(".inspector"));
+  subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "maps", "dock"], showInspector);
 }

@@ -1,25 +1,28 @@
 // @ts-check
 // The panes on the page: their elements, and how large they are.
 
-import { $, $$, make, root, svg } from "./dom.js";
-import { modelOf, modelOptions, truthModels } from "./models.js";
+import { $, $$, make, svg } from "./dom.js";
+import { modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
 import { choose, showPanes, shownPanes, toggleWipe, unanswered } from "./panes.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
 
 /** @import { Pane } from "./panes.js" */
 
-const PANE_HEIGHT = [0.9, 0.45, 0.66, 0.9, 1.15]; // of its width: narrow pages first, then one to four side by side
+const GAP = 2; // CSS pixels between panes
 
 function makePane(model, index) {
   const menu = make("select", { "aria-label": `Method of pane ${index + 1}`, class: "method" });
+  const name = make("b");
   const mark = make("span", { class: "mark" });
+  const chevron = svg("svg", { class: "chevron", width: 10, height: 6, "aria-hidden": "true" }, svg("path", { d: "M1 1l4 4 4-4" }));
   const canvas = make("canvas");
   const overlay = svg("svg", { class: "overlay", "aria-hidden": "true" });
   const empty = make("p", { class: "pane-empty", hidden: true });
   const stage = make("div", { class: "stage" }, canvas, overlay, empty);
-  const element = make("figure", { class: "pane", "data-index": index }, make("figcaption", {}, menu, mark), stage);
+  const caption = make("figcaption", {}, name, chevron, mark, menu); // the menu covers the others, unseen
+  const element = make("figure", { class: "pane", "data-index": index }, caption, stage);
   /** @type {Pane} */
-  const pane = { model, menu, mark, canvas, overlay, empty, stage, element, ...unanswered() };
+  const pane = { model, menu, name, mark, canvas, overlay, empty, stage, element, ...unanswered() };
   menu.addEventListener("change", () => choose(pane, menu.value));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return pane;
@@ -29,7 +32,7 @@ function makePane(model, index) {
 function fillMenus() {
   const models = [...state.models.values(), ...(state.picture?.truth ? truthModels() : [])];
   for (const pane of state.panes) {
-    pane.menu.replaceChildren(make("option", { value: "input" }, "Input"), ...modelOptions(models));
+    pane.menu.replaceChildren(make("option", { value: "input" }, "Input: the small picture itself"), ...modelOptions(models));
     if (pane.model !== "input" && !modelOf(pane.model)) choose(pane, "input");
   }
   showMethods();
@@ -37,32 +40,34 @@ function fillMenus() {
 
 function showMethods() {
   for (const pane of state.panes) {
+    const model = modelOf(pane.model);
     pane.menu.value = pane.model;
     pane.element.dataset.model = pane.model;
+    pane.name.textContent = model ? shortLabel(model) : "Input";
+    pane.menu.title = model?.about ?? "The small picture itself, its pixels drawn as squares";
   }
 }
 
-// Of each pane's picture where so many rows of panes have the rest of the screen, below the controls.
-function fullHeight(rows, gap) {
-  const above = $(".panes").getBoundingClientRect().top + root.scrollTop;
-  const caption = state.panes[0].element.querySelector("figcaption").offsetHeight + 8;
-  return Math.max(160, Math.floor((innerHeight - above - gap * rows) / rows) - caption);
+/** Columns of so many panes in an area: the panes' shorter sides shall be as long as can be. */
+function columnsFor(count, height, width) {
+  const shorter = (columns) => Math.min((width - GAP * (columns - 1)) / columns, height / Math.ceil(count / columns));
+  const choices = Array.from({ length: count }, (_, index) => index + 1).filter((columns) => count % columns === 0);
+  return choices.reduce((best, each) => (shorter(each) > shorter(best) ? each : best));
 }
 
 // Whole numbers of CSS pixels, so that canvas pixels and screen pixels coincide.
 function layout() {
-  const columns = state.wipe === null ? Math.min(state.paneCount, root.clientWidth >= 1000 ? 4 : 2) : 1;
-  const gap = root.clientWidth >= 640 ? 12 : 6;
-  const width = Math.floor(($(".panes").clientWidth - gap * (columns - 1)) / columns);
+  const panes = $(".panes");
   for (const pane of state.panes) pane.element.hidden = !shownPanes().includes(pane);
-  const height = document.fullscreenElement === root
-    ? fullHeight(Math.ceil(shownPanes().length / (state.wipe === null ? columns : shownPanes().length)), gap)
-    : Math.min(Math.round(width * PANE_HEIGHT[root.clientWidth >= 1000 ? columns : 0]), 900);
-  $(".panes").dataset.wipe = state.wipe === null ? "no" : "yes";
-  if (width < 1 || (width === state.pane.width && height === state.pane.height)) return;
+  panes.dataset.wipe = state.wipe === null ? "no" : "yes";
+  const count = state.wipe === null ? shownPanes().length : 1;
+  const columns = columnsFor(count, panes.clientHeight, panes.clientWidth);
+  const rows = count / columns;
+  const width = Math.floor((panes.clientWidth - GAP * (columns - 1)) / columns);
+  const height = Math.floor((panes.clientHeight - GAP * (rows - 1)) / rows);
+  panes.style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
+  if (width < 1 || height < 1 || (width === state.pane.width && height === state.pane.height)) return;
   state.pane = { width, height };
-  $(".panes").style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
-  $(".panes").style.gap = `${gap}px`;
   for (const pane of state.panes) {
     pane.stage.style.height = `${height}px`;
     pane.canvas.width = width;
@@ -83,8 +88,7 @@ export function buildLayout() {
   $(".panes").replaceChildren(...state.panes.map((pane) => pane.element));
   for (const button of $$(".pane-count")) button.addEventListener("click", () => showPanes(Number(button.textContent)));
   $(".wipe-toggle").addEventListener("click", toggleWipe);
-  root.addEventListener("fullscreenchange", layout);
-  new ResizeObserver(layout).observe(root);
+  new ResizeObserver(layout).observe($(".panes"));
   layout();
   subscribe(["models", "picture"], fillMenus);
   subscribe(["panes"], showMethods);

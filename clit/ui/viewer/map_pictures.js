@@ -1,8 +1,8 @@
 // @ts-check
 // Maps as pictures: a square per neighbour, a button for each, and the part of the input that they cover.
 
-import { $, make, svg, svgText } from "./dom.js";
-import { viridis } from "./colours.js";
+import { $$, make, svg, svgText } from "./dom.js";
+import { css, viridis } from "./colours.js";
 import { QUANTITIES, entropy, markPlace, numbersOf, shade } from "./maps.js";
 import { clamp } from "./numbers.js";
 import { changed, state } from "./store.js";
@@ -18,7 +18,7 @@ export function mapPicture(row, map) {
     line.forEach((weight, j) => {
       const square = { x: j, y: i, width: 1, height: 1 };
       if (weight === null) picture.append(svg("rect", { ...square, class: "unused" }));
-      else picture.append(svg("rect", { ...square, fill: viridis(shade(row, map, weight)) }));
+      else picture.append(svg("rect", { ...square, fill: css(viridis(shade(row, map, weight))) }));
       if (!stage.inside[i][j]) picture.append(svg("rect", { ...square, class: "outside" }));
     }),
   );
@@ -52,7 +52,7 @@ export function numberedPicture(row, map) {
   return picture;
 }
 
-/** A map that is drawn large when it is pointed at. @param {Row} row @param {WeightMap} map @param {() => void} show */
+/** A map that is drawn large when it is pressed. @param {Row} row @param {WeightMap} map @param {() => void} show */
 export function mapButton(row, map, show) {
   const { digits } = QUANTITIES[state.quantity];
   const largest = Math.max(...numbersOf(map)).toFixed(digits);
@@ -66,8 +66,6 @@ export function mapButton(row, map, show) {
       "aria-label": name,
       "data-row": row.key,
       "data-map": row.maps.indexOf(map),
-      onpointerenter: show,
-      onfocus: show,
       onclick: show,
     },
     mapPicture(row, map),
@@ -117,12 +115,13 @@ function hover(event, picture, row, map) {
   const weight = map.weights[i][j];
   const where = row.stage.inside[i][j] ? `input row ${y.toFixed(2)}, column ${x.toFixed(2)}` : "outside the picture";
   const told = weight === null ? "not used" : weight.toPrecision(3);
-  $(".readout").textContent = `${row.model.label}, ${row.note}, ${map.name}: ${told} · ${where}`;
+  const text = `${row.model.label}, ${row.note}, ${map.name}: ${told} · ${where}`;
+  for (const each of $$(".readout")) each.textContent = text;
   changed("hover");
 }
 
 function leave() {
   state.hovered = null;
-  $(".readout").textContent = "";
+  for (const each of $$(".readout")) each.textContent = "";
   changed("hover");
 }

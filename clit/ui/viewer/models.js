@@ -16,6 +16,7 @@ import { state } from "./store.js";
  * @property {number} [heads]
  * @property {boolean} available
  * @property {string} [reason] why it is not
+ * @property {string} [about] one line that says what it is
  * @property {number | null} [stop] after how many stages
  * @property {boolean} [error] whether it shows how far a method is from the ground truth
  */
@@ -29,6 +30,7 @@ export function variants(model) {
     ...whole,
     name: `${model.name}@${stop}`,
     label: `${model.label}, after stage ${stop}`,
+    about: `${model.about}: what its first ${stop === 1 ? "stage makes" : `${stop} stages make`} of it`,
     stop,
   }));
   return [whole, ...early];
@@ -37,10 +39,10 @@ export function variants(model) {
 /** What only a picture with its ground truth can show: that itself, and how far each method is from it. @returns {Model[]} */
 export function truthModels() {
   /** @type {Model} */
-  const truth = { name: "truth", of: "truth", label: "Ground truth", kind: "plain", group: "", available: true, stages: 1 };
+  const truth = { name: "truth", of: "truth", label: "Ground truth", kind: "plain", group: "", available: true, stages: 1, about: "The picture before it was made smaller" };
   const errors = [...state.models.values()]
     .filter((model) => model.available && !model.stop)
-    .map((model) => ({ ...model, name: `error:${model.name}`, label: `Error of ${model.label}`, group: "Errors", error: true }));
+    .map((model) => ({ ...model, name: `error:${model.name}`, label: `Error of ${model.label}`, about: "How far it is from the ground truth: dark 0, bright 0.2 of full range", group: "Errors", error: true }));
   return [truth, ...errors];
 }
 
@@ -51,11 +53,15 @@ export const modelOf = (name) =>
 /** @param {Model | undefined} model */
 export const isCascade = (model) => Boolean(model?.available && model.stages > 1);
 
+/** Its name where there is little room: the light presets are those that the page is about. @param {Model} model */
+export const shortLabel = (model) => model.label.replace(/ light(?=$|,)/, "");
+
 /** Options of a menu; what is not a method of its own stands in groups, below the methods. @param {Model[]} models */
 export function modelOptions(models) {
   const groups = new Map([["", []]]);
-  for (const { name, available, label, reason, group } of models) {
-    const told = available ? label : `${label} (no weights yet)`;
+  for (const { name, available, label, reason, group, about, stop, error } of models) {
+    const explained = about && !stop && !error ? `${label}: ${about}` : label;
+    const told = available ? explained : `${label} (no weights yet)`;
     const option = make("option", { value: name, disabled: !available, title: reason }, told);
     groups.set(group, [...(groups.get(group) ?? []), option]);
   }

@@ -30,6 +30,7 @@ function showPaint() {
   const models = shownPanes().map((pane) => modelOf(pane.model));
   const heads = Math.max(0, ...models.filter((model) => model?.available && !model.error).map((model) => model.heads ?? 0));
   $(".paint").hidden = !heads;
+  $(".paint-key").hidden = !heads || state.paint === "colours";
   if (!heads) return;
   const head = $(".paint-head");
   if (head.options.length !== heads + 1) {

@@ -15,6 +15,7 @@ import { changed, state } from "./store.js";
  * @property {number} failed number of the view that could not be answered
  * @property {any} element
  * @property {any} menu
+ * @property {any} name
  * @property {any} mark
  * @property {any} canvas
  * @property {any} overlay

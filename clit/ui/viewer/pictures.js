@@ -4,18 +4,20 @@
 import { $, $$, make, root } from "./dom.js";
 import { engine } from "./engine.js";
 import { outputSize } from "./geometry.js";
+import { openPictures } from "./menus.js";
 import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { unanswered } from "./panes.js";
 import { sendFile } from "./server.js";
-import { changed, state, subscribe } from "./store.js";
+import { FIRST_SCALE, changed, state, subscribe } from "./store.js";
 import { changeView, fit } from "./view.js";
 
-/** @import { Picture, Source } from "./engine.js" */
+/** @import { Failure, Picture, Source } from "./engine.js" */
 
 /** @param {string} text @param {boolean} [busy] */
 export function showCaption(text, busy = false) {
   $(".caption").textContent = text;
+  $(".caption").title = text;
   $(".pictures").dataset.busy = busy ? "yes" : "no";
 }
 
@@ -24,11 +26,12 @@ function describePicture() {
   const { name, height, width, credit, notice, truth } = state.picture;
   const { title, author, licence } = credit;
   const who = [author, licence].filter(Boolean).join(", ");
-  return `${title ?? name}, ${width} × ${height} pixels${truth ? `, made smaller by ${times(truth)}` : ""}${who ? ` · ${who}` : ""}${notice ? ` · ${notice}` : ""}`;
+  return `${title ?? name}, ${width} × ${height} px${truth ? `, made smaller by ${times(truth)}` : ""}${who ? ` · ${who}` : ""}${notice ? ` · ${notice}` : ""}`;
 }
 
 /** Show a picture, or none; whatever was known of the last one is forgotten. @param {Picture | null} picture */
 export function showPicture(picture) {
+  const before = state.picture;
   state.picture = picture;
   state.size = null;
   state.looks.clear();
@@ -40,62 +43,93 @@ export function showPicture(picture) {
   showCaption(describePicture());
   changed("picture", "pixel", "pins", "scores");
   if (!picture) return;
-  const { height, width, truth } = picture;
-  changeView({ scale: truth ?? state.view.scale, magnification: 1, y: height / 2, x: width / 2 });
+  const { height, width, truth, place } = picture;
+  const kept = before?.place ? FIRST_SCALE : state.view.scale; // an example chose its own scale
+  if (place) changeView({ scale: place.scale, magnification: 1, y: place.row, x: place.column });
+  else changeView({ scale: truth ?? kept, magnification: 1, y: height / 2, x: width / 2 });
   if (truth && outputSize(truth).height < state.pane.height && outputSize(truth).width < state.pane.width) fit();
 }
 
-/** Open a picture: whether it is there. Example is its name where it is one. @param {Source} source */
-export async function openPicture(source) {
+let wishes = 0; // pictures asked for; only the last one counts
+let turn = Promise.resolve(); // the server opens one after the other
+/** @type {Picture | null} what the server has open, where a later wish kept it from being shown */
+let unshown = null;
+
+/**
+ * Open a picture: whether it is there. Where another is asked for meanwhile, that one is opened instead.
+ * @param {() => Promise<Source>} find where it comes from, once that is known @param {string} [told] what is done meanwhile
+ */
+async function wish(find, told = "Opening the picture…") {
+  const mine = ++wishes;
   complain("");
-  showCaption("Opening the picture…", true);
+  showCaption(told, true);
   state.opening = true;
   changed("opening");
-  const answer = await engine.open(source);
+  const answer = await openInTurn(mine, find);
+  if (mine !== wishes) return false;
   state.opening = false;
   changed("opening");
-  if ("error" in answer) {
-    showCaption(describePicture());
-    if (answer.error && !answer.expired) complain(answer.error);
-    return false;
-  }
-  showPicture(answer);
-  return true;
+  const picture = answer && "bitmap" in answer ? answer : unshown;
+  unshown = null;
+  if (picture) showPicture(picture);
+  else showCaption(describePicture());
+  if ("error" in answer && answer.error && !answer.expired) complain(answer.error);
+  return "bitmap" in answer;
 }
+
+/** @param {number} mine @param {() => Promise<Source>} find @returns {Promise<Picture | Failure>} */
+async function openInTurn(mine, find) {
+  try {
+    const source = await find();
+    const before = turn;
+    const answer = before.then(() => (mine === wishes ? engine.open(source) : { error: "" }));
+    turn = answer.then((opened) => {
+      if (mine !== wishes && "bitmap" in opened) unshown = opened;
+    });
+    return await answer;
+  } catch (error) {
+    console.warn(error);
+    return { error: "The file could not be sent: check the connection, then choose it again." };
+  }
+}
+
+/** @param {Source} source */
+export const openPicture = (source) => wish(async () => source);
 
 /** @param {string} name */
 export const openExample = (name) => openPicture({ example: name });
 
-async function openFile(file) {
+function openFile(file) {
   if (!file) return;
   if (file.size > state.limits.upload_bytes) {
     const most = Math.round(state.limits.upload_bytes / 1e6);
     return complain(`This file has ${Math.round(file.size / 1e6)} MB: choose one of at most ${most} MB.`);
   }
-  showCaption("Sending the picture…", true);
-  let path;
-  try {
-    path = await sendFile(file);
-  } catch (error) {
-    console.warn(error);
-    showCaption(describePicture());
-    return complain("The file could not be sent: check the connection, then choose it again.");
-  }
-  await openPicture({ path, name: file.name });
+  wish(async () => ({ path: await sendFile(file), name: file.name }), "Sending the picture…");
 }
 
 function showExample() {
   for (const button of $$(".example")) {
     button.setAttribute("aria-pressed", String(button.dataset.name === state.picture?.example));
   }
+  openPictures(false);
+  if (!state.picture) return;
+  const { bitmap, height, width } = state.picture;
+  const side = Math.min(height, width);
+  const canvas = make("canvas", { width: 72, height: 72 });
+  canvas.getContext("2d").drawImage(bitmap, (width - side) / 2, (height - side) / 2, side, side, 0, 0, 72, 72);
+  $(".picture-toggle img").src = canvas.toDataURL();
 }
 
-/** @param {{name: string, title: string, thumbnail: string}[]} examples */
-export function offerExamples(examples) {
+/**
+ * @param {{name: string, title: string, thumbnail: string}[]} examples
+ * @param {(name: string) => void} choose what a press on one does
+ */
+export function offerExamples(examples, choose) {
   const buttons = examples.map(({ name, title, thumbnail }) =>
     make(
       "button",
-      { type: "button", class: "example", "data-name": name, title, "aria-pressed": "false", onclick: () => openExample(name) },
+      { type: "button", class: "example", "data-name": name, title, "aria-pressed": "false", onclick: () => choose(name) },
       make("img", { src: `data:image/webp;base64,${thumbnail}`, alt: title }),
     ),
   );
@@ -105,8 +139,8 @@ export function offerExamples(examples) {
 
 export function buildPictures() {
   const input = $(".upload-input");
-  input.addEventListener("change", async () => {
-    await openFile(input.files[0]);
+  input.addEventListener("change", () => {
+    openFile(input.files[0]);
     input.value = ""; // the same file may be chosen again
   });
   root.addEventListener("dragover", (event) => event.preventDefault());

@@ -1,13 +1,15 @@
 // @ts-check
 // The picked pixel, the pinned ones, and what they looked at.
 
+import { showTab } from "./dock.js";
 import { engine } from "./engine.js";
-import { isInside, middleOf, pickedPixel, pixelOf, screenToLr, shownScale, sizeAsked } from "./geometry.js";
+import { isInside, lrToScreen, middleOf, pickedPixel, pixelOf, screenToLr, shownScale, sizeAsked } from "./geometry.js";
 import { complain } from "./notice.js";
 import { clamp, sameSize } from "./numbers.js";
 import { shownMethods } from "./panes.js";
 import { isHeld } from "./passes.js";
 import { changed, state, subscribe } from "./store.js";
+import { changeView } from "./view.js";
 
 /** @import { LookedAt, Place } from "./store.js" */
 
@@ -17,7 +19,9 @@ export const MOST_PINS = 4;
 export function pick(y, x) {
   if (!state.picture) return;
   const at = screenToLr(y, x);
-  if (isInside(at)) pickPlace(at);
+  if (!isInside(at)) return;
+  pickPlace(at);
+  showTab("attention");
 }
 
 /** @param {Place} place */
@@ -116,6 +120,16 @@ async function lookAgain() {
   else lookAgain();
 }
 
+// A pixel that walks out of the panes, or that they shrink away from, is followed.
+function keepInSight() {
+  if (!state.picked || !state.picture || !state.pane.width) return;
+  const { y, x } = lrToScreen(state.picked.y, state.picked.x);
+  const half = state.view.magnification / 2; // of the pixel may be enough
+  const seen = y >= -half && x >= -half && y <= state.pane.height + half && x <= state.pane.width + half;
+  if (!seen) changeView({ ...state.picked });
+}
+
 export function buildPixel() {
+  subscribe(["pixel", "layout"], keepInSight);
   subscribe(["rest", "picture", "opening", "panes", "chain", "pixel", "pins"], lookAgain);
 }

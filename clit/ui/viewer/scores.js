@@ -3,7 +3,7 @@
 
 import { drawCurves } from "./curves.js";
 import { $, make } from "./dom.js";
-import { modelOf } from "./models.js";
+import { modelOf, shortLabel } from "./models.js";
 import { complain } from "./notice.js";
 import { shownMethods, shownPanes } from "./panes.js";
 import { isHeld } from "./passes.js";
@@ -55,6 +55,7 @@ function showScores() {
   const { picture } = state;
   const truth = picture?.truth;
   $(".scores").hidden = !truth;
+  $(".scores-none").hidden = Boolean(truth);
   if (!truth) return;
   $(".error-told").hidden = !shownPanes().some((pane) => modelOf(pane.model)?.error);
   $(".few-told").hidden = Math.min(picture.height, picture.width) >= FEW_PIXELS;
@@ -73,10 +74,10 @@ function scoreTable(truth) {
     const numbers = score
       ? [score.psnr?.toFixed(2) ?? "equal", Number(gain) > 0 ? `+${gain}` : gain, score.ssim.toFixed(4), score.psnr_rgb?.toFixed(2) ?? "equal"]
       : ["…", "", "", ""];
-    const title = make("th", { scope: "row" }, state.models.get(name).label);
+    const title = make("th", { scope: "row" }, shortLabel(state.models.get(name)));
     return make("tr", { class: score?.psnr === best ? "best" : "" }, title, ...numbers.map((text) => make("td", {}, text)));
   });
-  const titles = ["Against the ground truth", "PSNR, dB", "over bicubic", "SSIM", "PSNR of RGB"];
+  const titles = [`At ×${truth}`, "PSNR, dB", "over bicubic", "SSIM", "RGB, dB"];
   const head = make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)));
   return [make("thead", {}, head), make("tbody", {}, ...rows)];
 }

@@ -5,18 +5,21 @@
 // stand above them in this list:
 //   dom, numbers, store                        the page's nodes; numbers; all that changes, and who is told
 //   server, engine (server_engine), notice     questions; what answers for pictures; one sentence for a person
+//   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
 //   passes, ahead, overlay, drawing            what panes ask for; what is drawn of it
 //   layout, wipe, pixel, input                 the panes on the page; the picked pixel; mouse, touch and keyboard
-//   colours, maps, map_pictures, pins, inspector   what a pixel looked at
+//   colours, maps, map_pictures, inspector, pins, all_maps   what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
 //   making, programs, links, visits, guide, hook
 
 import { buildAhead } from "./ahead.js";
+import { buildAllMaps } from "./all_maps.js";
 import { buildCascade } from "./cascade.js";
 import { buildControls } from "./controls.js";
 import { mount, root } from "./dom.js";
+import { buildDock } from "./dock.js";
 import { buildDrawing } from "./drawing.js";
 import { buildGuide } from "./guide.js";
 import { readOnlyHook } from "./hook.js";
@@ -25,6 +28,7 @@ import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
 import { buildLinks } from "./links.js";
 import { buildMaking } from "./making.js";
+import { buildMenus } from "./menus.js";
 import { buildNotice } from "./notice.js";
 import { buildPaint } from "./paint.js";
 import { buildPasses } from "./passes.js";
@@ -43,9 +47,11 @@ export function start(component) {
   mount(component.element);
   connect(component);
   const asked = location.hash.length > 1; // before the page begins to write its own
+  buildMenus(); // first: where things stand
+  buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildInput, buildInspector]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildLinks, buildVisits, buildNotice]) build();

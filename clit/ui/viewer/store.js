@@ -36,9 +36,10 @@
  *   hover     the neighbour under the pointer
  *   scores    decibels
  *   making    the file being made
+ *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
  * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "frames" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "hover" | "scores" | "making" | "forgotten"} Topic
+ *   "pixel" | "pins" | "looks" | "maps" | "hover" | "scores" | "making" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -93,6 +94,7 @@ export const state = {
   filmFrames: 0,
   /** @type {any} newest state of the file being made */
   making: { run: 0, state: "idle" },
+  dock: { tab: "attention", open: true, sheet: "peek" }, // sheet: how far it is open on phones, "peek" or "half"
 };
 
 /** @type {{topics: Topic[], react: () => void}[]} */

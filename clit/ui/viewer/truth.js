@@ -1,24 +1,30 @@
 // @ts-check
 // Ground truth: the picture made smaller, and every method measured against what it was.
 
+import { showTab } from "./dock.js";
 import { $ } from "./dom.js";
 import { outputSize, shownScale } from "./geometry.js";
 import { pickPlace } from "./pixel.js";
-import { openPicture } from "./pictures.js";
+import { openExample, openPicture } from "./pictures.js";
 import { state, subscribe } from "./store.js";
 import { changeView } from "./view.js";
+
+/** @import { Picture } from "./engine.js" */
 
 /** @type {any} how the whole picture was seen before: {view, at, picked, pickedAt} */
 let whole = null;
 
+/** How many pixels of the original a pixel of the picture is wide. @param {Picture} picture */
+const pixelSide = ({ height, original, truth }) => truth ?? original.height / height;
+
 /** The place stays where it is, the picked pixel too; going back without having moved, all is as it was. */
-async function toggleTruth() {
-  if (!state.picture || state.opening) return;
+async function switchTruth(on) {
+  if (!state.picture || state.opening || on === Boolean(state.picture.truth)) return;
   const { picture, picked, view } = state;
   const before = { ...view };
   const opened = await openPicture({ truth: picture.truth ? null : shownScale(), example: picture.example });
   if (!opened) return; // there is a sentence that says why
-  const scale = picture.truth ?? 1 / state.picture.truth;
+  const scale = pixelSide(picture) / pixelSide(state.picture);
   const back = picture.truth && whole;
   if (back) changeView({ magnification: whole.view.magnification });
   const stayed = back && before.y === whole.at.y && before.x === whole.at.x;
@@ -33,14 +39,27 @@ async function toggleTruth() {
     if (left) left.pickedAt = state.picked;
   }
   whole = left;
+  showTab(on ? "scores" : "attention");
+}
+
+/** Open an example as the page now asks for it: with its ground truth, where that is on. @param {string} name */
+export async function openExampleAsAsked(name) {
+  const scale = state.picture?.truth;
+  whole = null;
+  if ((await openExample(name)) && scale) await openPicture({ truth: scale, example: name });
 }
 
 function showToggle() {
-  $(".truth-toggle").setAttribute("aria-pressed", String(Boolean(state.picture?.truth)));
+  const truth = state.picture?.truth;
+  $(".truth-toggle").setAttribute("aria-pressed", String(Boolean(truth)));
+  $(".truth-off").setAttribute("aria-pressed", String(!truth));
   $(".truth-toggle").disabled = !state.picture;
+  $(".scale > label").textContent = truth ? "Made smaller by" : "Scale";
+  $(".scale-rests").hidden = !truth; // why the scale cannot be moved
 }
 
 export function buildTruth() {
-  $(".truth-toggle").addEventListener("click", toggleTruth);
+  $(".truth-toggle").addEventListener("click", () => switchTruth(true));
+  $(".truth-off").addEventListener("click", () => switchTruth(false));
   subscribe(["picture"], showToggle);
 }

@@ -2,8 +2,9 @@
 // A visit: it begins, opens what a link asks for, and begins anew when the server has forgotten it.
 
 import { setChain } from "./cascade.js";
-import { $ } from "./dom.js";
-import { followLink, readLink } from "./links.js";
+import { $, root } from "./dom.js";
+import { followLink, readLink, writeLink } from "./links.js";
+import { isPhone } from "./menus.js";
 import { modelOf, variants } from "./models.js";
 import { complain } from "./notice.js";
 import { clamp } from "./numbers.js";
@@ -11,7 +12,11 @@ import { choose, showPanes } from "./panes.js";
 import { offerExamples, openExample, openPicture, showCaption, showPicture } from "./pictures.js";
 import { ask, serverUrl } from "./server.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
-import { changeView } from "./view.js";
+import { openExampleAsAsked } from "./truth.js";
+
+/** @typedef {ReturnType<typeof readLink>} Link */
+
+const PHONE_VIEW = { example: "pagoda.png", panes: ["bicubic", "lit-light"], wipe: 0.5 }; // how a phone begins
 
 /** Begin a visit: what the server offers, or nothing. */
 async function begin() {
@@ -34,42 +39,53 @@ export async function arrive(asked) {
   const offer = await begin();
   if (!offer) return;
   if (offer.duplicate) Object.assign($(".duplicate"), { href: offer.duplicate, hidden: false });
+  offerExamples(offer.examples, openExampleAsAsked);
   const link = readLink(location.hash.slice(1));
-  link.panes.forEach((model, index) => state.models.has(model) && choose(state.panes[index], model));
-  offerExamples(offer.examples);
+  if (!asked && isPhone()) Object.assign(link, PHONE_VIEW);
+  const names = offer.examples.map((example) => example.name);
+  const example = names.includes(link.example) ? link.example : names[0];
+  showAsked(link);
+  root.dataset.ready = "yes";
+  if (!example) return showCaption("Upload a picture to begin.");
+  const missing = [...(asked && link.example && link.example !== example ? [link.example] : []), ...link.unknown];
+  await openLink({ ...link, example });
+  if (!asked && !isPhone()) openMethods();
+  if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);
+}
+
+/** Panes, wipe and cascade as a link asks for them. @param {Link} link */
+function showAsked(link) {
+  link.panes.forEach((model, index) => modelOf(model) && choose(state.panes[index], model));
   setChain(link.chain);
   if (link.panes.length || link.wipe) {
     showPanes(link.panes.length || FIRST_PANES.length, link.wipe ? clamp(link.wipe, 0, 1) : null);
   }
-  $(".panes").closest(".clit-page").dataset.ready = "yes";
-  const names = offer.examples.map((example) => example.name);
-  const first = names.includes(link.example) ? link.example : names[0];
-  if (!first) return showCaption("Upload a picture to begin.");
-  await openExample(first);
-  if (!state.picture || !asked) return;
-  const missing = [...(link.example && link.example !== first ? [link.example] : []), ...link.unknown];
-  if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);
-  if (link.truth) {
-    await openPicture({ truth: link.truth, example: first });
-    link.panes.forEach((model, index) => modelOf(model) && choose(state.panes[index], model));
-  }
+}
+
+/** Open what a link asks for. @param {Link} link */
+async function openLink(link) {
+  if (!(await openExample(link.example))) return;
+  if (link.truth && (await openPicture({ truth: link.truth, example: link.example }))) showAsked(link);
   followLink(link);
+}
+
+/** Show the methods that differ most where the open example opens. */
+function openMethods() {
+  const methods = state.picture?.place?.methods ?? [];
+  methods.forEach((model, index) => state.models.has(model) && state.panes[index] && choose(state.panes[index], model));
 }
 
 /** The server has forgotten this visit (a long pause, or a restart): begin another, and reopen what can be reopened. */
 async function returnAgain() {
   if (state.forgotten === null) return;
   const sentence = state.forgotten;
-  const example = state.picture?.example;
-  const view = { ...state.view };
+  const left = state.picture && writeLink();
   const offer = await begin();
   state.forgotten = null;
   changed("opening");
   if (!offer) return;
-  if (example) {
-    await openExample(example);
-    return changeView(view);
-  }
+  const link = readLink(left ?? "");
+  if (link.example) return openLink(link);
   showPicture(null);
   complain(sentence);
 }

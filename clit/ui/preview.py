@@ -1,0 +1,78 @@
+"""What others show of a link to the page: title, one sentence and a picture, in tags of its head.
+
+Gradio writes tags of its own, with its name and a picture of another host; they are replaced.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from pathlib import Path
+
+from gradio.route_utils import get_root_url
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TITLE = "Any scale, pixel by pixel"
+SENTENCE = "Enlarge a small picture to any scale; click a pixel to see which neighbours it looked at."
+
+CARD = Path(__file__).parents[2] / "assets" / "card.png"
+"""The picture, 1200 x 630 pixels, made by assets/make_card.py."""
+
+_OTHERS = re.compile(rb"<meta\s[^>]*(?:property|name)=\"(?:og|twitter):[^>]*>\s*")
+
+
+class PreviewTags:
+    """Middleware that puts the page's own tags in place of gradio's."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    @staticmethod
+    def _url(scope: Scope) -> str:
+        """The address under which the page was asked for, as a proxy before it or GRADIO_ROOT_PATH says."""
+        return get_root_url(Request(scope), "/", os.environ.get("GRADIO_ROOT_PATH")) + "/"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
+            return await self._app(scope, receive, send)
+        start: Message | None = None
+        body = b""
+
+        async def hold(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            headers = MutableHeaders(raw=start["headers"])
+            if headers.get("content-type", "").startswith("text/html"):
+                body = _OTHERS.sub(b"", body).replace(b"<head>", b"<head>" + make_tags(self._url(scope)).encode(), 1)
+                headers["content-length"] = str(len(body))
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        await self._app(scope, receive, hold)
+
+
+def make_tags(url: str) -> str:
+    """Return the tags of the page at a URL, which ends with a slash: previews need whole addresses."""
+    tags = {
+        ("property", "og:type"): "website",
+        ("property", "og:url"): url,
+        ("property", "og:title"): TITLE,
+        ("property", "og:description"): SENTENCE,
+        ("property", "og:image"): f"{url}card.png",
+        ("property", "og:image:width"): "1200",
+        ("property", "og:image:height"): "630",
+        ("name", "twitter:card"): "summary_large_image",
+        ("name", "twitter:title"): TITLE,
+        ("name", "twitter:description"): SENTENCE,
+        ("name", "twitter:image"): f"{url}card.png",
+        ("name", "description"): SENTENCE,
+    }
+    return "".join(f'<meta {kind}="{name}" content="{html.escape(text)}">' for (kind, name), text in tags.items())

@@ -1,0 +1,127 @@
+// @ts-check
+// All maps in a window over the page: a table of every method, stage and head, pinned pixels beside the picked one, and
+// files of them.
+
+import { $, $$, make } from "./dom.js";
+import { pickedPixel, shownScale, sizeAsked } from "./geometry.js";
+import { enlarge, pickedRows } from "./inspector.js";
+import { mapButton, patchFigure } from "./map_pictures.js";
+import { QUANTITIES } from "./maps.js";
+import { complain } from "./notice.js";
+import { times } from "./numbers.js";
+import { showPins } from "./pins.js";
+import { inspected } from "./pixel.js";
+import { ask } from "./server.js";
+import { changed, state, subscribe } from "./store.js";
+
+function showAll() {
+  if (!$(".all").open) return;
+  if (!state.picked) return $(".all").close();
+  const { row, column, size } = pickedPixel();
+  $(".all-picked").textContent = `Row ${row} of ${size.height}, column ${column} of ${size.width}, at ${times(shownScale())}`;
+  const looks = inspected().filter((name) => state.looks.has(name));
+  $(".save-look").hidden = !looks.length;
+  showSaved(looks);
+  const rows = pickedRows();
+  const focused = $$(".all .map-button").indexOf(document.activeElement);
+  if (rows.length) $(".maps").replaceChildren(mapTable(rows));
+  else $(".maps").replaceChildren(make("p", { class: "note" }, $(".inspector .empty").textContent));
+  showPins(enlarge);
+  if (focused >= 0) ($$(".all .map-button")[focused] ?? $(".maps")).focus();
+  for (const button of $$(".all .map-button")) {
+    const isLarge = button.dataset.row === state.enlarged.row && Number(button.dataset.map) === state.enlarged.map;
+    button.setAttribute("aria-pressed", String(isLarge));
+  }
+  hintMore();
+}
+
+// What is drawn large is what is saved, until another is chosen.
+function showSaved(looks) {
+  const [large] = state.enlarged.row.split(" ");
+  $(".look-model").replaceChildren(...looks.map((name) => make("option", { value: name }, state.models.get(name).label)));
+  if (looks.includes(large)) $(".look-model").value = large;
+}
+
+function mapTable(rows) {
+  const heads = Math.max(...rows.map((each) => each.maps.length - 1));
+  const named = Array.from({ length: heads }, (_, head) => `Head ${head + 1}`);
+  const titles = ["Method", "Input here", ...(heads ? ["Mean", ...named] : [QUANTITIES[state.quantity].label, ""])];
+  return make(
+    "table",
+    { style: `--cell: ${heads > 4 ? 10 : 13}px` },
+    make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)))),
+    make("tbody", {}, ...rows.map((each) => tableRow(each, heads))),
+  );
+}
+
+function tableRow(row, heads) {
+  const { model, rgb, note, detail, maps, numbers } = row;
+  const swatch =
+    rgb &&
+    make(
+      "span",
+      { class: "swatch", title: "The colour it gave this pixel" },
+      make("i", { style: `background: rgb(${rgb.join(" ")})` }),
+      rgb.join(" "),
+    );
+  const label = make(
+    "th",
+    { scope: "row" },
+    make("span", { class: "method-name" }, model.label),
+    make("span", { class: "note" }, note),
+    make("span", { class: "note" }, detail),
+    swatch,
+  );
+  const cells = maps.map((map) => make("td", {}, mapButton(row, map, () => enlarge(row, map))));
+  if (numbers) {
+    const what = make("span", { class: "note" }, "the same four, in numbers");
+    const lines = numbers.map((line) => make("span", {}, ...line.map((weight) => make("b", {}, weight.toFixed(3)))));
+    cells.push(make("td", { colspan: Math.max(1, heads) }, make("div", { class: "four" }, ...lines), what));
+  }
+  return make("tr", {}, label, make("td", {}, patchFigure(row)), ...cells);
+}
+
+// What is wider than the window fades at the right, as long as there is more.
+function hintMore() {
+  for (const each of $$(".maps, .pins-scroll")) {
+    each.dataset.more = each.scrollWidth - each.clientWidth - each.scrollLeft > 4 ? "yes" : "no";
+  }
+}
+
+// The picked pixel's maps as a file: the server draws the same figure that the command line does.
+async function saveLook() {
+  const { row, column, size } = pickedPixel();
+  const [model, suffix] = [$(".look-model").value, $(".look-suffix").value];
+  $(".look-save").disabled = true;
+  const asked = sizeAsked(shownScale(), size);
+  const sizeSent = asked.size && [asked.size.height, asked.size.width];
+  const question = { model, suffix, scale: asked.scale, size: sizeSent, chain: state.chain, pixel: [row, column] };
+  const answer = await ask("look_file", question);
+  $(".look-save").disabled = false;
+  if (!answer.file) return answer.error && !answer.expired && complain(answer.error);
+  const bytes = Uint8Array.from(atob(answer.file), (character) => character.charCodeAt(0));
+  const link = make("a", { href: URL.createObjectURL(new Blob([bytes])), download: answer.name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+export function buildAllMaps() {
+  $(".legend").replaceChildren(
+    make("span", {}, "smallest", make("i", { class: "bar" }), "largest"),
+    make("span", {}, make("i", { class: "hatched" }), "outside the picture"),
+    make("span", {}, make("i", { class: "ring" }), "the pixel itself"),
+  );
+  $(".all-maps").addEventListener("click", () => {
+    $(".all").showModal();
+    showAll();
+  });
+  $(".all-close").addEventListener("click", () => $(".all").close());
+  $(".all").addEventListener("click", (event) => event.target === $(".all") && $(".all").close()); // beside it
+  $(".all").addEventListener("scroll", hintMore, true); // of the tables inside: that does not bubble
+  $(".shared-scale").addEventListener("change", (event) => {
+    state.sharedScale = event.target.checked;
+    changed("maps");
+  });
+  $(".look-save").addEventListener("click", saveLook);
+  subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "maps"], showAll);
+}

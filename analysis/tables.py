@@ -35,6 +35,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **{
         f"paired-{name}": lambda name=name: paired.table(scores.read(name)) for name in ("scores", "large", "ablations")
     },
+    "paired-held-out": lambda: paired.table([row for row in scores.read("curves") if row.scale in (2, 3, 4)]),
     "curves": lambda: scale_curves.table(scores.read("curves")),
     "speed": lambda: speed.table(speed.read()),
     "shapes": lambda: shapes.table(shapes.read()),

@@ -4,7 +4,7 @@
 
 Every line of the table is a process of its own, on a machine otherwise as quiet as it is, and beside a process that
 keeps one core busy. Weights and pictures are random: they cost the same. Compiled kernels lie in the cache, as after
-the first start. Writes analysis/estimates.csv, prints Markdown; `python analysis/tables.py` puts it into docs/speed.md.
+the first start. Writes analysis/estimates.csv and prints Markdown.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How soon the page answers a hand: from the end of a slider movement to stretched, coarse and exact panes.
 
-    python analysis/latency.py [--repeats 7] [--checkpoints DIR] [--chromium /usr/bin/chromium]
+    python analysis/latency.py [--repeats 7] [--scales 1.5,4,30] [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
 Three panes, LIIF, LIT and CLIT light, of about 400 x 400 pixels each, features cached, what is drawn ahead drawn. First
 of the example that the page opens with, then of that picture enlarged, which fills the panes at small scales too.
@@ -16,11 +16,17 @@ analysis/visits.csv. Prints Markdown; `python analysis/tables.py` puts it into d
         python analysis/latency.py --name latency-avx2
 
 does so without the widest vector instructions, as processors without them would.
+
+    python analysis/latency.py --name sooner --before ../checkout
+
+also moves the slider of another checkout's page, its server running beside this one's: each movement in one page, then
+in the other. Its times go to analysis/sooner-before.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io
 import statistics
@@ -79,33 +85,39 @@ def drag(viewer: Viewer, target: float, step: int) -> dict[str, float]:
     return viewer.frame.evaluate(DRAG, [viewer.hook(), viewer.scale_slider.element_handle(), target, step])
 
 
-def movements(viewer: Viewer, repeats: int) -> list[Movement]:
-    """A row for every movement: to each scale in turn, again and again, never twice to the very same."""
-    rows = []
+def movements(viewers: list[Viewer], scales: list[float], repeats: int) -> list[list[Movement]]:
+    """Rows for each viewer: movements to each scale in turn, again and again, never twice to the very same."""
+    rows: list[list[Movement]] = [[] for _ in viewers]
     for repeat in range(repeats + 1):
-        for scale in SCALES:
-            for elsewhere in NEAR if scale > 4 else FAR:
-                drag(viewer, elsewhere, repeat % 4)
-                viewer.wait_until_exact()
-            before = product_rate()
-            found = drag(viewer, scale, repeat % 4)
-            rate = (before + product_rate()) / 2
-            viewer.wait_until_exact()
-            picture = viewer.picture()
-            rows.append(
-                {
-                    "picture": f"{picture['width']} × {picture['height']}",
-                    "scale": scale,
-                    "stretch_ms": found["stretch"],
-                    "coarse_ms": found["coarse"],
-                    "exact_ms": found["exact"],
-                    "coarse_ms_at_100": found["coarse"] * rate / 100e9,
-                    "exact_ms_at_100": found["exact"] * rate / 100e9,
-                    "rate_gmac": rate / 1e9,
-                    "pixels": found["pixels"],
-                }
-            )
-    return rows[len(SCALES) :]  # the first round warms up
+        for scale in scales:
+            for viewer, own in zip(viewers, rows, strict=True):
+                row = move(viewer, scale, repeat % 4)
+                if repeat:  # the first round warms up
+                    own.append(row)
+    return rows
+
+
+def move(viewer: Viewer, scale: float, step: int) -> Movement:
+    """Rest at three scales far from this one, drag the slider to it, and return the row of that."""
+    for elsewhere in NEAR if scale > 4 else FAR:
+        drag(viewer, elsewhere, step)
+        viewer.wait_until_exact()
+    before = product_rate()
+    found = drag(viewer, scale, step)
+    rate = (before + product_rate()) / 2
+    viewer.wait_until_exact()
+    picture = viewer.picture()
+    return {
+        "picture": f"{picture['width']} × {picture['height']}",
+        "scale": scale,
+        "stretch_ms": found["stretch"],
+        "coarse_ms": found["coarse"],
+        "exact_ms": found["exact"],
+        "coarse_ms_at_100": found["coarse"] * rate / 100e9,
+        "exact_ms_at_100": found["exact"] * rate / 100e9,
+        "rate_gmac": rate / 1e9,
+        "pixels": found["pixels"],
+    }
 
 
 def first_visits(browser: Browser, url: str, repeats: int) -> dict[str, float]:
@@ -159,46 +171,84 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def table(name: str) -> str:
-    """What `write` wrote, as Markdown: medians per picture and scale, and those of first visits."""
-    rows = [
+def read(name: str) -> list[Movement]:
+    """The movements that `write` wrote."""
+    return [
         {column: value if column == "picture" else float(value) for column, value in row.items()}
         for row in _read_csv(ROOT / "analysis" / f"{name}.csv")
     ]
+
+
+def group(rows: list[Movement]) -> dict[tuple[str, float], list[Movement]]:
+    """The movements to each scale of each picture, in their order."""
+    groups: dict[tuple[str, float], list[Movement]] = {}
+    for row in rows:
+        groups.setdefault((row["picture"], row["scale"]), []).append(row)
+    return groups
+
+
+def table(name: str) -> str:
+    """What `write` wrote, as Markdown: medians per picture and scale, and those of first visits."""
+    rows = read(name)
     visits = next(row for row in _read_csv(VISITS) if row["name"] == name)
     lines = [["picture", "scale", "next frame", "coarse", "exact", "coarse at 100 GMAC/s", "exact at 100 GMAC/s"]]
-    for picture, scale in dict.fromkeys((row["picture"], row["scale"]) for row in rows):
-        group = [row for row in rows if (row["picture"], row["scale"]) == (picture, scale)]
-        medians = [statistics.median(row[column] for row in group) for column in COLUMNS[2:7]]
+    for (picture, scale), moved in group(rows).items():
+        medians = [statistics.median(row[column] for row in moved) for column in COLUMNS[2:7]]
         lines.append([picture, f"x{scale:g}", f"{medians[0]:.0f} ms", *(f"{m / 1000:.2f} s" for m in medians[1:])])
     rate = statistics.median(row["rate_gmac"] for row in rows)
-    count = len(group)
-    note = f"Medians of {count} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
+    note = f"Medians of {len(moved)} movements; three panes of {rows[0]['pixels']:.0f} pixels each; "
     note += f"product rate {rate:.0f} GMAC/s. On a first visit, first paint after {float(visits['paint']):.1f} s, the "
     note += f"example exact in all panes after {float(visits['exact']):.1f} s."
     return f"{markdown(lines)}\n\n{note}"
 
 
+def comparison(name: str) -> str:
+    """What two checkouts took for the same movements, as Markdown."""
+    before, now = (group(read(which)) for which in (f"{name}-before", name))
+    lines = [["picture", "scale", "exact before", "exact now", "times sooner"]]
+    for (picture, scale), moved in now.items():
+        times = [[row["exact_ms"] / 1000 for row in rows] for rows in (before[picture, scale], moved)]
+        old, new = map(statistics.median, times)
+        lines.append([picture, f"x{scale:g}", f"{old:.2f} s", f"{new:.2f} s", f"{old / new:.1f}"])
+    return f"{markdown(lines)}\n\nMedians of {len(moved)} movements in each, in turn."
+
+
+def open_panes(browser: Browser, url: str) -> Viewer:
+    """Open the page with LIIF, LIT and CLIT light in three panes."""
+    viewer = open_page(browser, url, WIDTH, dark=False)
+    for pane, model in enumerate(("liif-light", "lit-light", "clit-light")):
+        viewer.choose(pane, model)
+    viewer.press("3")
+    return viewer
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="movements to each scale")
+    parser.add_argument("--scales", default=",".join(f"{scale:g}" for scale in SCALES), help="separated by commas")
     parser.add_argument("--checkpoints", help="as app.py's")
     parser.add_argument("--chromium", default=CHROMIUM)
     parser.add_argument("--name", default="latency", help="of the file in analysis/")
+    parser.add_argument("--before", type=Path, help="another checkout of this project, to be timed in turn")
     flags = parser.parse_args()
-    with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
-        viewer = open_page(browser, url, WIDTH, dark=False)
-        for pane, model in enumerate(("liif-light", "lit-light", "clit-light")):
-            viewer.choose(pane, model)
-        viewer.press("3")
-        wait_until_idle(viewer)
-        rows = movements(viewer, flags.repeats)
-        open_enlarged(viewer)
-        wait_until_idle(viewer)
-        rows += movements(viewer, flags.repeats)
-        viewer.page.close()
-        write(flags.name, rows, first_visits(browser, url, flags.repeats))
-    print(table(flags.name))
+    names = {flags.name: ROOT} | ({f"{flags.name}-before": flags.before.resolve()} if flags.before else {})
+    scales = [float(scale) for scale in flags.scales.split(",")]
+    with contextlib.ExitStack() as stack:
+        urls = [stack.enter_context(serve_page(flags.checkpoints, root)) for root in names.values()]
+        browser = stack.enter_context(launch_chromium(flags.chromium))
+        viewers = [open_panes(browser, url) for url in urls]
+        for viewer in viewers:
+            wait_until_idle(viewer)
+        first = movements(viewers, scales, flags.repeats)
+        for viewer in viewers:
+            open_enlarged(viewer)
+            wait_until_idle(viewer)
+        second = movements(viewers, scales, flags.repeats)
+        for viewer in viewers:
+            viewer.page.close()
+        for name, url, *rows in zip(names, urls, first, second, strict=True):
+            write(name, [*rows[0], *rows[1]], first_visits(browser, url, flags.repeats))
+    print(comparison(flags.name) if flags.before else table(flags.name))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python analysis/screenshots.py OUT [--checkpoints DIR] [--chromium /usr/bin/chromium]
 
-Writes OUT/page-{light,dark,inspector,narrow,truth}.png from the first bundled example with the checkpoints at hand, the
-tour shown in the dark alone. README.md shows those of assets/.
+Writes OUT/page-{light,dark,inspector,narrow,truth}.png from bundled examples, where they open, with the checkpoints at
+hand. README.md shows those of assets/.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WIDE, PHONE = (1366, 768), (390, 844)  # width, height
 
 
 def open_page(browser: Browser, url: str, window: tuple[int, int], dark: bool) -> Viewer:
-    """Open the page in a window of this width and height, and wait until every pane is at rest."""
+    """Open the page in a window of this width and height, and wait until every pane is exact; the tour is ended."""
     scheme = "dark" if dark else "light"
     phone = window == PHONE
     viewport = {"width": window[0], "height": window[1]}
@@ -30,13 +30,13 @@ def open_page(browser: Browser, url: str, window: tuple[int, int], dark: bool) -
     if not viewer.examples.count():
         raise SystemExit("There is no picture in assets/examples to take pictures of.")
     viewer.wait_until_exact()
+    if viewer.guide.is_visible():
+        viewer.guide_end.click()
     return viewer
 
 
-def pick_pixel(viewer: Viewer, scale: float, across: float, down: float) -> None:
-    """Set a scale, then click at this part of the first pane and wait for what the pixel looked at."""
-    viewer.set_scale(scale)
-    viewer.wait_until_exact(scale)
+def pick_pixel(viewer: Viewer, across: float, down: float) -> None:
+    """Click at this part of the first pane and wait for what the pixel looked at."""
     _, _, height, width = viewer.box(0)
     if viewer.grip.is_visible():
         viewer.tap(0, down * height, across * width)
@@ -47,25 +47,24 @@ def pick_pixel(viewer: Viewer, scale: float, across: float, down: float) -> None
 
 
 def pick_edge(viewer: Viewer) -> None:
-    """Pick one pixel at x6."""
-    pick_pixel(viewer, 6, 0.55, 0.45)
+    """Pick one pixel near the middle."""
+    pick_pixel(viewer, 0.49, 0.51)
 
 
 def pick_two_pixels(viewer: Viewer) -> None:
     """Pick a pixel, pin it, pick another, and open all maps."""
-    pick_pixel(viewer, 12, 0.55, 0.45)
+    pick_edge(viewer)
     viewer.pin_toggle.click()
-    pick_pixel(viewer, 12, 0.72, 0.3)
+    pick_pixel(viewer, 0.72, 0.3)
     viewer.open_all_maps()
 
 
 def compare_with_truth(viewer: Viewer) -> None:
-    """Switch the ground truth on at x3, with the errors of two methods, and draw the curve against scale."""
-    viewer.set_scale(3)
+    """Switch the ground truth on at x4, with the error of a method, and draw the curve against scale."""
+    viewer.set_scale(4)
     viewer.switch_truth(True)
-    for pane, method in enumerate(("truth", "lit-light", "error:liif-light", "error:lit-light")):
+    for pane, method in enumerate(("truth", "liif-light", "lit-light", "error:lit-light")):
         viewer.choose(pane, method)
-    viewer.press(">", ">")
     viewer.best_score.wait_for()
     viewer.curve_start.click()
     viewer.wait_for_curves()
@@ -80,17 +79,16 @@ def main() -> None:
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
     with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
-        for name, window, dark, prepare in (
-            ("light", WIDE, False, pick_edge),
-            ("dark", WIDE, True, None),
-            ("inspector", WIDE, False, pick_two_pixels),
-            ("narrow", PHONE, False, pick_edge),
-            ("truth", WIDE, False, compare_with_truth),
+        for name, example, window, dark, prepare in (
+            ("light", "letters", WIDE, False, pick_edge),
+            ("dark", "pagoda", WIDE, True, pick_edge),
+            ("inspector", "letters", WIDE, False, pick_two_pixels),
+            ("narrow", "pagoda", PHONE, False, pick_edge),
+            ("truth", "city", WIDE, False, compare_with_truth),
         ):
-            viewer = open_page(browser, url, window, dark)
-            if prepare:
-                viewer.guide_end.click()
-                prepare(viewer)
+            methods = "bicubic,lit-light&wipe=0.5" if window == PHONE else "bicubic,liif-light,lit-light,clit-light"
+            viewer = open_page(browser, f"{url}#example={example}.png&panes={methods}", window, dark)
+            prepare(viewer)
             path = flags.out / f"page-{name}.png"
             viewer.page.screenshot(path=path)
             print(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -24,8 +25,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve_page(checkpoints: str | Path | None = None) -> Iterator[str]:
-    """Run `python app.py` on a free port until the block ends, and give its address once it answers.
+def serve_page(checkpoints: str | Path | None = None, root: Path = ROOT) -> Iterator[str]:
+    """Run `python app.py` of a checkout on a free port until the block ends, and give its address once it answers.
 
     Raises SystemExit with all that the server printed if it stops at its start or does not answer in time.
     """
@@ -34,7 +35,9 @@ def serve_page(checkpoints: str | Path | None = None) -> Iterator[str]:
     if checkpoints:
         command += ["--checkpoints", str(Path(checkpoints).resolve())]
     with tempfile.TemporaryFile("w+", errors="replace") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        # An editable install may point at another checkout, and would come first.
+        path = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
+        server = subprocess.Popen(command, cwd=root, env=path, stdout=log, stderr=subprocess.STDOUT)
         try:
             url = f"http://127.0.0.1:{port}"
             if not _wait_for_health(url, server):

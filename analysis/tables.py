@@ -8,6 +8,7 @@ measures; it measures nothing itself.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **{
         f"paired-{name}": lambda name=name: paired.table(scores.read(name)) for name in ("scores", "large", "ablations")
     },
+    "paired-held-out": lambda: paired.table([row for row in scores.read("curves") if row.scale in (2, 3, 4)]),
     "curves": lambda: scale_curves.table(scores.read("curves")),
     "speed": lambda: speed.table(speed.read()),
     "shapes": lambda: shapes.table(shapes.read()),
@@ -73,6 +75,7 @@ def fill(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     written = {path: fill(path.read_text(encoding="utf-8")) for path in documents()}
     written |= {path: cards.fill(path.read_text(encoding="utf-8"), path.parent.name) for path in cards.paths()}
     for path, text in written.items():

@@ -10,6 +10,7 @@ into docs/training.md.
 
 from __future__ import annotations
 
+import argparse
 import csv
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def figure(rows: list[dict[str, str]], path: Path) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = read()
     figure(rows, ROOT / "analysis" / "training.png")
     print(table(rows), spent_table(), sep="\n\n")

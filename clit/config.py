@@ -107,7 +107,7 @@ class CLITConfig:
 
     width: attention width D. heads: M, a divisor of D. radius: r of the (2r+1)^2 window. hidden: widths of the hidden
     layers of each stage's MLP. octaves: the highest positional frequency is 2**octaves - 1. fourier: number of
-    frequencies of the local Fourier features; the paper describes them, the released configurations have none (0).
+    frequencies of the paper's branch of local Fourier features; the released configurations have none (0).
     """
 
     width: int = 256
@@ -134,6 +134,11 @@ class CLITConfig:
     def family(self) -> str:
         """The method's name in the literature."""
         return "LIT" if self.stages == 1 else "CLIT"
+
+
+def without_fourier(config: DecoderConfig) -> DecoderConfig:
+    """Return a decoder's configuration without the branch of local Fourier features; others as they are."""
+    return replace(config, fourier=0) if isinstance(config, CLITConfig) else config
 
 
 EncoderConfig = NoEncoderConfig | EDSRConfig | RDNConfig | SwinIRConfig
@@ -197,8 +202,9 @@ PLAIN: dict[str, ModelConfig] = {
 }
 """Plain interpolation: baselines without weights."""
 
-# The light presets take 59 to 69 thousand multiply-adds per output pixel and stage at x4 (`work` of the decoders).
-_LIGHT = dict(width=64, heads=4, hidden=(96, 96, 96))
+# The light presets take 66 to 72 thousand multiply-adds per output pixel and stage at x4 (`work` of the decoders).
+_PLAIN_LIGHT = dict(width=64, heads=4, hidden=(96, 96, 96))
+_LIGHT = dict(**_PLAIN_LIGHT, fourier=64)
 
 PRESETS: dict[str, ModelConfig] = {
     "liif-base": ModelConfig(EDSRConfig(), LIIFConfig()),
@@ -209,8 +215,13 @@ PRESETS: dict[str, ModelConfig] = {
     "lte-light": ModelConfig(EDSRConfig(), LTEConfig(width=72, hidden=(72, 72, 72))),
     "lit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=1, **_LIGHT)),
     "clit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=3, **_LIGHT)),
+    "lit-light-plain": ModelConfig(EDSRConfig(), CLITConfig(stages=1, **_PLAIN_LIGHT)),
+    "clit-light-plain": ModelConfig(EDSRConfig(), CLITConfig(stages=3, **_PLAIN_LIGHT)),
 }
-"""Models of the paper's widths (`base`), and small ones that share one encoder (`light`)."""
+"""Models of the paper's widths (`base`), and small ones that share one encoder (`light`).
+
+The light LIT and CLIT have the paper's branch of local Fourier features; `plain` ones, as released, have not.
+"""
 
 
 @dataclass(frozen=True)
@@ -226,26 +237,26 @@ class Recipe:
     """Whether the positional bias is trained; else it stays zero, so that attention goes by similarity alone."""
 
 
-def _lit_light(**changes) -> ModelConfig:
-    light = PRESETS["lit-light"]
+def _lit_light_plain(**changes) -> ModelConfig:
+    light = PRESETS["lit-light-plain"]
     return replace(light, decoder=replace(light.decoder, **changes))
 
 
 ABLATIONS: dict[str, Recipe] = {
     "lit-light-x32": Recipe(PRESETS["lit-light"], factors=3),
-    "lit-light-r1": Recipe(_lit_light(radius=1)),
-    "lit-light-r2": Recipe(_lit_light(radius=2)),
-    "lit-light-r3": Recipe(PRESETS["lit-light"]),
-    "lit-light-fourier": Recipe(_lit_light(fourier=32)),
-    "lit-light-no-bias": Recipe(PRESETS["lit-light"], positional_bias=False),
-    "clit-light-cumulative": Recipe(PRESETS["clit-light"]),
-    "clit-light-at-once": Recipe(PRESETS["clit-light"], cumulative=False),
+    "lit-light-r1": Recipe(_lit_light_plain(radius=1)),
+    "lit-light-r2": Recipe(_lit_light_plain(radius=2)),
+    "lit-light-r3": Recipe(PRESETS["lit-light-plain"]),
+    "lit-light-fourier": Recipe(_lit_light_plain(fourier=32)),
+    "lit-light-no-bias": Recipe(PRESETS["lit-light-plain"], positional_bias=False),
+    "clit-light-cumulative": Recipe(PRESETS["clit-light-plain"]),
+    "clit-light-at-once": Recipe(PRESETS["clit-light-plain"], cumulative=False),
 }
 """Variants of the light presets, each with one change; they train like presets.
 
-The changes: LIT on the cascade's scales (x32), smaller windows (r1, r2), a branch of local Fourier features, no
-positional bias, no cumulative training. `lit-light-r3` and `clit-light-cumulative` change nothing. They are trained in
-the same run as the others, as the baselines to compare these with.
+`lit-light-x32` is `lit-light` on the cascade's scales. The others change a plain preset: smaller windows (r1, r2), a
+branch of 32 frequencies, no positional bias, no cumulative training. `lit-light-r3` and `clit-light-cumulative` change
+nothing. They are trained in the same run as the others, as the baselines to compare these with.
 """
 
 

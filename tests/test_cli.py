@@ -417,3 +417,15 @@ def test_outputs_are_checked_before_any_work(photo, tmp_path):
     (tmp_path / "file").write_text("")
     assert "is a file" in refused("train", "lit-light", "--data", tmp_path, "--out", tmp_path / "file", "--steps", 1)
     assert "two numbers, Y,X" in refused("film", photo, tmp_path / "a.mp4", "--end", 3, "--about", "40")
+
+
+@pytest.mark.parametrize("command", [("upscale",), ("compare",), ("attend", "--pixel", "1,1"), ("film", "--end", 3)])
+def test_a_picture_whose_end_is_missing_is_refused_where_that_is_asked(command, photo, tmp_path):
+    data = photo.read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) - 40])
+    name, *options = command
+    options += [] if name == "film" else ["--scale", 2]
+    ending = ".webp" if name == "film" else ".png"
+    out = tmp_path / f"out{ending}"
+    assert "cut.png" in refused(name, tmp_path / "cut.png", out, "--model", "bilinear", "--strict", *options)
+    assert not out.exists()

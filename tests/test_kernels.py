@@ -120,6 +120,36 @@ def test_torch_does_what_the_kernels_do_not():
         assert not compiled.applies(x)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        CLITConfig(width=12, heads=3, radius=2, hidden=(20, 7), stages=2, fourier=3),
+        CLITConfig(width=32, heads=2, radius=1, hidden=(5,)),
+    ],
+)
+def test_gradients_of_one_pixel_per_latent_are_those_of_torch(config):
+    torch.manual_seed(0)
+    model, picture = build(config), random_picture(9, 8, batch=2)
+    view = model.view((9, 8), (48, 43))
+    view = view.with_pixels(view.pixels.select(slice(1, None, 6), slice(0, None, 6)))
+
+    def train() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        model.zero_grad()
+        rgb = model.render(model.prepare(model.encode(picture), view))
+        (rgb * torch.linspace(-1, 1, rgb.numel()).view_as(rgb)).sum().backward()
+        return rgb.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    with torch.enable_grad():
+        rgb, found = train()
+        with kernels.switched_off():
+            expected_rgb, expected = train()
+    assert_close(rgb, expected_rgb)
+    assert compiled.fits(rgb)
+    largest = max(gradient.abs().max() for gradient in expected.values())
+    for name, gradient in expected.items():  # some are zero but for rounding
+        assert (found[name] - gradient).abs().max() <= 1e-4 * gradient.abs().max() + 1e-7 * largest
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 def test_kernels_touch_nothing_outside_their_arrays():
     run = subprocess.run([sys.executable, ROOT / "tests" / "guarded_kernels.py", "150"], cwd=ROOT, env=environment())

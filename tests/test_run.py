@@ -10,8 +10,9 @@ import pytest
 import torch
 from tiny_runs import SETTINGS, TINY, add_presets, make_run, save_photographs
 
-from clit.config import ABLATIONS, Recipe
+from clit.config import ABLATIONS, PRESETS, Recipe
 from clit.geometry import Window
+from clit.networks.model import SRModel
 from clit.training.curriculum import STAGE_FACTORS
 from clit.training.photographs import Photographs, find_photographs
 from clit.training.run import Run
@@ -50,6 +51,22 @@ def test_without_cumulative_training_all_stages_learn_from_the_first_step(folder
         run.train_step(photographs)
     after = run.network["tiny-at-once"].stages[2].parameters()
     assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", ["tiny-clit", "tiny-liif"])
+def test_a_start_without_fourier_branch_answers_as_before(name, monkeypatch):
+    earlier = SRModel(TINY[name]).eval()
+    later = TINY[name] if name == "tiny-liif" else replace(TINY[name], decoder=replace(TINY[name].decoder, fourier=5))
+    monkeypatch.setitem(PRESETS, name, later)
+    run, picture = make_run([name], start={name: earlier}), torch.rand(1, 3, 7, 6)
+    assert run.models[name].config == later
+    for size in ((16, 13), (70, 60)):
+        models = earlier, run.models[name]
+        expected, found = (m.render(m.prepare(m.encode(picture), m.view((7, 6), size))) for m in models)
+        assert (found - expected).abs().max() < 1e-6
+    if name == "tiny-clit":
+        for stage in run.network[name].stages:
+            assert stage.fourier_conv.weight.any() and not stage.mlp[0].weight[:, -10:].any()
 
 
 def test_without_positional_bias_it_stays_zero(folder, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from clit.commands.base import (
     Model,
     Scale,
     Size,
+    Strict,
     app,
     check_not_input,
     is_one_file,
@@ -51,6 +52,7 @@ def compare(
         typer.Option("--truth", help="The input is in full resolution: reduce it by the scale first, and show scores."),
     ] = False,
     chain: Chain = "published",
+    strict: Strict = False,
     format: Format = "png",
 ) -> None:
     """Draw a comparison sheet: the same crops by several methods, with PSNR and SSIM if --truth is given.
@@ -60,6 +62,7 @@ def compare(
     from clit.exports.compare import compare as compare_crops
     from clit.exports.compare import parse_crop
     from clit.exports.figures import SHEETS, draw_comparison
+    from clit.exports.folders import check_format
     from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
 
@@ -67,7 +70,7 @@ def compare(
     if one:
         check_writable(out, SHEETS)
         check_not_input(out, Path(inputs[0]))
-    ending = _check_format(format, SHEETS)
+    ending = check_format(format, SHEETS)
     crops = [parse_crop(text) for text in crop or ()]
     networks = load_models(model or _list_default_models())
     options = {"scale": scale, "crops": crops, "truth": truth, "chain": chain}
@@ -79,8 +82,8 @@ def compare(
 
     if not one:
         compare_crops(networks, _make_pixel(), scale=scale, chain=chain)  # wrong options are told before any work
-        return _make_figures("compare", inputs, out, ending, networks, options, draw)
-    picture = read_picture(inputs[0])
+        return _make_figures("compare", inputs, out, ending, networks, options, draw, strict)
+    picture = read_picture(inputs[0], strict)
     with show_progress("compare") as progress:
         sheet = draw(picture, out, progress)
     for panel in sheet.panels:
@@ -91,16 +94,15 @@ def compare(
     typer.echo(f"{out}: {crop_count} of {height} x {width} pixels (height x width)")
 
 
-def _check_format(format: str, endings: Sequence[str]) -> str:
-    """Return the ending that --format asks for."""
-    if f".{format}" not in endings:
-        known = ", ".join(ending[1:] for ending in endings)
-        raise UserError(f'The format is "{format}", but must be one of {known}.')
-    return f".{format}"
-
-
 def _make_figures(
-    command: str, inputs: list[str], out: Path, ending: str, models: Mapping[str, Any], options: dict, draw: Callable
+    command: str,
+    inputs: list[str],
+    out: Path,
+    ending: str,
+    models: Mapping[str, Any],
+    options: dict,
+    draw: Callable,
+    strict: bool,
 ) -> None:
     """Make a file of every picture of folders: draw(picture, path, progress)."""
     from clit.exports.folders import make_folder
@@ -108,11 +110,12 @@ def _make_figures(
     from clit.pictures.files import read_image
 
     def work(source: str, path: str, progress: Callable[[float], None]) -> tuple[str, ...]:
-        picture = read_image(source)
+        picture = read_image(source, strict=strict)
         draw(picture, path, progress)
         return picture.notices
 
-    settings = {"command": command, "weights": {name: digest_model(model) for name, model in models.items()}, **options}
+    weights = {name: digest_model(model) for name, model in models.items()}
+    settings = {"command": command, "weights": weights, "strict": strict, **options}
     run_folder(command, inputs, out, lambda **heard: make_folder(inputs, out, ending, settings, work, **heard))
 
 
@@ -145,10 +148,12 @@ def attend(
     size: Size = None,
     model: Model = "lit-light",
     chain: Chain = "published",
+    strict: Strict = False,
     format: Format = "png",
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage. Of folders, for every picture."""
     from clit.exports.figures import FORMS, encode_attention
+    from clit.exports.folders import check_format
     from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
 
@@ -156,12 +161,12 @@ def attend(
     if one:
         check_writable(out, FORMS)
         check_not_input(out, Path(inputs[0]))
-    ending = _check_format(format, FORMS)
+    ending = check_format(format, FORMS)
     position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
     wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
     options = {"pixel": position, "scale": scale, "size": wanted, "chain": chain}
     if one:
-        picture, wanted = read_picture_and_size(Path(inputs[0]), scale, wanted)
+        picture, wanted = read_picture_and_size(Path(inputs[0]), scale, wanted, strict)
         options |= {"scale": None, "size": wanted}
     network = load_model(model)
 
@@ -175,7 +180,7 @@ def attend(
 
     if not one:  # wrong options are told before any work
         find_attention(network, _make_pixel(), (0, 0), scale, size=wanted and (1, 1), chain=chain)
-        return _make_figures("attend", inputs, out, ending, {model: network}, options, draw)
+        return _make_figures("attend", inputs, out, ending, {model: network}, options, draw, strict)
     attention = draw(picture, out)
     typer.echo(f"{out}: {attention.kind}, {len(attention.stages)} stage{'s' if len(attention.stages) > 1 else ''}")
 
@@ -194,6 +199,7 @@ def film(
     seconds: Annotated[float, typer.Option(help="Length of the film.")] = 6.0,
     fps: Annotated[int, typer.Option(help="Frames per second.")] = 20,
     chain: Chain = "published",
+    strict: Strict = False,
 ) -> None:
     """Make a film that zooms in on a point: every frame is rendered at its own scale."""
     from clit.exports.film import SUFFIXES, Film, save_film
@@ -203,13 +209,12 @@ def film(
     check_not_input(out, source)
     point = None
     if about is not None:
-        parts = about.split(",")
-        if len(parts) != 2:
+        point = tuple(parse_number(each, "--about", "two numbers, Y,X") for each in about.split(","))
+        if len(point) != 2:
             raise UserError(f'--about is "{about}", but must be two numbers, Y,X.')
-        point = tuple(parse_number(each, "--about", "two numbers, Y,X") for each in parts)
     wanted = Film(start, end, point, parse_pair(side, "x", "--side", "HxW"), seconds, fps)
     names = model or ["lit-light"]
-    picture = read_picture(source)
+    picture = read_picture(source, strict)
     wanted.check(picture.size, len(names))
     networks = load_models(names)
     with show_progress("film") as progress:

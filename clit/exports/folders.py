@@ -110,9 +110,8 @@ def upscale_folder(
         "wrap": bool(wrap),
         "strip": bool(strip),
     }  # plain numbers: the manifest holds them
-    if format is not None and f".{format}" not in WRITTEN:
-        known = ", ".join(ending[1:] for ending in WRITTEN)
-        raise UserError(f'The format is "{format}", but must be one of {known}.')
+    if format is not None:
+        check_format(format, WRITTEN)
     if actors is not None and (ray is None or whole_numbers([actors], 1) is None or actors < 1):
         raise UserError(f"The number of actors is {actors}: give a whole number from 1, and only together with Ray.")
     found = find_jobs(inputs, out, lambda ending: _written_ending(ending, format))
@@ -124,6 +123,14 @@ def upscale_folder(
         engine = over_cluster(model, options, ray, actors, strict=strict)
     settings = {"command": "upscale", "weights": digest_model(model), "strict": strict, **options}
     return process(found, out, settings, engine, progress=progress, report=report)
+
+
+def check_format(format: str, endings: Iterable[str]) -> str:
+    """Return the ending of a format ("png"); UserError if it is none of `endings` (".png", ...)."""
+    if f".{format}" not in endings:
+        known = ", ".join(ending[1:] for ending in endings)
+        raise UserError(f'The format is "{format}", but must be one of {known}.')
+    return f".{format}"
 
 
 def _written_ending(ending: str, format: str | None) -> str:

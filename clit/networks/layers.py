@@ -52,14 +52,11 @@ def crop(map: Tensor, region: Region) -> Tensor:
     return F.pad(inside, pad) if any(pad) else inside
 
 
-def zero_outside(map: Tensor, region: Region, grid: tuple[int, int]) -> Tensor:
-    """Set to zero whatever lies outside the grid (h, w), in a map (B, rows, columns, C) over `region`."""
-    rows = torch.arange(region.top, region.bottom, device=map.device)
-    columns = torch.arange(region.left, region.right, device=map.device)
-    inside_y, inside_x = (rows >= 0) & (rows < grid[0]), (columns >= 0) & (columns < grid[1])
-    if inside_y.all() and inside_x.all():
-        return map
-    return map * (inside_y[:, None] & inside_x)[..., None]
+def pad_to(region: Region, map: Tensor, inside: Region) -> Tensor:
+    """Return a map (B, rows, columns, C) over `region`, zero but where the given map over `inside` lies in it."""
+    left, right = inside.left - region.left, region.right - inside.right
+    top, bottom = inside.top - region.top, region.bottom - inside.bottom
+    return F.pad(map, (0, 0, left, right, top, bottom)) if inside != region else map
 
 
 def convolve_valid(conv: nn.Conv2d, map: Tensor) -> Tensor:

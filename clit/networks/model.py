@@ -130,10 +130,20 @@ class SRModel(nn.Module):
         """
         return self.decoder.render(field, cancel) / 2 + 0.5
 
+    def sees(self, view: View) -> Region:
+        """Return the part of the small picture that the features which a view reads depend on."""
+        read = self.decoder.reads(view)
+        if self.encoder.reach is None and read.area:
+            return Region(0, 0, *view.lr)
+        return view.clip(read.grow(self.encoder.reach)) if read.area else read
+
+    def encoder_work(self, view: View) -> float:
+        """Return the multiply-adds of encoding what a view reads."""
+        return float(self.sees(view).area * sum(p.numel() for p in self.encoder.parameters()))
+
     def multiply_adds(self, view: View) -> float:
         """Return the multiply-adds of rendering a view, including the features it reads."""
-        encoder = sum(p.numel() for p in self.encoder.parameters())
-        return self.decoder.reads(view).area * encoder + self.decoder.multiply_adds(view)
+        return self.encoder_work(view) + self.decoder.multiply_adds(view)
 
     def encoder_key(self) -> str:
         """Return a hash of the encoder's configuration, weights and device: equal keys mean equal features."""

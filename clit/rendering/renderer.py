@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
@@ -28,6 +27,7 @@ from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.features import MAPS_LIMIT, FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
+from clit.rendering.trial import predict_seconds
 from clit.system import memory
 
 TILE = 512
@@ -76,7 +76,6 @@ class Renderer:
 
     def __init__(self, cache_bytes: int = 512 << 20):
         self._cache = FeatureCache(cache_bytes)
-        self._rates: dict[str, float] = {}  # multiply-adds per second of recent tiles, by decoder
         self._turn: Callable[[], AbstractContextManager] = nullcontext
 
     def in_turn(self, turn: Callable[[], AbstractContextManager]) -> Renderer:
@@ -234,11 +233,13 @@ class Renderer:
         stages: int | None = None,
         wrap: bool = False,
     ) -> Estimate:
-        """Return what `render` needs for the same arguments if the image's features are not cached."""
+        """Return what `render` needs for the same arguments if the image's features are not cached.
+
+        Takes about half a second: `trial` says why.
+        """
         request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
-        work = model.multiply_adds(request.view)
-        rate = self._rates.get(model.config.decoder.name) or model.decoder.efficiency * _measure_product_rate()
-        return Estimate(work, work / rate, self._estimate_memory(request, request.view.count))
+        seconds = predict_seconds(model, request.view)
+        return Estimate(model.multiply_adds(request.view), seconds, self._estimate_memory(request, request.view.count))
 
     def attend(
         self,
@@ -320,11 +321,7 @@ class Renderer:
             if method == "reference":
                 drawn = _render_by_definition(model, features, part)
             else:
-                began = time.perf_counter()
                 drawn = _render_fast(model, features, part, cancel)
-                rate = model.decoder.multiply_adds(part) / (time.perf_counter() - began)
-                name = model.config.decoder.name
-                self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
             return to_grey(drawn) if request.grey else drawn
 
         self._fill(rgb, request, view, draw, progress, cancel)
@@ -358,17 +355,6 @@ class Renderer:
                 out[rows, columns] = draw(self._get_features(request, part, around, cancel), part)
             if progress:
                 progress((done + 1) / len(tiles))
-
-
-def _measure_product_rate() -> float:
-    """Measure the multiply-adds per second of a large matrix product, now."""
-    a, b = torch.rand(1024, 256), torch.rand(256, 256)
-    best = math.inf
-    for _ in range(8):  # the best counts: other programs may use the machine, and threads must wake up
-        began = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - began)
-    return 1024 * 256 * 256 / best
 
 
 def _to_window(window: Window | tuple[int, int, int, int]) -> Window:

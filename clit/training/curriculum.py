@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clit.networks.decoders.clit import CARRY
 
@@ -50,3 +50,18 @@ def start_stage(stages: nn.ModuleList, index: int) -> None:
     stages[index].load_state_dict(stages[index - 1].state_dict())
     for parameter in stages[index].mlp[-1].parameters():
         parameter.mul_(1 - CARRY)
+
+
+def add_fourier_branch(decoder: nn.Module, earlier: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of an earlier decoder without Fourier branch, completed for one that has the branch.
+
+    decoder: a CLIT decoder with the branch, just built. earlier: the state of one that is otherwise the same. The MLPs
+    read the branch's features with weights of 0, so that the output is the earlier one's to begin with.
+    """
+    completed = {}
+    for key, own in decoder.state_dict().items():
+        if key not in earlier and ".fourier_conv." in key:
+            completed[key] = own
+        elif key.endswith(".mlp.0.weight") and key in earlier:
+            completed[key] = nn.functional.pad(earlier[key], (0, own.shape[1] - earlier[key].shape[1]))
+    return earlier | completed

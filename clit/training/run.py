@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clit.config import recipe
+from clit.config import recipe, without_fourier
 from clit.geometry import View
-from clit.networks import checkpoints
+from clit.networks import checkpoints, kernels
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
-from clit.training.curriculum import choose_stage_count, start_stage
+from clit.training.curriculum import add_fourier_branch, choose_stage_count, start_stage
 from clit.training.photographs import Photographs
 from clit.training.processes import average_gradients
 from clit.training.samples import Sample, draw_sample
@@ -47,6 +47,7 @@ class Run:
         encoder starts from. start: models that presets of these names start from; the encoder too, where `encoder` is
         not given. UserError for weights that do not fit.
         """
+        kernels.wait()  # so that a run that is done again computes every step alike
         torch.manual_seed(settings.seed)  # all processes start from the same weights
         start = start or {}
         self.presets, self.settings = presets, settings
@@ -77,7 +78,11 @@ class Run:
         if encoder is not None:
             checkpoints.load_strictly(self.encoder, encoder, "the starting encoder")
         for name, model in start.items():
-            checkpoints.load_strictly(self.models[name].decoder, model.decoder.state_dict(), f"the start of {name}")
+            decoder, weights = self.models[name].decoder, model.decoder.state_dict()
+            config, earlier = self.recipes[name].config.decoder, model.config.decoder
+            if earlier != config and earlier == without_fourier(config):
+                weights = add_fourier_branch(decoder, weights)
+            checkpoints.load_strictly(decoder, weights, f"the start of {name}")
 
     def _freeze(self) -> None:
         """Exclude from training what the settings and recipes leave as it is."""

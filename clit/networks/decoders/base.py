@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from clit.errors import UserError
 from clit.geometry import Region, View
-from clit.networks import kernels
 from clit.networks.layers import crop
 
 # Legend for shapes: B batch, Q queries, R rows and S columns of a lattice, C channels, M heads, P latents per side.
@@ -72,11 +71,6 @@ class Decoder(nn.Module, ABC):
     stage_count = 1  # largest number of stages that the scale is split over
     heads = 0  # number of attention heads
     radius = 0  # of the attention window, in latents
-
-    @property
-    def efficiency(self) -> float:
-        """Expected multiply-adds per second of `render`, relative to a large matrix product."""
-        return 0.75 if kernels.are_ready() else 0.3
 
     @abstractmethod
     def prepare(self, features: Features, view: View) -> Any:

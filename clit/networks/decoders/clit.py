@@ -19,7 +19,7 @@ from clit.networks.decoders.enlarged import Enlarged
 from clit.networks.decoders.lit import LocalAttention, StageField
 from clit.networks.decoders.positional_bias import PositionalBias
 from clit.networks.decoders.stage_axes import StagePlace
-from clit.networks.layers import Resampling, convolve_valid, zero_outside
+from clit.networks.layers import Resampling, convolve_valid, pad_to
 
 CARRY = 0.75
 """Factor of the previous stage's prediction."""
@@ -114,8 +114,9 @@ class CLIT(Decoder):
 
     def _embed(self, features: Features, view: View, region: Region) -> Tensor:
         """Return z (B, h, w, D) over a region of the LR grid, zero outside the image unless it is periodic."""
-        z = convolve_valid(self.embed, features.crop(region.grow(1))).permute(0, 2, 3, 1)
-        return z if view.wrap else zero_outside(z, region, features.size)
+        inside = view.clip(region)
+        z = convolve_valid(self.embed, features.crop(inside.grow(1))).permute(0, 2, 3, 1)
+        return pad_to(region, z, inside)
 
     def _make_maps(self, features: Features, view: View, j: int, place: StagePlace) -> Maps:
         """Return the maps of stage j over its region of its own grid, zero outside it unless it is periodic.
@@ -124,13 +125,17 @@ class CLIT(Decoder):
         """
 
         def make(region: Region) -> Maps:
+            inside = region if view.wrap else region.clip(place.grid)
+            if not inside.area:
+                shape = len(features.map), region.bottom - region.top, region.right - region.left
+                return tuple(features.map.new_zeros(*shape, conv.out_channels) for conv in self.stages[j].convs())
             if j:  # from z resampled to the stage's grid
-                rows, columns = _prepare_resampling(view, place.grid, region)
+                rows, columns = _prepare_resampling(view, place.grid, inside)
                 z = self._embed(features, view, _get_region_read(rows, columns))
                 maps = self.stages[j].project_resampled(z, rows, columns)
             else:
-                maps = self.stages[0].project(self._embed(features, view, region.grow(1)))
-            return maps if view.wrap else tuple(zero_outside(map, region, place.grid) for map in maps)
+                maps = self.stages[0].project(self._embed(features, view, inside.grow(1)))
+            return tuple(pad_to(region, map, inside) for map in maps)
 
         if features.remember is None:
             return make(place.region)

@@ -30,8 +30,12 @@ _CALLS = 48  # that a view is cut into, about: between two of them it can be can
 
 def applies(tensor: Tensor) -> bool:
     """Whether the kernels are there, and do what depends on this tensor: float32 on the CPU, without gradients."""
-    plain = tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not torch.is_grad_enabled()
-    return plain and kernels.are_ready()
+    return not torch.is_grad_enabled() and fits(tensor)
+
+
+def fits(tensor: Tensor) -> bool:
+    """Whether the kernels are there, and the tensor is float32 on the CPU."""
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and kernels.are_ready()
 
 
 def render_attention(stage, field, cancel: Callable[[], bool] | None = None) -> Tensor:

@@ -25,7 +25,6 @@ class Interpolation(Decoder):
     """Enlarges the image itself; reads no features."""
 
     kind = "plain"
-    efficiency = 0.01  # its time goes into reading memory
 
     def __init__(self, config: InterpolationConfig, channels: int):
         super().__init__()

@@ -22,6 +22,7 @@ from clit.networks.decoders import compiled
 from clit.networks.decoders.base import Attended, Maps
 from clit.networks.decoders.positional_bias import PositionalBias
 from clit.networks.decoders.stage_axes import StageAxis, StagePlace
+from clit.networks.decoders.weighing import WeighAndApply
 from clit.networks.layers import MLP, Resampling, convolve_resampled, sample_points
 from clit.system.threads import blocks, parallel_map
 
@@ -300,11 +301,15 @@ class LocalAttention(nn.Module):
         """
         m, n = self.config.heads, down.each * across.each
         first, index = self.mlp[0], self._index_block(field, down, across)
-        values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, -1))  # (P, N, M, d)
-        attention = self._attend_block(field, down, across, index)
-        if n < _GROUPED_FROM:
-            hidden = self._apply_first_layer(torch.stack(list(attention), -1), values.transpose(0, 1)) + constant
+        if n < _GROUPED_FROM and compiled.fits(field.q):
+            hidden = self._apply_compiled(field, down, across, index) + constant
+        elif n < _GROUPED_FROM:
+            values = F.embedding(index, field.v.flatten(0, 2)).unflatten(-1, (m, -1))  # (N, P, M, d)
+            attention = self._attend_block(field, down, across, index)
+            hidden = self._apply_first_layer(torch.stack(list(attention), -1), values) + constant
         else:
+            values = F.embedding(index.T, field.v.flatten(0, 2)).unflatten(-1, (m, -1))  # (P, N, M, d)
+            attention = self._attend_block(field, down, across, index)
             hidden = constant.repeat(len(index), n, 1)
             for weights, v, w in zip(attention, values.unbind(2), w1.unbind(), strict=True):
                 u = torch.bmm(v, w).transpose(0, 1)  # (N, P, H1), once per latent
@@ -324,26 +329,34 @@ class LocalAttention(nn.Module):
 
     def _attend_block(self, field: StageField, down: Strip, across: Strip, index: Tensor) -> Iterator[Tensor]:
         """Yield each head's weights (N, n, P) of a block's queries. index: (N, P) from `_index_block`."""
-        m, batch = self.config.heads, len(field.q)
-        latents, n, d = len(index), down.each * across.each, self.config.width // m
-
-        # Sample q by one product along each axis, over the rows and columns the block reads. The second product also
-        # applies the logits' scale.
-        (r, h), w = down.sample.shape, across.sample.shape[1]
-        q = field.q[:, down.first : down.first + h, across.first : across.first + w]
-        q = (across.sample / math.sqrt(d)) @ (down.sample @ q.flatten(2)).view(batch, r, w, -1)
-        q = (
-            q.view(batch, down.count, down.each, across.count, across.each, m, d)
-            .permute(5, 0, 1, 3, 2, 4, 6)
-            .reshape(m, latents, n, d)
-        )
+        m, n, d = self.config.heads, down.each * across.each, self.config.width // self.config.heads
+        q = self._sample_block_q(field, down, across)
+        q = q.unflatten(-1, (m, d)).permute(5, 0, 1, 3, 2, 4, 6).reshape(m, len(index), n, d)
 
         # Gather by F.embedding, because its gradient is quicker than that of indexing.
         keys = F.embedding(index, field.k.flatten(0, 2)).unflatten(-1, (m, d)).transpose(1, 3)  # (N, d, M, P)
         bias_y, bias_x = down.bias[:, None, :, None, :, None], across.bias[:, None, None, :, None]
         for queries, near, along_y, along_x in zip(q, keys.unbind(2), bias_y, bias_x, strict=True):
-            logits = torch.bmm(queries, near).view(batch, down.count, across.count, down.each, across.each, self.window)
-            yield torch.softmax(logits.add_(along_y).add_(along_x), -1).view(latents, n, self.window)
+            logits = torch.bmm(queries, near).view(-1, down.count, across.count, down.each, across.each, self.window)
+            yield torch.softmax(logits.add_(along_y).add_(along_x), -1).view(len(index), n, self.window)
+
+    def _sample_block_q(self, field: StageField, down: Strip, across: Strip) -> Tensor:
+        """Return samples of q, divided by sqrt(d), at a block's queries: (B, R, a, S, b, D)."""
+        # One product along each axis, over the rows and columns the block reads. The second also applies the scale.
+        batch, (r, h), w = len(field.q), down.sample.shape, across.sample.shape[1]
+        q = field.q[:, down.first : down.first + h, across.first : across.first + w]
+        scaled = across.sample / math.sqrt(self.config.width // self.config.heads)
+        q = scaled @ (down.sample @ q.flatten(2)).view(batch, r, w, -1)
+        return q.view(batch, down.count, down.each, across.count, across.each, -1)
+
+    def _apply_compiled(self, field: StageField, down: Strip, across: Strip, index: Tensor) -> Tensor:
+        """Do as `_apply_first_layer`, and the attention before it, for blocks of one query per latent: (N, 1, H1)."""
+        batch, count = len(field.q), down.count * across.count
+        q = self._sample_block_q(field, down, across).reshape(batch, count, -1)
+        bias = (down.bias + across.bias.transpose(1, 2)).permute(1, 2, 0, 3).flatten(0, 1)  # (R S, M, P)
+        weight = self.mlp[0].weight[:, : self.value_inputs]
+        hidden = WeighAndApply.apply(q, field.k.flatten(1, 2), field.v.flatten(1, 2), index[:count], bias, weight)
+        return hidden.view(batch * count, 1, -1)
 
     def _apply_first_layer(self, weights: Tensor, values: Tensor) -> Tensor:
         """Apply the first layer in the published order, which is cheaper for few queries per latent.

@@ -1,7 +1,8 @@
 """Compiled kernels: `render` and `survey` for float32 on a CPU, by Numba. The decoders' `query` says what they compute.
 
 `lanes` (a vector register) -> `functions` (exp, GELU, sine, softmax), `tile` (the matrix product), `mlp` ->
-`attention` (a stage of LIT and CLIT), `ensemble` (LIIF and LTE). `arrays` has what they read and write.
+`attention` (a stage of LIT and CLIT), `ensemble` (LIIF and LTE). `arrays` has what they read and write. `weighing` is
+what training takes of attention, with gradients.
 
 Compiling takes some ten seconds, once: another process does it and leaves the result in the user's cache folder, from
 which a thread loads it. Until then, and wherever that fails or Numba is missing, decoders work through torch.
@@ -130,7 +131,7 @@ def _load(folder: str | Path) -> None:
 
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
-        from clit.networks.kernels import attention, ensemble
+        from clit.networks.kernels import attention, ensemble, weighing
     finally:
         numba.config.CACHE_DIR = before
     parts, colours, heads = np.zeros((0, 4), np.int64), *(np.zeros((0,) * axes, np.float32) for axes in (3, 4))
@@ -139,3 +140,7 @@ def _load(folder: str | Path) -> None:
     attention.survey(view, parts, scratch, heads)
     view, scratch = make_example(EnsembleView), make_example(EnsembleScratch)
     ensemble.render(view, make_example(EnsembleWeights), parts, scratch, colours)
+    rows, places = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int64)
+    of_heads = np.zeros((0, 0, 0), np.float32)
+    weighing.forward(rows, rows, rows, places, of_heads, of_heads, rows)
+    weighing.backward(rows, rows, rows, places, of_heads, rows, rows, rows, rows, of_heads)

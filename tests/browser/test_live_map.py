@@ -36,6 +36,7 @@ def painted(viewer, pane: int) -> np.ndarray:
 
 
 def test_the_map_follows_the_pointer_over_every_pane(viewer, photograph, models):
+    viewer.choose(0, "input")
     for y, x in ((60, 90), (83, 71)):
         viewer.point(1, y, x)
         pixel = pixel_under(viewer, y, x)
@@ -43,7 +44,7 @@ def test_the_map_follows_the_pointer_over_every_pane(viewer, photograph, models)
     assert viewer.picked() is None
     expect(viewer.held).to_have_text("under the pointer")
     expect(viewer.let_go).to_be_hidden()
-    expect(viewer.mean_maps).to_have_count(1 + 1 + 2)  # LIIF, LIT, two stages of CLIT
+    expect(viewer.mean_maps).to_have_count(3)  # LIIF, LIT, and the one stage of CLIT at x4
     chosen = {name: clit.attend(model, photograph, pixel=pixel, scale=4).stages[0] for name, model in models.items()}
     expect(viewer.painted_squares(1)).to_have_count(4)  # LIIF's
     for pane, method in ((0, "lit-light"), (2, "lit-light"), (3, "clit-light")):

@@ -41,7 +41,7 @@ def test_a_pixel_whose_answer_comes_after_the_ground_truth_is_asked_about_again(
     viewer.set_scale(3)
     viewer.wait_until_exact(3)
     viewer.slow_down()
-    viewer.pick(2, 90, 60)
+    viewer.pick(2, 150, 200)
     viewer.switch_truth(True)  # asked later, so answered earlier
     viewer.wait_for_looks("lit-light")
     viewer.attention_tab.click()  # the scores came to the fore

@@ -37,7 +37,7 @@ def test_inside_a_frame_of_another_origin(new_context, host, url, photograph):
     viewer.wait_for_picture(96)
     viewer.wait_until_exact()
     assert viewer.passes()["clit-light"] == "exact"
-    viewer.tap(2, 70, 60)
+    viewer.tap(2, 370, 200)
     viewer.wait_for_looks("lit-light")
     viewer.wait_for_link("pixel=")
     viewer.make_tab.click()

@@ -13,6 +13,7 @@ from clit.ui.colours import attention_colours
 
 
 def test_click_shows_what_attend_computes(viewer, photograph, models):
+    viewer.choose(0, "input")
     viewer.set_scale(17.5)
     viewer.wait_until_exact(17.5)
     viewer.pick(3, 43, 71)
@@ -91,7 +92,7 @@ def test_the_picked_pixel_is_under_the_pointer_at_every_magnification(viewer):
         viewer.wait_until_exact(7)
         (_, _, height, width), corner = viewer.box(2), viewer.canvas("lit-light").corner
         size = round(72 * 7), round(96 * 7)
-        for y, x in ((0.1, 0.1), (height - 0.6, width - 0.6), (61.4, 83.7)):
+        for y, x in ((0, 0), (height - 1, width - 1), (61, 83)):  # a click is at a whole CSS pixel
             place = (y - corner[0]) / magnification, (x - corner[1]) / magnification
             inside = all(0 <= at < n for at, n in zip(place, size, strict=True))
             viewer.page.keyboard.press("Escape")

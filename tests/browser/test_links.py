@@ -14,6 +14,7 @@ from browser.expected import LEVEL
 
 
 def test_a_link_restores_the_view_exactly(viewer, new_viewer, url):
+    viewer.choose(0, "input")
     viewer.examples.nth(1).click()
     viewer.wait_for_example()
     viewer.press("3")

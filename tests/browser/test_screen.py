@@ -51,7 +51,7 @@ def test_a_tap_opens_the_sheet_of_a_phone(new_viewer, url):
     viewer = new_viewer(viewport=PHONE, has_touch=True, is_mobile=True)
     viewer.open(url)
     viewer.guide_end.click()
-    viewer.wait_until_exact(4)
+    viewer.wait_until_exact(8)  # the tower's
     assert list(viewer.passes()) == ["bicubic", "lit-light"]
     assert viewer.box(0)[0] < 130
     for each in (viewer.more, viewer.picture_toggle, viewer.wipe_toggle, viewer.scale_slider, viewer.grip):
@@ -63,7 +63,7 @@ def test_a_tap_opens_the_sheet_of_a_phone(new_viewer, url):
         assert_inside(viewer, each, PHONE)
     top, _, bottom, _ = viewer.rectangle(viewer.dock)
     assert PHONE["height"] / 3 < bottom - top <= PHONE["height"] / 2
-    assert viewer.scale() == 4, "the tap is not heard by what the sheet pushed under the finger"
+    assert viewer.scale() == 8, "the tap is not heard by what the sheet pushed under the finger"
     pane = viewer.view()["pane"]
     assert viewer.box(0)[0] + pane["height"] <= top, "panes shrink to what is seen"
     viewer.let_go.tap()

@@ -164,7 +164,7 @@ export function buildInput() {
   panes.addEventListener("wheel", wheel, { passive: false });
   panes.addEventListener("click", mouseClick);
   // A tap opens the sheet: the click that browsers make of it would land on what is there by then.
-  panes.addEventListener("touchend", (event) => event.target.closest(".stage") && event.preventDefault());
+  panes.addEventListener("touchend", (event) => event.cancelable && event.target.closest(".stage") && event.preventDefault());
   panes.addEventListener("keydown", viewerKey);
   $(".magnifier").addEventListener("click", (event) => {
     magnifier = !magnifier;

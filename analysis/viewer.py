@@ -283,6 +283,10 @@ class Viewer:
             button.click()
         return download.value
 
+    def follow(self, link: str) -> None:
+        """Put a link into the address of the page that is open."""
+        self.frame.evaluate("(link) => { location.hash = link.slice(link.indexOf('#')); }", link)
+
     # What happens to the network
 
     def delay_answers(self) -> None:

@@ -13,8 +13,9 @@
 //   map_pictures, inspector, pins, all_maps    what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
-//   making, programs, links, visits, tour, hook
+//   making, programs, links, visits, address, tour, hook
 
+import { buildAddress } from "./address.js";
 import { buildAhead } from "./ahead.js";
 import { buildAllMaps } from "./all_maps.js";
 import { buildCascade } from "./cascade.js";
@@ -26,7 +27,6 @@ import { readOnlyHook } from "./hook.js";
 import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
-import { buildLinks } from "./links.js";
 import { buildLive } from "./live.js";
 import { buildMaking } from "./making.js";
 import { buildMenus } from "./menus.js";
@@ -56,7 +56,7 @@ export function start(component) {
   for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildLive, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
-  for (const build of [buildPrograms, buildLinks, buildVisits, buildTour, buildNotice]) build();
+  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
 }

@@ -41,7 +41,7 @@ def test_the_tour_sets_each_stop_itself_and_goes_on_by_its_button_alone(new_view
     assert list(viewer.passes()) == ["bicubic", "lit-light"] and viewer.wipe_handle.is_visible()
     viewer.tour_next.click()
     viewer.wait_for_looks("lit-light")
-    expect(viewer.enlarged_title).to_contain_text("LIT, head")  # means look alike
+    expect(viewer.large_title).to_contain_text("LIT, head")  # means look alike
     assert list(viewer.passes()) == ["liif-light", "lit-light"]
     assert viewer.picked() == (1502, 560)
     for _ in range(3):

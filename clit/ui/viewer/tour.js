@@ -38,8 +38,8 @@ const STOPS = [
     panes: ["liif-light", "lit-light"],
     picks: true,
     text:
-      "One pixel of the letter. LIIF blends its four neighbours by distance alone. LIT weighs forty-nine, each head its own way: " +
-      "this one looks further.",
+      "One pixel of the letter. LIIF blends its four neighbours by distance alone. LIT weighs forty-nine, each head in its own way; " +
+      "the one drawn large looks furthest.",
   },
   {
     link: "example=letters.png&scale=12&wipe=0.5",
@@ -68,7 +68,7 @@ function remembered() {
 }
 
 function remember() {
-  $(".tour-begin").classList.remove("fresh");
+  $(".tour-begin").dataset.fresh = "no";
   try {
     localStorage.setItem(SEEN_KEY, "seen");
   } catch (error) {
@@ -125,6 +125,6 @@ export function buildTour() {
   });
   $(".tour-end").addEventListener("click", endTour);
   $(".tour-next").addEventListener("click", goOn);
-  $(".tour-begin").classList.toggle("fresh", !remembered());
+  $(".tour-begin").dataset.fresh = remembered() ? "no" : "yes";
   subscribe(["looks"], chooseHead);
 }

@@ -18,7 +18,9 @@ def test_a_link_that_is_put_into_the_open_page_is_followed(new_viewer, url):
     viewer.open(f"{url}#example=letters.png&scale=8&at=60,70&panes=bicubic,lit-light&pixel=61,71")
     viewer.wait_for_looks("lit-light")
     picture = viewer.picture()
-    viewer.follow("#example=letters.png&scale=12.5&magnify=2&at=100,40&panes=input,lit-light,clit-light&pins=100,40,101,41")
+    viewer.follow(
+        "#example=letters.png&scale=12.5&magnify=2&at=100,40&panes=input,lit-light,clit-light&pins=100,40,101,41"
+    )
     viewer.wait_for_view("scale === 12.5 && magnification === 2 && y === 100 && x === 40")
     assert viewer.picture() == picture
     assert viewer.picked() is None, "the link has no pixel"

@@ -18,7 +18,7 @@ NOTE_PAINTED = """() => {
   const note = () => overlay.dataset.painted && seen.push(overlay.dataset.painted);
   new MutationObserver(note).observe(overlay, { attributes: true, attributeFilter: ['data-painted'] });
 }"""
-PAINTED = """(pane) => [...document.querySelectorAll('.pane')[pane].querySelectorAll('.overlay .painted [fill-opacity]')]
+PAINTED = """(pane) => [...document.querySelectorAll('.pane')[pane].querySelectorAll('.painted [fill-opacity]')]
   .map((each) => getComputedStyle(each)).map((style) => [style.fill, style.fillOpacity])"""
 COLOUR = re.compile(r"rgb\((\d+), (\d+), (\d+)\)")
 

@@ -39,6 +39,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "paired-held-out": lambda: paired.table([row for row in scores.read("curves") if row.scale in (2, 3, 4)]),
     "curves": lambda: scale_curves.table(scores.read("curves")),
     "speed": lambda: speed.table(speed.read()),
+    "speed-avx2": lambda: speed.table(speed.read(ROOT / "analysis" / "speed-avx2.csv")),
     "shapes": lambda: shapes.table(shapes.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,8 @@ class Viewer:
     full_screen = _element(".full-screen")
     wipe_toggle = _element(".wipe-toggle")
     wipe_handle = _element(".wipe-handle")
+    blink_toggle = _element(".blink-toggle")
+    blink_note = _element(".blink-note")
     paint = _element(".paint-what")
     paint_head = _element(".paint-head")
     cascade = _element(".cascade")
@@ -260,6 +262,14 @@ class Viewer:
             send("touchMove" if index else "touchStart", points)
         send("touchEnd", [])
 
+    def hold_finger(self, y: float, x: float) -> Callable[[], None]:
+        """Put a finger on a pixel of the panes; return what lifts it."""
+        top, left, _, _ = self.box(0)
+        touch = self.page.context.new_cdp_session(self.page)
+        point = {"x": left + x, "y": top + y}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+        return lambda: touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
     def open_more(self) -> None:
         """Open what stands behind More, if it is not open."""
         if not self.frame.locator(".more[open]").count():
@@ -371,6 +381,10 @@ class Viewer:
     def look(self, method: str) -> dict[str, Any] | None:
         """Return what the picked pixel looked at by one method: `row`, `column`, and the server's `answer`."""
         return self.ask(f"look('{method}')")
+
+    def blink(self) -> int | None:
+        """Return which of two panes in one place is seen; None where they do not blink."""
+        return self.ask("blink()")
 
     def scores(self) -> dict[str, dict[float, dict[str, float]]]:
         """Return the scores that are known, by method and scale."""
@@ -488,6 +502,10 @@ class Viewer:
     def wait_until_drawn_ahead(self) -> None:
         """Wait until the whole picture has been drawn for previews, with every method shown."""
         self.wait(f"{HOOK}.drawnAhead()")
+
+    def wait_for_blink(self, pane: int | None) -> None:
+        """Wait until this one of two panes in one place is seen."""
+        self.wait(f"{HOOK}.blink() === {'null' if pane is None else pane}")
 
     def wait_for_link(self, *parts: str) -> None:
         """Wait until the address holds all of these."""

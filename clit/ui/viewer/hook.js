@@ -36,6 +36,8 @@ export const readOnlyHook = Object.freeze({
   picture: () => state.picture && { id: state.picture.id, height: state.picture.height, width: state.picture.width },
   // Between a change and the next frame the panes still show, and are marked with, what was there before.
   passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, isDrawing() ? "drawing" : pane.element.dataset.pass])),
+  // Which of two panes in one place is seen, 0 or 1.
+  blink: () => state.blink,
   drawnAhead: () => !state.drawingAhead && !nextAhead(),
   scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
   // "row column" of the pixel whose map lies over each pane.

@@ -3,7 +3,7 @@
 
 import { $ } from "./dom.js";
 import { clamp } from "./numbers.js";
-import { showPanes, toggleWipe } from "./panes.js";
+import { showPanes, toggleBlink, toggleWipe } from "./panes.js";
 import { point } from "./live.js";
 import { pick, pickPlace, pin, unpick, walk } from "./pixel.js";
 import { changed, state } from "./store.js";
@@ -11,11 +11,12 @@ import { MAGNIFICATIONS, fit, pan, setScale, stepMagnification, zoom } from "./v
 
 const DOUBLE_MS = 400; // two taps within this
 const DOUBLE_PIXELS = 24; // and this are one double tap
+const HOLD_MS = 400; // a finger that stops the blink for longer is no tap
 const CLICK_PIXELS = 4; // a pointer that moved less than this has clicked
 
 /** @type {Map<number, {y: number, x: number}>} pointers that are down, in client pixels */
 const pointers = new Map();
-/** @type {any} {moved, pane, held, pinch} */
+/** @type {any} {moved, pane, began, held, pinch} */
 let gesture = null;
 let magnifier = false; // whether wheel and pinch enlarge the rendered pixels instead of changing the scale
 let tapped = { time: -Infinity, y: 0, x: 0 }; // the last touch that was a tap
@@ -36,7 +37,7 @@ function pointerDown(event) {
   if (event.button > 0 || !event.target.closest(".stage")) return;
   event.target.closest(".stage").setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, { y: event.clientY, x: event.clientX });
-  if (pointers.size === 1) gesture = { moved: 0, pane: event.target.closest(".pane") };
+  if (pointers.size === 1) gesture = { moved: 0, pane: event.target.closest(".pane"), began: event.timeStamp };
   if (pointers.size === 2) Object.assign(gesture, { moved: Infinity, pinch: pinchState() });
 }
 
@@ -78,6 +79,7 @@ function pinch() {
 function pointerUp(event) {
   if (!pointers.delete(event.pointerId)) return;
   if (event.type !== "pointerup" || event.pointerType !== "touch" || gesture.moved >= CLICK_PIXELS) return;
+  if (state.blink !== null && event.timeStamp - gesture.began > HOLD_MS) return;
   const at = anchorOf(event, gesture.pane);
   const isSecond = event.timeStamp - tapped.time < DOUBLE_MS && Math.hypot(at.y - tapped.y, at.x - tapped.x) < DOUBLE_PIXELS;
   tapped = { ...at, time: isSecond ? -Infinity : event.timeStamp }; // a third tap is a first one again
@@ -137,6 +139,8 @@ export function viewerKey(event) {
     "<": () => stepMagnification(-1),
     w: toggleWipe,
     W: toggleWipe,
+    b: toggleBlink,
+    B: toggleBlink,
     f: fit,
     F: fit,
     h: toggleMap,

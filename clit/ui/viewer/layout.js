@@ -3,7 +3,7 @@
 
 import { $, $$, make, svg } from "./dom.js";
 import { modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
-import { choose, showPanes, shownPanes, toggleWipe, unanswered } from "./panes.js";
+import { choose, isStacked, showPanes, shownPanes, toggleBlink, toggleWipe, unanswered } from "./panes.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
 
 /** @import { Pane } from "./panes.js" */
@@ -60,7 +60,8 @@ function layout() {
   const panes = $(".panes");
   for (const pane of state.panes) pane.element.hidden = !shownPanes().includes(pane);
   panes.dataset.wipe = state.wipe === null ? "no" : "yes";
-  const count = state.wipe === null ? shownPanes().length : 1;
+  panes.dataset.blink = state.blink === null ? "no" : "yes";
+  const count = isStacked() ? 1 : shownPanes().length;
   const columns = columnsFor(count, panes.clientHeight, panes.clientWidth);
   const rows = count / columns;
   const width = Math.floor((panes.clientWidth - GAP * (columns - 1)) / columns);
@@ -78,9 +79,10 @@ function layout() {
 
 function showCounts() {
   for (const button of $$(".pane-count")) {
-    button.setAttribute("aria-pressed", String(state.wipe === null && Number(button.textContent) === state.paneCount));
+    button.setAttribute("aria-pressed", String(!isStacked() && Number(button.textContent) === state.paneCount));
   }
   $(".wipe-toggle").setAttribute("aria-pressed", String(state.wipe !== null));
+  $(".blink-toggle").setAttribute("aria-pressed", String(state.blink !== null));
 }
 
 export function buildLayout() {
@@ -88,6 +90,10 @@ export function buildLayout() {
   $(".panes").replaceChildren(...state.panes.map((pane) => pane.element));
   for (const button of $$(".pane-count")) button.addEventListener("click", () => showPanes(Number(button.textContent)));
   $(".wipe-toggle").addEventListener("click", toggleWipe);
+  $(".blink-toggle").addEventListener("click", (event) => {
+    toggleBlink();
+    if (event.detail) $(".panes").focus({ preventScroll: true }); // a hand on the mouse next presses Space
+  });
   new ResizeObserver(layout).observe($(".panes"));
   layout();
   subscribe(["models", "picture"], fillMenus);

@@ -6,6 +6,7 @@ import { isInside, shownScale } from "./geometry.js";
 import { truthModels } from "./models.js";
 import { clamp } from "./numbers.js";
 import { PAINTS, setPaint } from "./paint.js";
+import { shownPanes } from "./panes.js";
 import { MOST_PINS, pickPlace } from "./pixel.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
 import { MAGNIFICATIONS, changeView, setSize } from "./view.js";
@@ -37,10 +38,11 @@ export function writeLink() {
     magnify: Number(view.magnification.toFixed(4)),
     at: near(view.y, view.x),
     panes: state.panes
-      .slice(0, state.paneCount)
+      .slice(0, Math.max(state.paneCount, shownPanes().length))
       .map((pane) => pane.model)
       .join(","),
     wipe: state.wipe && Number(state.wipe.toFixed(4)),
+    blink: state.blink === null ? null : "yes",
     chain: state.chain,
     truth: picture.truth,
     size: state.size && near(state.size.width, state.size.height),
@@ -81,6 +83,7 @@ export function readLink(text) {
     head: Math.max(0, Math.round(Number(head)) || 0),
     truth: truth >= 1 && truth <= state.limits.scale ? truth : null,
     wipe: numbers("wipe")[0],
+    blink: asked.has("blink") && !asked.has("wipe") ? 0 : null,
   };
 }
 
@@ -102,5 +105,5 @@ export function followLink({ scale, magnification, at, pixel, pins, size, paint,
 }
 
 export function buildLinks() {
-  subscribe(["view", "picture", "panes", "wipe", "chain", "paint", "pixel", "pins"], keepLink);
+  subscribe(["view", "picture", "panes", "wipe", "blink", "chain", "paint", "pixel", "pins"], keepLink);
 }

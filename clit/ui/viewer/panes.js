@@ -26,7 +26,10 @@ import { changed, state } from "./store.js";
 /** What a pane has before it is answered anything. */
 export const unanswered = () => ({ frames: [], newest: 0, request: null, failed: -1 });
 
-export const shownPanes = () => state.panes.slice(0, state.wipe === null ? state.paneCount : 2);
+/** Whether the first two panes lie in one place. */
+export const isStacked = () => state.wipe !== null || state.blink !== null;
+
+export const shownPanes = () => state.panes.slice(0, isStacked() ? 2 : state.paneCount);
 
 /** Names of the methods shown for which `wants` holds, each once. @param {(model: any) => boolean} wants */
 export const shownMethods = (wants) =>
@@ -41,14 +44,18 @@ export function choose(pane, model) {
   changed("panes");
 }
 
-/** Show the first so many panes; the others keep what they have. @param {number} count @param {number | null} [wipe] */
-export function showPanes(count, wipe = null) {
-  state.paneCount = count;
-  state.wipe = wipe;
-  changed("panes", "wipe", "layout");
+/**
+ * Show the first so many panes, or two of them in one place; the others keep what they have.
+ * @param {number} count @param {{wipe?: number | null, blink?: number | null}} [stack]
+ */
+export function showPanes(count, { wipe = null, blink = null } = {}) {
+  Object.assign(state, { paneCount: count, wipe, blink });
+  changed("panes", "wipe", "blink", "layout");
 }
 
-export const toggleWipe = () => showPanes(state.paneCount, state.wipe === null ? 0.5 : null);
+export const toggleWipe = () => showPanes(state.paneCount, { wipe: state.wipe === null ? 0.5 : null });
+
+export const toggleBlink = () => showPanes(state.paneCount, { blink: state.blink === null ? 0 : null });
 
 /** Forget what panes were answered whose method `wants`. @param {(model: any) => boolean} wants */
 export function forgetFrames(wants) {

@@ -9,7 +9,7 @@
 //   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
 //   passes, pixel, live, ahead                 what panes ask for; the picked pixel, and that under the pointer
 //   colours, maps, overlay, drawing            numbers as colours; the maps of a look; what is drawn of it all
-//   layout, wipe, input                        the panes on the page; mouse, touch and keyboard
+//   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, all_maps    what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
@@ -17,6 +17,7 @@
 
 import { buildAhead } from "./ahead.js";
 import { buildAllMaps } from "./all_maps.js";
+import { buildBlink } from "./blink.js";
 import { buildCascade } from "./cascade.js";
 import { buildControls } from "./controls.js";
 import { mount, root } from "./dom.js";
@@ -53,7 +54,7 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildLive, buildInput, buildInspector, buildAllMaps]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildLinks, buildVisits, buildNotice]) build();

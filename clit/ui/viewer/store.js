@@ -26,6 +26,7 @@
  *   panes     which methods are shown, and in how many panes
  *   layout    how large panes are
  *   wipe      where the second pane begins
+ *   blink     which of two panes is seen
  *   frames    what panes have been answered, or wait for
  *   chain     how CLIT splits the scale
  *   paint     what panes of attention show
@@ -39,7 +40,7 @@
  *   making    the file being made
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
- * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "frames" | "chain" | "paint" |
+ * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "chain" | "paint" |
  *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "scores" | "making" | "dock" | "forgotten"} Topic
  */
 
@@ -69,6 +70,8 @@ export const state = {
   paneCount: FIRST_PANES.length,
   /** @type {number | null} or where the second pane begins to lie over the first, 0..1 of the width */
   wipe: null,
+  /** @type {number | null} or which of the first two panes is seen, 0 or 1, where they lie in one place */
+  blink: null,
   chain: "published", // how CLIT splits the scale
   paint: "colours", // what panes of LIT and CLIT show, one of PAINTS
   head: 0, // whose entropy or direction, from 1; 0 the mean of all

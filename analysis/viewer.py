@@ -126,6 +126,8 @@ class Viewer:
     wipe_handle = _element(".wipe-handle")
     blink_toggle = _element(".blink-toggle")
     blink_note = _element(".blink-note")
+    gain = _element(".difference-key:visible .gain")
+    gain_range = _element(".difference-key:visible .range")
     paint = _element(".paint-what")
     paint_head = _element(".paint-head")
     cascade = _element(".cascade")
@@ -410,7 +412,7 @@ class Viewer:
 
     def mark(self, method: str) -> str:
         """Return the few words beside a method's name."""
-        return self.frame.locator(f".pane[data-model={method}] .mark").inner_text()
+        return self.frame.locator(f'.pane[data-model="{method}"] .mark').inner_text()
 
     def link(self) -> str:
         """Return the address, which holds the view."""
@@ -437,6 +439,10 @@ class Viewer:
         return box["y"], box["x"], box["height"], box["width"]
 
     # Elements of one pane or one row
+
+    def options(self, pane: int, group: str) -> Locator:
+        """Return what a pane's menu offers in one of its groups."""
+        return self.methods.nth(pane).locator(f"optgroup[label='{group}'] option")
 
     def stage_windows(self, pane: int) -> Locator:
         """Return the outlines, over a pane, of the windows that the picked pixel's stages looked at."""

@@ -1,4 +1,4 @@
-"""Differences made visible: blink."""
+"""Differences made visible: blink, and a pane of what one method has more than another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
+import clit
+from clit.pictures.colour_maps import diverging
+from clit.pictures.files import to_bytes
+from clit.pictures.metrics import luma
+
+DIVERGING = np.rint(diverging(np.arange(256) / 127.5 - 1) * 255).astype(int)
+LIT_LIIF = "diff:lit-light:liif-light"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 TURNS = 1500  # ms: two turns and more
 
@@ -101,3 +108,102 @@ def test_a_finger_holds_the_blink_and_picks_nothing(new_viewer, url):
     assert viewer.picked() is None, "a finger that holds is no tap"
     viewer.tap(1, 200, 100)
     viewer.wait_for_looks("lit-light")
+
+
+def place_in_colours(viewer, name: str, window: tuple[int, int, int, int]) -> np.ndarray:
+    """The places on the colour scale, 0..255, that a pane shows of a window of the output, at magnification 1."""
+    canvas = viewer.canvas(name)
+    top, left = canvas.corner[0] + window[0], canvas.corner[1] + window[1]
+    rgba = canvas.rgba[max(top, 0) : top + window[2], max(left, 0) : left + window[3]]
+    assert (rgba[..., 3] == 255).all()
+    colours, whose = np.unique(rgba[..., :3].reshape(-1, 3), axis=0, return_inverse=True)
+    apart = np.abs(colours[:, None].astype(int) - DIVERGING).sum(-1)
+    assert apart.min(-1).max() == 0, "its colours are those of the map"
+    return apart.argmin(-1)[whose].reshape(rgba.shape[:2])
+
+
+def expected_place(more: np.ndarray, less: np.ndarray, gain: float) -> np.ndarray:
+    """The same of two pictures, uint8."""
+    levels = 255 * (luma(more).astype(float) - luma(less))
+    return np.clip(127.5 + gain * levels, 0, 255)
+
+
+def assert_difference(viewer, more: str, less: str, gain: float) -> None:
+    """The pane shows exactly what the exact pixels of two other panes tell."""
+    one, other = viewer.rendering(more), viewer.rendering(less)
+    assert one.window == other.window
+    shown = place_in_colours(viewer, f"diff:{more}:{less}", one.window)
+    expected = expected_place(one.pixels, other.pixels, gain)
+    top, left = (max(0, -corner - at) for corner, at in zip(viewer.canvas(more).corner, one.window[:2], strict=True))
+    expected = expected[top:, left:][: shown.shape[0], : shown.shape[1]]
+    assert np.abs(shown - expected).max() <= 0.51
+    assert np.abs(expected - 127.5).max() > gain
+
+
+def test_a_difference_pane_shows_what_the_exact_pixels_of_two_others_tell(viewer):
+    names = [text.partition(":")[0] for text in viewer.options(3, "Differences").all_text_contents()]
+    over_bicubic = ["LIIF − Bicubic", "LIT − Bicubic", "CLIT − Bicubic"]
+    assert names == [*over_bicubic, "LIT − LIIF", "CLIT − LIIF", "CLIT − LIT"]
+    viewer.choose(3, LIT_LIIF)
+    viewer.wait_until_exact(4)
+    assert viewer.passes()[LIT_LIIF] == "exact"
+    expect(viewer.gain_range).to_have_text("±16 of 255")
+    assert_difference(viewer, "lit-light", "liif-light", 8)
+    for scale, gain, told in ((4, 32, "±4 of 255"), (2.7, 1, "±128 of 255")):
+        viewer.set_scale(scale)
+        viewer.gain.select_option(str(gain))
+        viewer.wait_until_exact(scale)
+        expect(viewer.gain_range).to_have_text(told)
+        viewer.wait_for_next_frame()
+        assert_difference(viewer, "lit-light", "liif-light", gain)
+    viewer.hold_answers()
+    viewer.set_scale(9)
+    viewer.wait_for_view("scale === 9")
+    viewer.wait_for_next_frame()
+    assert viewer.passes()[LIT_LIIF] in ("preview", "stretched"), "it is no better than its parts"
+
+
+def test_a_difference_needs_no_panes_of_its_methods(new_viewer, open_photograph, photograph, models):
+    viewer = open_photograph(new_viewer())
+    viewer.choose(3, "diff:clit-light:liif-light")
+    viewer.choose(1, "bicubic")
+    viewer.choose(2, "bilinear")
+    viewer.set_scale(5)
+    viewer.wait_until_exact(5)
+    window = viewer.rendering("bicubic").window
+    clit_, liif = (
+        to_bytes(clit.upscale(models[name], photograph, scale=5, window=window))
+        for name in ("clit-light", "liif-light")
+    )
+    shown = place_in_colours(viewer, "diff:clit-light:liif-light", window)
+    expected = expected_place(clit_, liif, 8)[: shown.shape[0], : shown.shape[1]]
+    assert np.abs(shown - expected).max() <= 8 * 2 + 1, "each of the two may be rounded otherwise"
+    assert np.abs(shown - expected).mean() < 1
+    assert viewer.look("clit-light") is None
+
+
+def test_a_difference_from_the_ground_truth_and_its_link(new_viewer, url):
+    viewer = new_viewer()
+    viewer.open(url)
+    viewer.guide_end.click()
+    viewer.examples.nth(1).click()
+    viewer.wait_until_exact()
+    viewer.set_scale(3)
+    viewer.switch_truth(True)
+    for pane, name in enumerate(("truth", "lit-light", "liif-light", "diff:lit-light:truth")):
+        viewer.choose(pane, name)
+    viewer.gain.select_option("4")
+    viewer.wait_until_exact(3)
+    assert_difference(viewer, "lit-light", "truth", 4)
+    viewer.wait_for_link("gain=4", "diff%3Alit-light%3Atruth")
+    other = new_viewer(viewport=viewer.page.viewport_size)
+    other.open(viewer.link())
+    other.wait_until_exact(3)
+    assert np.array_equal(other.canvas("diff:lit-light:truth").rgba, viewer.canvas("diff:lit-light:truth").rgba)
+    viewer.switch_truth(False)
+    expect(viewer.panes.nth(3).locator("b")).to_have_text("Input")
+    strange = new_viewer()
+    strange.open(f"{url}#panes=diff:lit-light:none,diff:lit-light:lit-light,liif-light&gain=7")
+    expect(strange.notice_text).to_have_text(
+        "This link asks for what is not here: diff:lit-light:none, diff:lit-light:lit-light. The rest is shown."
+    )

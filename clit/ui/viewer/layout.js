@@ -1,8 +1,9 @@
 // @ts-check
 // The panes on the page: their elements, and how large they are.
 
+import { gainMenu, gainRange } from "./difference.js";
 import { $, $$, make, svg } from "./dom.js";
-import { modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
+import { differences, modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
 import { choose, isStacked, showPanes, shownPanes, toggleBlink, toggleWipe, unanswered } from "./panes.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
 
@@ -19,10 +20,12 @@ function makePane(model, index) {
   const overlay = svg("svg", { class: "overlay", "aria-hidden": "true" });
   const empty = make("p", { class: "pane-empty", hidden: true });
   const stage = make("div", { class: "stage" }, canvas, overlay, empty);
+  const ends = [make("span", { class: "less" }), make("i", { class: "bar diverging", "aria-hidden": "true" }), "brighter"];
+  const key = make("div", { class: "on-pane difference-key", hidden: true }, ...ends, make("span", { class: "range" }), gainMenu());
   const caption = make("figcaption", {}, name, chevron, mark, menu); // the menu covers the others, unseen
-  const element = make("figure", { class: "pane", "data-index": index }, caption, stage);
+  const element = make("figure", { class: "pane", "data-index": index }, caption, stage, key);
   /** @type {Pane} */
-  const pane = { model, menu, name, mark, canvas, overlay, empty, stage, element, ...unanswered() };
+  const pane = { model, isPart: false, menu, name, mark, canvas, overlay, empty, stage, key, element, ...unanswered() };
   menu.addEventListener("change", () => choose(pane, menu.value));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return pane;
@@ -30,10 +33,13 @@ function makePane(model, index) {
 
 /** What each pane can show now; what went with the ground truth gives way to the input. */
 function fillMenus() {
-  const models = [...state.models.values(), ...(state.picture?.truth ? truthModels() : [])];
+  const names = [...new Set([...shownPanes(), ...state.panes])].map((pane) => pane.model);
+  const models = [...state.models.values(), ...(state.picture?.truth ? truthModels() : []), ...differences(names)];
   for (const pane of state.panes) {
-    pane.menu.replaceChildren(make("option", { value: "input" }, "Input: the small picture itself"), ...modelOptions(models));
-    if (pane.model !== "input" && !modelOf(pane.model)) choose(pane, "input");
+    const own = modelOf(pane.model);
+    const offered = own && !models.some((model) => model.name === own.name) ? [...models, own] : models;
+    pane.menu.replaceChildren(make("option", { value: "input" }, "Input: the small picture itself"), ...modelOptions(offered));
+    if (pane.model !== "input" && !own) choose(pane, "input");
   }
   showMethods();
 }
@@ -45,7 +51,14 @@ function showMethods() {
     pane.element.dataset.model = pane.model;
     pane.name.textContent = model ? shortLabel(model) : "Input";
     pane.menu.title = model?.about ?? "The small picture itself, its pixels drawn as squares";
+    pane.key.hidden = !model?.parts;
+    if (model?.parts) pane.key.querySelector(".less").textContent = `${shortLabel(modelOf(model.parts[0]))} darker`;
   }
+}
+
+function showGain() {
+  for (const gain of $$(".gain")) gain.value = state.gain;
+  for (const range of $$(".range")) range.textContent = gainRange();
 }
 
 /** Columns of so many panes in an area: the panes' shorter sides shall be as long as can be. */
@@ -96,7 +109,9 @@ export function buildLayout() {
   });
   new ResizeObserver(layout).observe($(".panes"));
   layout();
-  subscribe(["models", "picture"], fillMenus);
+  subscribe(["models", "picture", "panes"], fillMenus);
+  subscribe(["gain"], showGain);
+  showGain();
   subscribe(["panes"], showMethods);
   subscribe(["panes"], showCounts);
   subscribe(["panes"], layout);

@@ -8,7 +8,7 @@
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
 //   passes, pixel, live, ahead                 what panes ask for; the picked pixel, and that under the pointer
-//   colours, maps, overlay, drawing            numbers as colours; the maps of a look; what is drawn of it all
+//   colours, difference, maps, overlay, drawing  numbers as colours; the maps of a look; what is drawn of it all
 //   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, all_maps    what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours

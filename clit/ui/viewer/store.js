@@ -10,7 +10,7 @@
 
 /** @import { Frame, Look, Picture } from "./engine.js" */
 /** @import { Model } from "./models.js" */
-/** @import { Pane } from "./panes.js" */
+/** @import { Pane, Source } from "./panes.js" */
 /** @import { Size } from "./numbers.js" */
 
 /** @typedef {{y: number, x: number}} Place in LR pixels */
@@ -28,6 +28,7 @@
  *   wipe      where the second pane begins
  *   blink     which of two panes is seen
  *   frames    what panes have been answered, or wait for
+ *   gain      how far differences are amplified
  *   chain     how CLIT splits the scale
  *   paint     what panes of attention show
  *   pixel     the picked pixel
@@ -40,11 +41,12 @@
  *   making    the file being made
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
- * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "chain" | "paint" |
+ * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
  *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "scores" | "making" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
+export const FIRST_GAIN = 8;
 export const FIRST_PANES = ["input", "liif-light", "lit-light", "clit-light"];
 
 export const state = {
@@ -67,6 +69,9 @@ export const state = {
   pane: { width: 0, height: 0 },
   /** @type {Pane[]} */
   panes: [],
+  /** @type {Map<string, Source>} what differences are made of and no pane shows, by method */
+  parts: new Map(),
+  gain: FIRST_GAIN, // of differences
   paneCount: FIRST_PANES.length,
   /** @type {number | null} or where the second pane begins to lie over the first, 0..1 of the width */
   wipe: null,

@@ -126,6 +126,9 @@ class Viewer:
     wipe_handle = _element(".wipe-handle")
     blink_toggle = _element(".blink-toggle")
     blink_note = _element(".blink-note")
+    differ = _element(".differ")
+    differ_count = _element(".differ-count")
+    place_marks = _element(".overlay:visible .place.light")
     gain = _element(".difference-key:visible .gain")
     gain_range = _element(".difference-key:visible .range")
     paint = _element(".paint-what")
@@ -388,6 +391,13 @@ class Viewer:
         """Return which of two panes in one place is seen; None where they do not blink."""
         return self.ask("blink()")
 
+    def place(self) -> dict[str, float] | None:
+        """Return `top`, `left`, `height`, `width` in input pixels of the place shown where two methods differ most.
+
+        `difference` is the mean over it, in 255ths of brightness.
+        """
+        return self.ask("place()")
+
     def scores(self) -> dict[str, dict[float, dict[str, float]]]:
         """Return the scores that are known, by method and scale."""
         return {method: dict(found) for method, found in self.ask("scores()")}
@@ -512,6 +522,18 @@ class Viewer:
     def wait_for_blink(self, pane: int | None) -> None:
         """Wait until this one of two panes in one place is seen."""
         self.wait(f"{HOOK}.blink() === {'null' if pane is None else pane}")
+
+    def fly(self, number: int) -> dict[str, float]:
+        """Press for the next place where two methods differ most, and return it once the view is there."""
+        self.differ.click()
+        self.wait_at_place(number)
+        return self.place()
+
+    def wait_at_place(self, number: int) -> None:
+        """Wait until the view is at the place of this number, from 1, where two methods differ most."""
+        middle = "place && y === place.top + place.height / 2 && x === place.left + place.width / 2"
+        told = f"document.querySelector('.differ-count').textContent.startsWith('{number} of')"
+        self.wait(f"(({{ y, x }}, place) => {middle})({HOOK}.view(), {HOOK}.place()) && {told}")
 
     def wait_for_link(self, *parts: str) -> None:
         """Wait until the address holds all of these."""

@@ -1,4 +1,4 @@
-"""Differences made visible: blink, and a pane of what one method has more than another."""
+"""Differences made visible: blink, a pane of what one method has more than another, where they differ most."""
 
 from __future__ import annotations
 
@@ -207,3 +207,63 @@ def test_a_difference_from_the_ground_truth_and_its_link(new_viewer, url):
     expect(strange.notice_text).to_have_text(
         "This link asks for what is not here: diff:lit-light:none, diff:lit-light:lit-light. The rest is shown."
     )
+
+
+def box_means(difference: np.ndarray, side: int) -> np.ndarray:
+    """The means over all squares of `side` small pixels at x4."""
+    sums = np.pad(difference.reshape(72, 4, 96, 4).mean((1, 3)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return boxes / side**2
+
+
+def test_the_view_flies_to_where_two_methods_differ_most(new_viewer, open_photograph, photograph, models):
+    viewer = open_photograph(new_viewer())
+    expect(viewer.differ).to_have_attribute("title", re.compile("^Where LIIF and LIT differ most"))
+    first = viewer.fly(1)
+    liif, lit = (clit.upscale(models[name], photograph, scale=4) for name in ("liif-light", "lit-light"))
+    means = 255 * box_means(np.abs(luma(liif) - luma(lit)), 24)
+    assert first["height"] == first["width"] == 24
+    assert abs(first["difference"] - means.max()) < 0.02 * means.max(), "about: not every pixel is compared"
+    assert abs(means[first["top"], first["left"]] - first["difference"]) < 0.02 * means.max()
+    expect(viewer.place_marks).to_have_count(4)
+    top, left, bottom, right = viewer.rectangle(viewer.place_marks.first)
+    pane = viewer.rectangle(viewer.canvases.first)
+    assert abs((top + bottom) / 2 - (pane[0] + pane[2]) / 2) < 1 and abs(right - left - 24 * 4) < 8, "strokes and all"
+    viewer.wait_until_exact(4)
+    places = [first]
+    viewer.page.emulate_media(reduced_motion="reduce")
+    found = int(viewer.differ_count.inner_text().removeprefix("1 of "))
+    assert 3 <= found <= 5
+    for number in range(2, found + 1):
+        viewer.press("d")
+        viewer.wait_at_place(number)
+        places.append(viewer.place())
+    for index, one in enumerate(places):
+        for other in places[:index]:
+            assert one["difference"] <= other["difference"]
+            assert abs(one["top"] - other["top"]) >= 24 or abs(one["left"] - other["left"]) >= 24
+    assert viewer.fly(1) == first
+    viewer.press("Escape")
+    assert viewer.place() is None
+    expect(viewer.place_marks).to_have_count(0)
+
+
+def test_what_is_compared_and_what_cannot_be(viewer):
+    viewer.choose(3, "diff:clit-light:bicubic")
+    expect(viewer.differ).to_have_attribute("title", re.compile("^Where CLIT and Bicubic differ most"))
+    viewer.choose(3, "clit-light@1")
+    viewer.choose(2, "clit-light")
+    viewer.choose(1, "bicubic")
+    viewer.differ.click()
+    expect(viewer.notice_text).to_have_text(
+        "CLIT and CLIT, after stage 1 do not differ at ×4: choose others to compare, or another scale."
+    )
+    assert viewer.place() is None
+    viewer.press("1")
+    expect(viewer.differ).to_be_disabled()
+    viewer.press("2")
+    viewer.set_scale(2)
+    viewer.switch_truth(True)
+    viewer.choose(0, "lit-light")
+    viewer.choose(1, "truth")
+    viewer.fly(1)

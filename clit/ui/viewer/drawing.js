@@ -172,5 +172,5 @@ function paneStatus(pane, model) {
 
 export function buildDrawing() {
   subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint"], draw);
-  subscribe(["pixel", "pins", "looks", "live", "maps", "hover"], drawOverlays);
+  subscribe(["pixel", "pins", "looks", "live", "maps", "hover", "places"], drawOverlays);
 }

@@ -38,6 +38,8 @@ export const readOnlyHook = Object.freeze({
   passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, isDrawing() ? "drawing" : pane.element.dataset.pass])),
   // Which of two panes in one place is seen, 0 or 1.
   blink: () => state.blink,
+  // The place shown, of those where two methods differ most.
+  place: () => structuredClone(state.places?.list[state.places.at] ?? null),
   drawnAhead: () => !state.drawingAhead && !nextAhead(),
   scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
   // "row column" of the pixel whose map lies over each pane.

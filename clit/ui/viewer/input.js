@@ -5,6 +5,7 @@ import { $ } from "./dom.js";
 import { clamp } from "./numbers.js";
 import { showPanes, toggleBlink, toggleWipe } from "./panes.js";
 import { point } from "./live.js";
+import { leavePlaces, showNextPlace } from "./places.js";
 import { pick, pickPlace, pin, unpick, walk } from "./pixel.js";
 import { changed, state } from "./store.js";
 import { MAGNIFICATIONS, fit, pan, setScale, stepMagnification, zoom } from "./view.js";
@@ -148,7 +149,12 @@ export function viewerKey(event) {
     p: pin,
     P: pin,
     Enter: () => pick(state.pane.height / 2, state.pane.width / 2),
-    Escape: unpick,
+    d: showNextPlace,
+    D: showNextPlace,
+    Escape: () => {
+      unpick();
+      leavePlaces();
+    },
     ...Object.fromEntries([1, 2, 3, 4].map((count) => [count, () => showPanes(count)])),
   };
   if (!actions[event.key]) return;

@@ -7,7 +7,7 @@
 //   server, engine (server_engine), notice     questions; what answers for pictures; one sentence for a person
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
-//   passes, pixel, live, ahead                 what panes ask for; the picked pixel, and that under the pointer
+//   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
 //   colours, difference, maps, overlay, drawing  numbers as colours; the maps of a look; what is drawn of it all
 //   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, all_maps    what a pixel looked at
@@ -37,6 +37,7 @@ import { buildPaint } from "./paint.js";
 import { buildPasses } from "./passes.js";
 import { buildPictures } from "./pictures.js";
 import { buildPixel } from "./pixel.js";
+import { buildPlaces } from "./places.js";
 import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
@@ -54,7 +55,7 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildInput, buildInspector, buildAllMaps]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildLinks, buildVisits, buildNotice]) build();

@@ -8,13 +8,24 @@
 //   screen  CSS pixels of a pane, from its top left corner
 // A view is (scale, magnification, centre in LR pixels). Networks render the scale; magnification only draws larger.
 
-/** @import { Frame, Look, Picture } from "./engine.js" */
+/** @import { DifferencePlace, Frame, Look, Picture } from "./engine.js" */
 /** @import { Model } from "./models.js" */
 /** @import { Pane, Source } from "./panes.js" */
 /** @import { Size } from "./numbers.js" */
 
 /** @typedef {{y: number, x: number}} Place in LR pixels */
 /** @typedef {Place & {looks: Map<string, Look>}} LookedAt a pixel, and what it looked at by each method */
+
+/**
+ * Where two methods differ most.
+ * @typedef {object} Places
+ * @property {string} about what was compared
+ * @property {string} names of the two
+ * @property {number} asked the scale that was shown
+ * @property {number} scale at which they were compared
+ * @property {DifferencePlace[]} list
+ * @property {number} at the one shown, or -1
+ */
 
 /**
  * What can change:
@@ -37,12 +48,13 @@
  *   maps      how maps are shown
  *   live      the pixel under the pointer, with what it looked at
  *   hover     the neighbour under the pointer
+ *   places    where two methods differ most
  *   scores    decibels
  *   making    the file being made
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
  * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "scores" | "making" | "dock" | "forgotten"} Topic
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "places" | "scores" | "making" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -98,6 +110,8 @@ export const state = {
   ownScale: false, // whether each map has colours from its own smallest value to its largest, in place of one scale for all
   quantity: "weights", // what the maps show, one of QUANTITIES
   enlarged: { row: "", map: 0 }, // which of its maps is drawn large, with numbers
+  /** @type {Places | null} */
+  places: null,
   /** @type {Map<string, Map<number, any>>} model -> scale -> {psnr, ssim, psnr_rgb}, where there is a ground truth */
   scores: new Map(),
   curving: false, // whether PSNR against scale is being computed

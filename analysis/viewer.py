@@ -77,6 +77,15 @@ class Rendering:
 
 
 @dataclass(frozen=True)
+class Loupe:
+    """What a pane shows larger."""
+
+    corner: tuple[int, int]  # of what it shows, in pixels of the pane's canvas
+    factor: int
+    rgba: np.ndarray  # (h, w, 4) uint8
+
+
+@dataclass(frozen=True)
 class Canvas:
     """What a pane shows."""
 
@@ -116,7 +125,7 @@ class Viewer:
     pane_group = _element(".panes")
     panes = _element(".pane")
     shown_panes = _element(".pane:visible")
-    canvases = _element(".pane canvas")
+    canvases = _element(".pane canvas:not(.loupe)")
     methods = _element(".pane .method")
     shown_methods = _element(".pane:visible .method")
     magnify_in = _element(".magnify-in")
@@ -127,6 +136,8 @@ class Viewer:
     blink_toggle = _element(".blink-toggle")
     blink_note = _element(".blink-note")
     differ = _element(".differ")
+    loupe_toggle = _element(".loupe-toggle")
+    loupes = _element(".loupe:visible")
     differ_count = _element(".differ-count")
     place_marks = _element(".overlay:visible .place.light")
     gain = _element(".difference-key:visible .gain")
@@ -267,12 +278,14 @@ class Viewer:
             send("touchMove" if index else "touchStart", points)
         send("touchEnd", [])
 
-    def hold_finger(self, y: float, x: float) -> Callable[[], None]:
-        """Put a finger on a pixel of the panes; return what lifts it."""
+    def hold_finger(self, y: float, x: float, *moves: tuple[float, float]) -> Callable[[], None]:
+        """Put a finger on a pixel of the first pane, and move it to others; return what lifts it."""
         top, left, _, _ = self.box(0)
         touch = self.page.context.new_cdp_session(self.page)
-        point = {"x": left + x, "y": top + y}
-        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+        for index, (down, right) in enumerate([(y, x), *moves]):
+            kind = "touchMove" if index else "touchStart"
+            point = {"x": left + right, "y": top + down}
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
         return lambda: touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def open_more(self) -> None:
@@ -419,6 +432,14 @@ class Viewer:
         found = self.ask(f"canvasPixels('{method}')")
         rgba = _read_pixels(found["rgba"], found["height"], found["width"])
         return Canvas((found["corner"]["y"], found["corner"]["x"]), rgba)
+
+    def loupe(self, method: str) -> Loupe | None:
+        """Return what a method's pane shows larger, if it does."""
+        found = self.ask(f"loupePixels('{method}')")
+        if found is None:
+            return None
+        side = round(found["side"] * found["factor"])
+        return Loupe((found["top"], found["left"]), found["factor"], _read_pixels(found["rgba"], side, side))
 
     def mark(self, method: str) -> str:
         """Return the few words beside a method's name."""
@@ -582,7 +603,7 @@ class Viewer:
 
     def wait_until_panes_end_within(self, least: float, most: float) -> None:
         """Wait until the last pane's lower edge lies between these shares of the window's height."""
-        last = "[...document.querySelectorAll('.pane:not([hidden]) canvas')].at(-1)"
+        last = "[...document.querySelectorAll('.pane:not([hidden]) canvas:not(.loupe)')].at(-1)"
         share = f"{last}.getBoundingClientRect().bottom / innerHeight"
         self.wait(f"{least} < {share} && {share} <= {most}")
 

@@ -1,4 +1,5 @@
-"""Differences made visible: blink, a pane of what one method has more than another, where they differ most."""
+"""Differences made visible: blink, a pane of what one method has more than another, where they differ most,
+and the loupe."""
 
 from __future__ import annotations
 
@@ -267,3 +268,78 @@ def test_what_is_compared_and_what_cannot_be(viewer):
     viewer.choose(0, "lit-light")
     viewer.choose(1, "truth")
     viewer.fly(1)
+
+
+def assert_loupes(viewer, y: int, x: int, factor: int) -> None:
+    """Every pane shows larger, pixel for pixel, what lies about a place of its canvas."""
+    for name in viewer.passes():
+        loupe, canvas = viewer.loupe(name), viewer.canvas(name)
+        side = 152 // factor
+        assert loupe.factor == factor
+        assert loupe.corner == (y - side // 2, x - side // 2)
+        part = canvas.rgba[loupe.corner[0] :, loupe.corner[1] :][:side, :side]
+        assert np.array_equal(loupe.rgba, part.repeat(factor, 0).repeat(factor, 1)), name
+        assert np.ptp(part[..., :3]) > 0
+
+
+def test_the_loupe_shows_every_pane_larger_in_step(viewer):
+    assert viewer.loupe("bicubic") is None
+    viewer.point(2, 150, 200)
+    viewer.page.keyboard.down("z")
+    expect(viewer.loupes).to_have_count(4)
+    viewer.wait_for_next_frame()
+    assert_loupes(viewer, 150, 200, 4)
+    viewer.point(1, 120, 222)
+    viewer.wait_for_next_frame()
+    assert_loupes(viewer, 120, 222, 4)
+    for pane in range(4):
+        top, left, bottom, right = viewer.rectangle(viewer.loupes.nth(pane))
+        box = viewer.rectangle(viewer.canvases.nth(pane))
+        assert abs((top + bottom) / 2 - box[0] - 120) <= 1 and abs((left + right) / 2 - box[1] - 222) <= 1
+    viewer.page.keyboard.up("z")
+    expect(viewer.loupes).to_have_count(0)
+    viewer.loupe_toggle.click()
+    expect(viewer.loupe_toggle).to_have_attribute("aria-pressed", "true")
+    viewer.choose(3, LIT_LIIF)
+    viewer.roll_wheel(0, 100, 210, -400)
+    viewer.wait_for_view("scale > 4.6")
+    viewer.set_scale(6.01)
+    viewer.wait_until_exact(6.01)
+    assert_loupes(viewer, 100, 210, 2)
+    viewer.loupe_toggle.click()
+    expect(viewer.loupes).to_have_count(0)
+    viewer.scale_number.focus()
+    viewer.point(1, 120, 222)
+    viewer.page.keyboard.down("z")
+    viewer.wait_for_next_frame()
+    assert viewer.loupe("bicubic") is None, "who types a number types"
+
+
+def test_the_loupe_by_keyboard_follows_the_held_pixel(viewer):
+    viewer.press("Enter", "ArrowDown", "ArrowRight")
+    viewer.page.keyboard.down("Z")
+    viewer.wait_for_next_frame()
+    (row, column), canvas = viewer.picked(), viewer.canvas("bicubic")
+    y, x = row + canvas.corner[0], column + canvas.corner[1]
+    loupe = viewer.loupe("bicubic")
+    assert abs(loupe.corner[0] + 19 - y - 0.5) <= 0.5 and abs(loupe.corner[1] + 19 - x - 0.5) <= 0.5
+    viewer.page.keyboard.up("Z")
+    expect(viewer.loupes).to_have_count(0)
+
+
+def test_a_finger_moves_the_loupe_and_not_the_picture(new_viewer, url):
+    viewer = new_viewer(**PHONE)
+    viewer.open(url)
+    viewer.guide_end.click()
+    viewer.press("1")
+    viewer.wait_until_exact()
+    centre = viewer.centre()
+    viewer.loupe_toggle.tap()
+    lift = viewer.hold_finger(320, 100, (300, 140), (280, 150))
+    viewer.wait_for_next_frame()
+    assert_loupes(viewer, 280, 150, 2)
+    top, left, bottom, right = viewer.rectangle(viewer.loupes.first)
+    assert bottom < viewer.box(0)[0] + 280, "it stands above the finger"
+    assert abs((left + right) / 2 - 150) <= 1
+    lift()
+    assert viewer.centre() == centre and viewer.picked() is None

@@ -3,6 +3,7 @@
 
 import { colourDifference } from "./difference.js";
 import { goal, origin, outputSize, shownScale } from "./geometry.js";
+import { drawLoupe } from "./loupe.js";
 import { modelOf } from "./models.js";
 import { clamp, sameSize, seconds, times } from "./numbers.js";
 import { drawOverlay } from "./overlay.js";
@@ -29,6 +30,7 @@ function draw() {
       drawPane(pane);
       markPane(pane);
       drawOverlay(pane);
+      drawLoupe(pane);
     }
   });
 }
@@ -38,7 +40,10 @@ function drawOverlays() {
   marking = true;
   requestAnimationFrame(() => {
     marking = false;
-    for (const pane of shownPanes()) drawOverlay(pane);
+    for (const pane of shownPanes()) {
+      drawOverlay(pane);
+      drawLoupe(pane);
+    }
   });
 }
 
@@ -172,5 +177,5 @@ function paneStatus(pane, model) {
 
 export function buildDrawing() {
   subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint"], draw);
-  subscribe(["pixel", "pins", "looks", "live", "maps", "hover", "places"], drawOverlays);
+  subscribe(["pixel", "pins", "looks", "live", "maps", "hover", "loupe", "places"], drawOverlays);
 }

@@ -3,6 +3,7 @@
 
 import { gainMenu, gainRange } from "./difference.js";
 import { $, $$, make, svg } from "./dom.js";
+import { LOUPE_SIDE } from "./loupe.js";
 import { differences, modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
 import { choose, isStacked, showPanes, shownPanes, toggleBlink, toggleWipe, unanswered } from "./panes.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
@@ -18,14 +19,15 @@ function makePane(model, index) {
   const chevron = svg("svg", { class: "chevron", width: 10, height: 6, "aria-hidden": "true" }, svg("path", { d: "M1 1l4 4 4-4" }));
   const canvas = make("canvas");
   const overlay = svg("svg", { class: "overlay", "aria-hidden": "true" });
+  const loupe = make("canvas", { class: "loupe", width: LOUPE_SIDE, height: LOUPE_SIDE, hidden: true, "aria-hidden": "true" });
   const empty = make("p", { class: "pane-empty", hidden: true });
-  const stage = make("div", { class: "stage" }, canvas, overlay, empty);
+  const stage = make("div", { class: "stage" }, canvas, overlay, loupe, empty);
   const ends = [make("span", { class: "less" }), make("i", { class: "bar diverging", "aria-hidden": "true" }), "brighter"];
   const key = make("div", { class: "on-pane difference-key", hidden: true }, ...ends, make("span", { class: "range" }), gainMenu());
   const caption = make("figcaption", {}, name, chevron, mark, menu); // the menu covers the others, unseen
   const element = make("figure", { class: "pane", "data-index": index }, caption, stage, key);
   /** @type {Pane} */
-  const pane = { model, isPart: false, menu, name, mark, canvas, overlay, empty, stage, key, element, ...unanswered() };
+  const pane = { model, isPart: false, menu, name, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
   menu.addEventListener("change", () => choose(pane, menu.value));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return pane;

@@ -27,6 +27,7 @@ import { changed, state } from "./store.js";
  * @property {any} overlay
  * @property {any} empty
  * @property {any} stage
+ * @property {any} loupe
  * @property {any} key what the colours of a difference mean
  */
 

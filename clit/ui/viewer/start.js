@@ -8,7 +8,7 @@
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
 //   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
-//   colours, difference, maps, overlay, drawing  numbers as colours; the maps of a look; what is drawn of it all
+//   colours, difference, maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
 //   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, all_maps    what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
@@ -30,6 +30,7 @@ import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
 import { buildLinks } from "./links.js";
 import { buildLive } from "./live.js";
+import { buildLoupe } from "./loupe.js";
 import { buildMaking } from "./making.js";
 import { buildMenus } from "./menus.js";
 import { buildNotice } from "./notice.js";
@@ -55,7 +56,7 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildInput, buildInspector, buildAllMaps]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildLinks, buildVisits, buildNotice]) build();

@@ -48,13 +48,14 @@
  *   maps      how maps are shown
  *   live      the pixel under the pointer, with what it looked at
  *   hover     the neighbour under the pointer
+ *   loupe     whether every pane shows a place larger, and which
  *   places    where two methods differ most
  *   scores    decibels
  *   making    the file being made
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
  * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "places" | "scores" | "making" | "dock" | "forgotten"} Topic
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "making" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -87,6 +88,7 @@ export const state = {
   paneCount: FIRST_PANES.length,
   /** @type {number | null} or where the second pane begins to lie over the first, 0..1 of the width */
   wipe: null,
+  loupe: false, // whether its button is on
   /** @type {number | null} or which of the first two panes is seen, 0 or 1, where they lie in one place */
   blink: null,
   chain: "published", // how CLIT splits the scale

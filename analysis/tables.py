@@ -43,6 +43,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "live-map": live_map.line,
+    "folders": lambda: folders.table(folders.read(), "pictures"),
+    "bands": lambda: folders.table(folders.read(), "bands"),
     "million": lambda: folders.plan(folders.read()),
     "throughput": lambda: throughput.table(throughput.read()),
     "runs": lambda: training_curves.table(training_curves.read()),

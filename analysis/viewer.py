@@ -192,19 +192,17 @@ class Viewer:
     pin_go = _element(".pins .pin-go")
     pin_away = _element(".pins .pin-away")
 
-    # Files, the guided start, programs
+    # Files, the tour, programs
     make_kind = _element(".make-kind")
     make_method = _element(".make-model")
     make_text = _element(".make-what")
     make_start = _element(".make-start")
     make_link = _element(".make-link:not([hidden])")
-    guide = _element(".guide")
-    guide_step = _element(".guide .step")
-    guided = _element(".guided")
-    guided_dock = _element(".guided.dock")
-    guide_act = _element(".guide-act")
-    guide_end = _element(".guide-end")
-    guide_again = _element(".guide-again")
+    tour = _element(".tour")
+    tour_step = _element(".tour .step")
+    tour_begin = _element(".tour-begin")
+    tour_next = _element(".tour-next")
+    tour_end = _element(".tour-end")
     snippet = _element(".snippet")
 
     def __init__(self, frame: Frame, patience: float = 60_000) -> None:
@@ -312,6 +310,10 @@ class Viewer:
         with self.page.expect_download() as download:
             button.click()
         return download.value
+
+    def follow(self, link: str) -> None:
+        """Put a link into the address of the page that is open."""
+        self.frame.evaluate("(link) => { location.hash = link.slice(link.indexOf('#')); }", link)
 
     # What happens to the network
 

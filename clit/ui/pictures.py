@@ -40,7 +40,7 @@ class Picture:
     original: np.ndarray | None = None
     truth: np.ndarray | None = None
     scale: float | None = None  # of the truth
-    whole: Picture | None = None  # what it was made from
+    whole: Picture | None = None  # what it was made smaller from
 
     @property
     def size(self) -> tuple[int, int]:
@@ -63,6 +63,7 @@ class Picture:
         height, width = self.size
         return {
             "id": self.id,
+            "whole": (self.whole or self).id,
             "name": self.name,
             "height": height,
             "width": width,

@@ -93,7 +93,6 @@ def test_nothing_turns_by_itself_where_motion_is_kept_low(new_viewer, open_photo
 def test_a_finger_holds_the_blink_and_picks_nothing(new_viewer, url):
     viewer = new_viewer(**PHONE)
     viewer.open(url)
-    viewer.guide_end.click()
     viewer.wait_until_exact()
     viewer.frame.evaluate(COUNT_TURNS)
     viewer.blink_toggle.tap()
@@ -186,7 +185,6 @@ def test_a_difference_needs_no_panes_of_its_methods(new_viewer, open_photograph,
 def test_a_difference_from_the_ground_truth_and_its_link(new_viewer, url):
     viewer = new_viewer()
     viewer.open(url)
-    viewer.guide_end.click()
     viewer.examples.nth(1).click()
     viewer.wait_until_exact()
     viewer.set_scale(3)
@@ -330,7 +328,6 @@ def test_the_loupe_by_keyboard_follows_the_held_pixel(viewer):
 def test_a_finger_moves_the_loupe_and_not_the_picture(new_viewer, url):
     viewer = new_viewer(**PHONE)
     viewer.open(url)
-    viewer.guide_end.click()
     viewer.press("1")
     viewer.wait_until_exact()
     centre = viewer.centre()

@@ -82,6 +82,7 @@ function drawSource(context, pane) {
   if (pane.model === "input") return drawLayer(context, small, false);
   if (!modelOf(pane.model)?.available) return;
   const target = goal();
+  if (target.isTooSmall) return drawLayer(context, small, true);
   const finished = finishedFrame(pane, target);
   if (finished) return drawLayer(context, finished, state.view.magnification < 1 || finished.pass === "overview");
   // Until then: whatever is at hand, stretched, from the roughest to the finest.
@@ -153,6 +154,8 @@ function paneStatus(pane, model) {
   if (!model?.available) return ["none", "no weights", model?.reason ?? ""];
   if (pane.failed === state.wanted) return ["failed", "failed", "Move the view to try again"];
   const target = goal();
+  if (target.isTooSmall)
+    return ["input", "the input: zoom in", "This pane has fewer pixels than the small picture, so all methods would look like it here"];
   const frame = finishedFrame(pane, target);
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;

@@ -14,6 +14,7 @@ import { serverEngine } from "./server_engine.js";
 /**
  * @typedef {object} Picture
  * @property {string} id
+ * @property {string} whole the picture it was made smaller from, else its own id
  * @property {string} name
  * @property {number} height
  * @property {number} width

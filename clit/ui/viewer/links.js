@@ -1,5 +1,5 @@
 // @ts-check
-// Links: the address holds example, scale, magnification, centre, panes, cascade and picked pixel.
+// Links: what is behind # holds example, scale, magnification, centre, panes, cascade and picked pixel.
 
 import { CHAINS } from "./cascade.js";
 import { GAINS, setGain } from "./difference.js";
@@ -8,26 +8,9 @@ import { differenceParts, truthModels } from "./models.js";
 import { clamp } from "./numbers.js";
 import { PAINTS, setPaint } from "./paint.js";
 import { shownPanes } from "./panes.js";
-import { MOST_PINS, pickPlace } from "./pixel.js";
-import { FIRST_GAIN, FIRST_PANES, changed, state, subscribe } from "./store.js";
+import { MOST_PINS, pickPlace, unpick } from "./pixel.js";
+import { FIRST_GAIN, FIRST_PANES, changed, state } from "./store.js";
 import { MAGNIFICATIONS, changeView, setSize } from "./view.js";
-
-const LINK_MS = 300; // the address bar follows the view at this pace: browsers refuse to be told more often
-
-let timer = 0;
-
-function keepLink() {
-  if (timer || !state.picture) return;
-  timer = setTimeout(() => {
-    timer = 0;
-    if (!state.picture) return;
-    try {
-      history.replaceState(history.state, "", `#${writeLink()}`);
-    } catch (error) {
-      console.warn(error); // a frame that may not: the page works without
-    }
-  }, LINK_MS);
-}
 
 /** What the page shows, as it stands behind # in a link. */
 export function writeLink() {
@@ -98,6 +81,7 @@ export function followLink({ scale, magnification, at, pixel, pins, size, paint,
   if (at.length === 2) Object.assign(view, { y: at[0], x: at[1] });
   setPaint(paint, head);
   setGain(gain);
+  state.size = null;
   changeView(view);
   const [across, down] = size;
   const fits = (n, least) => Number.isInteger(n) && n >= least && n <= least * state.limits.scale;
@@ -107,8 +91,5 @@ export function followLink({ scale, magnification, at, pixel, pins, size, paint,
   changed("pins");
   const [y, x] = pixel;
   if (pixel.length === 2 && isInside({ y, x })) pickPlace({ y, x });
-}
-
-export function buildLinks() {
-  subscribe(["view", "picture", "panes", "wipe", "blink", "gain", "chain", "paint", "pixel", "pins"], keepLink);
+  else unpick();
 }

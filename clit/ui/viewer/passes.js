@@ -44,7 +44,7 @@ export const previewOf = (pane, target) =>
 function pump(pane) {
   if (!modelOf(pane.model)?.available || pane.failed === state.wanted) return;
   const target = goal();
-  if (finishedFrame(pane, target)) return;
+  if (target.isTooSmall || finishedFrame(pane, target)) return;
   if (pane.request?.wanted === state.wanted) return;
   // While the hand moves, a preview on its way is let arrive: else nothing would until the hand rests.
   if (pane.request?.pass === "preview" && !state.rested) return;

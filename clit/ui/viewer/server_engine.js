@@ -28,11 +28,11 @@ async function open(source) {
   else if ("path" in source) answer = await ask("open_upload", source);
   else answer = await ask("open_example", { name: source.example });
   if (!answer.image) return failureOf(answer) ?? { error: "" };
-  const { id, name, height, width, credit, notice, truth, image } = answer;
+  const { id, whole, name, height, width, credit, notice, truth, image } = answer;
   const place = "truth" in source ? null : answer.place; // ground truth stays where the view is
   const original = { height: answer.original[0], width: answer.original[1] };
   const example = "example" in source ? source.example : null;
-  return { id, name, height, width, credit, notice, place, original, truth, example, bitmap: await decodeWebp(image) };
+  return { id, whole, name, height, width, credit, notice, place, original, truth, example, bitmap: await decodeWebp(image) };
 }
 
 /** @param {ViewRequest} request @returns {Promise<View | Failure | null>} */

@@ -13,8 +13,9 @@
 //   map_pictures, inspector, pins, all_maps    what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
-//   making, programs, links, visits, guide, hook
+//   making, programs, links, visits, address, tour, hook
 
+import { buildAddress } from "./address.js";
 import { buildAhead } from "./ahead.js";
 import { buildAllMaps } from "./all_maps.js";
 import { buildBlink } from "./blink.js";
@@ -23,12 +24,10 @@ import { buildControls } from "./controls.js";
 import { mount, root } from "./dom.js";
 import { buildDock } from "./dock.js";
 import { buildDrawing } from "./drawing.js";
-import { buildGuide } from "./guide.js";
 import { readOnlyHook } from "./hook.js";
 import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
-import { buildLinks } from "./links.js";
 import { buildLive } from "./live.js";
 import { buildLoupe } from "./loupe.js";
 import { buildMaking } from "./making.js";
@@ -42,6 +41,7 @@ import { buildPlaces } from "./places.js";
 import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
+import { buildTour } from "./tour.js";
 import { buildTruth } from "./truth.js";
 import { buildView } from "./view.js";
 import { arrive, buildVisits } from "./visits.js";
@@ -59,8 +59,7 @@ export function start(component) {
   for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
-  for (const build of [buildPrograms, buildLinks, buildVisits, buildNotice]) build();
-  buildGuide(!asked); // who follows a link came for what it shows
+  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
 }

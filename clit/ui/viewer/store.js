@@ -70,6 +70,8 @@ export const state = {
   limits: { scale: 30, upload_bytes: 0, view_pixels: Infinity },
   /** @type {Map<string, Model>} */
   models: new Map(),
+  /** @type {string[]} names of the pictures that the server offers */
+  examples: [],
   /** @type {Picture | null} */
   picture: null,
   opening: false, // another picture is on its way: questions about this one would be stale

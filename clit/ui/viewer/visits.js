@@ -42,7 +42,7 @@ export async function arrive(asked) {
   offerExamples(offer.examples, openExampleAsAsked);
   const link = readLink(location.hash.slice(1));
   if (!asked && isPhone()) Object.assign(link, PHONE_VIEW);
-  const names = offer.examples.map((example) => example.name);
+  const names = (state.examples = offer.examples.map((example) => example.name));
   const example = names.includes(link.example) ? link.example : names[0];
   showAsked(link);
   root.dataset.ready = "yes";
@@ -50,12 +50,12 @@ export async function arrive(asked) {
   const missing = [...(asked && link.example && link.example !== example ? [link.example] : []), ...link.unknown];
   await openLink({ ...link, example });
   if (!asked && !isPhone()) openMethods();
-  if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);
+  tellMissing(missing);
 }
 
 /** Panes, wipe and cascade as a link asks for them. @param {Link} link */
 function showAsked(link) {
-  link.panes.forEach((model, index) => modelOf(model) && choose(state.panes[index], model));
+  link.panes.forEach((model, index) => (model === "input" || modelOf(model)) && choose(state.panes[index], model));
   setChain(link.chain);
   if (link.panes.length || link.wipe || link.blink !== null) {
     showPanes(link.panes.length || FIRST_PANES.length, { wipe: link.wipe ? clamp(link.wipe, 0, 1) : null, blink: link.blink });
@@ -67,6 +67,30 @@ async function openLink(link) {
   if (!(await openExample(link.example))) return;
   if (link.truth && (await openPicture({ truth: link.truth, example: link.example }))) showAsked(link);
   followLink(link);
+}
+
+/**
+ * Follow a link on the open page: in the picture that is open, where it asks for no other.
+ * @param {Link} link @param {string} [whole] the picture it was written about, if the page itself wrote it
+ */
+export async function follow(link, whole) {
+  complain("");
+  const { picture } = state;
+  const isKnown = !link.example || state.examples.includes(link.example);
+  if (!link.example && whole && whole !== picture?.whole) {
+    return complain("That place lies in a picture of your own that is no longer open: open it again to go there.");
+  }
+  const isOpen = picture && (!link.example || !isKnown || link.example === picture.example);
+  if (!isOpen && !(await openExample(link.example))) return;
+  if (link.truth !== state.picture.truth && !(await openPicture({ truth: link.truth, example: state.picture.example }))) return;
+  showAsked(link);
+  followLink(link);
+  tellMissing([...(isKnown ? [] : [link.example]), ...link.unknown]);
+}
+
+/** @param {string[]} missing what a link asks for and is not here */
+function tellMissing(missing) {
+  if (missing.length) complain(`This link asks for what is not here: ${missing.join(", ").slice(0, 80)}. The rest is shown.`);
 }
 
 /** Show the methods that differ most where the open example opens. */

@@ -1,5 +1,6 @@
 // @ts-check
-// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at. The server is one.
+// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at
+// and where two methods differ. The server is one.
 // Another can be put in its place here that keeps the server for what it cannot do itself.
 
 import { serverEngine } from "./server_engine.js";
@@ -70,6 +71,14 @@ import { serverEngine } from "./server_engine.js";
  * @property {number} column
  */
 
+/** @typedef {{model: string, stages: number | null}} MethodAsked a method's own name; stop a cascade after so many stages */
+
+/** @typedef {{methods: [MethodAsked, MethodAsked], scale: number, chain: string}} DifferenceRequest */
+
+/** @typedef {Size & {top: number, left: number, difference: number}} DifferencePlace in LR pixels, and in 255ths of brightness */
+
+/** @typedef {{scale: number, places: DifferencePlace[]}} Differences compared at a scale; the largest first, none overlaps */
+
 /**
  * Arrays are (heads, n, n), influence (n, n), latents (n, n, 2) centres as pixel indices (y, x).
  * @typedef {object} Stage
@@ -110,6 +119,8 @@ import { serverEngine } from "./server_engine.js";
  * @property {(request: ViewRequest) => Promise<View | Failure | null>} view null where a newer request made it stale
  * @property {(request: PixelRequest) => Promise<Map<string, Seen> | Failure | null>} inspect by method; null where the
  *   picture has changed
+ * @property {(request: DifferenceRequest) => Promise<Differences | Failure | null>} differences where two methods differ most;
+ *   null where the picture has changed
  */
 
 /** @type {Engine} */

@@ -3,7 +3,7 @@
 
 import { ask } from "./server.js";
 
-/** @import { Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
+/** @import { DifferenceRequest, Differences, Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
 /** @import { Size } from "./numbers.js" */
 
 /** @param {string} base64 */
@@ -57,5 +57,11 @@ async function inspect({ size, row, column, ...rest }) {
   return answer.looks ? new Map(Object.entries(answer.looks)) : failureOf(answer);
 }
 
+/** @param {DifferenceRequest} request @returns {Promise<Differences | Failure | null>} */
+async function differences(request) {
+  const answer = await ask("find_differences", request);
+  return answer.places ? answer : failureOf(answer);
+}
+
 /** @type {Engine} */
-export const serverEngine = { open, view, inspect };
+export const serverEngine = { open, view, inspect, differences };

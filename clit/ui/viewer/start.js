@@ -7,9 +7,9 @@
 //   server, engine (server_engine), notice     questions; what answers for pictures; one sentence for a person
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
-//   passes, pixel, live, ahead                 what panes ask for; the picked pixel, and that under the pointer
-//   colours, maps, overlay, drawing            numbers as colours; the maps of a look; what is drawn of it all
-//   layout, wipe, input                        the panes on the page; mouse, touch and keyboard
+//   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
+//   colours, difference, maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
+//   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, all_maps    what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
@@ -18,6 +18,7 @@
 import { buildAddress } from "./address.js";
 import { buildAhead } from "./ahead.js";
 import { buildAllMaps } from "./all_maps.js";
+import { buildBlink } from "./blink.js";
 import { buildCascade } from "./cascade.js";
 import { buildControls } from "./controls.js";
 import { mount, root } from "./dom.js";
@@ -28,6 +29,7 @@ import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
 import { buildLive } from "./live.js";
+import { buildLoupe } from "./loupe.js";
 import { buildMaking } from "./making.js";
 import { buildMenus } from "./menus.js";
 import { buildNotice } from "./notice.js";
@@ -35,6 +37,7 @@ import { buildPaint } from "./paint.js";
 import { buildPasses } from "./passes.js";
 import { buildPictures } from "./pictures.js";
 import { buildPixel } from "./pixel.js";
+import { buildPlaces } from "./places.js";
 import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
@@ -53,7 +56,7 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildLive, buildInput, buildInspector, buildAllMaps]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildNotice]) build();

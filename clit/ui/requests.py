@@ -218,6 +218,21 @@ class PixelRequest:
 
 
 @dataclass(frozen=True)
+class SourceRequest:
+    """What the attention of a window's pixels by some methods is computed from."""
+
+    models: tuple[str, ...]
+    enlargement: Enlargement
+    window: Window
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> SourceRequest:
+        """Read {models (up to 4), scale, size, chain, window}."""
+        enlargement = Enlargement.read(sent, picture, limits)
+        return cls(read_models(sent, 4), enlargement, read_window(sent.get("window"), enlargement.size, limits))
+
+
+@dataclass(frozen=True)
 class PixelFileRequest:
     """The same, by one method, as a file of one of `figures.FORMS`."""
 

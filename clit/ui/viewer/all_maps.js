@@ -3,6 +3,7 @@
 // files of them.
 
 import { $, $$, make } from "./dom.js";
+import { saveFile } from "./files.js";
 import { pickedPixel, shownScale, sizeAsked } from "./geometry.js";
 import { enlarge, shownRows } from "./inspector.js";
 import { mapButton, patchFigure } from "./map_pictures.js";
@@ -24,7 +25,7 @@ function showAll() {
   $(".legend-most").textContent = fixed ? `${fixed.at(-1)[1]}, by the square root` : "its largest";
   $(".own-scale").checked = state.ownScale;
   const looks = inspected().filter((name) => state.looks.has(name));
-  $(".save-look").hidden = !looks.length;
+  $(".save-look").hidden = !looks.length || state.saved; // the server writes these files
   showSaved(looks);
   const rows = shownRows();
   const focused = $$(".all .map-button").indexOf(document.activeElement);
@@ -103,10 +104,7 @@ async function saveLook() {
   const answer = await ask("look_file", question);
   $(".look-save").disabled = false;
   if (!answer.file) return answer.error && !answer.expired && complain(answer.error);
-  const bytes = Uint8Array.from(atob(answer.file), (character) => character.charCodeAt(0));
-  const link = make("a", { href: URL.createObjectURL(new Blob([bytes])), download: answer.name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  saveFile(new Blob([Uint8Array.from(atob(answer.file), (character) => character.charCodeAt(0))]), answer.name);
 }
 
 export function buildAllMaps() {

@@ -40,6 +40,13 @@ export const previewOf = (pane, target) =>
       isPreviewOf(frame, target),
   );
 
+/** Whether every pane shows its last pass, or cannot. */
+export const areFinished = () =>
+  shownPanes().every((pane) => {
+    const awaited = modelOf(pane.model)?.available && pane.failed !== state.wanted;
+    return !awaited || finishedFrame(pane, goal());
+  });
+
 /** Ask for the pass this pane needs next, if it needs one and is not already waiting for it. @param {Pane} pane */
 function pump(pane) {
   if (!modelOf(pane.model)?.available || pane.failed === state.wanted) return;

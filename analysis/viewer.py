@@ -180,6 +180,7 @@ class Viewer:
     share_picture = _element(".share-picture")
     share_page = _element(".share-page")
     share_status = _element(".share-status")
+    figure_note = _element("#clit-figure-what")
 
     # Files, the guided start, programs
     make_kind = _element(".make-kind")

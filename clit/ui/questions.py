@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clit.errors import UserError
-from clit.exports.figures import encode_attention
+from clit.exports.figures import Look, encode_attention
 from clit.networks.model import SRModel
 from clit.pictures import metrics
 from clit.pictures.files import to_bytes
@@ -222,11 +222,16 @@ def view_sources(site: Site, sent: Any) -> dict:
 
 
 def look_file(site: Site, sent: Any) -> dict:
-    """Write what `inspect` answers as a file: {token, picture, as PixelFileRequest} -> {file (base64), name}."""
+    """Write what `inspect` answers, of several pixels, as a file: {token, picture, as PixelFileRequest} ->
+
+    {file (base64), name}.
+    """
     session, picture = _find_visitor(site, sent)
     request = PixelFileRequest.read(sent, picture, site.limits)
-    [(name, found)] = _attend(site, session, picture, request.pixel).items()
-    data = encode_attention(found, picture.rgb, request.suffix, name)
+    looks = [
+        Look(name, found) for pixel in request.pixels for name, found in _attend(site, session, picture, pixel).items()
+    ]
+    data = encode_attention(looks, picture.rgb, request.suffix)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import tiny
 from axe_playwright_python.sync_playwright import Axe
@@ -247,3 +249,24 @@ def test_a_page_that_would_be_too_large_is_refused(new_viewer, url, tmp_path):
     viewer.share_page.click()
     expect(viewer.share_status).to_contain_text("would have more than")
     expect(viewer.share_status).to_contain_text("choose a larger scale, or fewer panes")
+
+
+def test_a_figure_shows_every_method_and_pixel(viewer):
+    viewer.share.click()
+    figures = viewer.frame.locator(".share-figure .button")
+    expect(figures).to_have_count(3)
+    for each in figures.all():
+        expect(each).to_be_disabled()
+    expect(viewer.figure_note).to_contain_text("Hold a pixel first")
+    viewer.page.keyboard.press("Escape")
+    viewer.pick(1, 60, 70)
+    viewer.press("p", "Shift+ArrowRight")
+    viewer.wait_for_pins(1, looks=3)
+    [pin], held = viewer.pins(), viewer.picked()
+    viewer.share.click()
+    download = viewer.download(viewer.frame.locator(".share-figure [value='.svg']"))
+    assert download.suggested_filename == "photograph-x4-attention.svg"
+    text = Path(download.path()).read_text(encoding="utf-8")
+    for row, column in (held, (pin["row"], pin["column"])):
+        assert text.count(f"row {row} of 288, column {column} of 384") == 1
+    assert text.count("head 1, up to") == 2 * 2, "of LIT and CLIT, for both pixels"

@@ -1,11 +1,14 @@
 // @ts-check
-// What can be sent: the link, a picture of the view, a page of it.
+// What can be sent: the link, a picture of the view, a page of it, a figure for a paper.
 
 import { $, $$ } from "./dom.js";
 import { isDrawing } from "./drawing.js";
+import { pixelOf } from "./geometry.js";
 import { linkOfView } from "./links.js";
+import { saveLooks } from "./look_files.js";
 import { isPhone } from "./menus.js";
 import { areFinished } from "./passes.js";
+import { inspected, lookedAt } from "./pixel.js";
 import { savePage } from "./save_page.js";
 import { savePicture } from "./save_picture.js";
 import { state, subscribe } from "./store.js";
@@ -58,8 +61,26 @@ async function save(save) {
   showShare();
 }
 
+/** The held pixel and the pinned ones. */
+const figurePixels = () => lookedAt().map(pixelOf);
+
+function saveFigure(event) {
+  const suffix = event.currentTarget.value;
+  save(() => saveLooks(inspected(), figurePixels(), suffix));
+}
+
+/** Why there can be no figure now, if so. */
+function figureRests() {
+  if (!inspected().length) return "No pane shows a method that looks at neighbours: choose LIIF, LIT or CLIT in one.";
+  if (!lookedAt().length) return isPhone() ? "Tap a pixel first: it shows what that looked at." : "Hold a pixel first, by a click: it shows what that looked at.";
+  return "";
+}
+
 function showShare() {
   for (const button of $$(".share-file")) button.disabled = saving || !state.picture;
+  const rests = state.picture ? figureRests() : "";
+  for (const button of $$(".share-figure .button")) button.disabled ||= Boolean(rests);
+  $("#clit-figure-what").textContent = rests || "What held and pinned pixels looked at, by every method shown and head";
   $(".share-link").disabled = !state.picture;
   $(".share-link b").textContent = canSend() ? "Send the link" : "Copy the link";
   const own = state.picture && !state.picture.example;
@@ -72,7 +93,8 @@ export function buildShare() {
   $(".share-link").addEventListener("click", sendLink);
   $(".share-picture").addEventListener("click", () => save(savePicture));
   $(".share-page").addEventListener("click", () => save(savePage));
+  for (const button of $$(".share-figure .button")) button.addEventListener("click", saveFigure);
   $(".share").addEventListener("toggle", () => tell(""));
-  subscribe(["picture"], showShare);
+  subscribe(["models", "picture", "panes", "pixel", "pins"], showShare);
   showShare();
 }

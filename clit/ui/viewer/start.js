@@ -10,7 +10,7 @@
 //   passes, pixel, live, ahead                 what panes ask for; the picked pixel, and that under the pointer
 //   colours, maps, overlay, drawing            numbers as colours; the maps of a look; what is drawn of it all
 //   layout, wipe, input                        the panes on the page; mouse, touch and keyboard
-//   map_pictures, inspector, pins, all_maps    what a pixel looked at
+//   map_pictures, inspector, pins, look_files, all_maps  what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
 //   making, programs, links, visits, address, guide, hook

@@ -9,8 +9,8 @@ from clit.pictures.colour_maps import directions, viridis
 ERROR_TOP = 0.2
 """Error, of colours in [0, 1], that gets the brightest colour, in all panes alike."""
 
-HEAD_PAINTS = ("entropy", "direction")
-"""What a pane shows of a head: how wide it attends, or where to."""
+HEAD_PAINTS = ("entropy", "entropy-mean", "direction")
+"""What a pane shows of a head: how wide it attends, at each pixel or over those of each latent, or where to."""
 
 PAINTS = ("colours", *HEAD_PAINTS, "returned")
 """What a pane shows: a model's colours, those of a head, or its output made small again."""

@@ -29,6 +29,7 @@ from clit.ui.differences import choose_step, find_places, sample
 from clit.ui.entries import read_picture, read_token
 from clit.ui.failures import describe_failure
 from clit.ui.jobs import FILM_FPS, FILM_SECONDS, KINDS
+from clit.ui.latents import mean_over_latents, whole_latents
 from clit.ui.pictures import Picture, encode_lossless, make_smaller
 from clit.ui.requests import (
     TRUTH,
@@ -174,11 +175,25 @@ def _draw(
         found = make_small_again(render, picture.rgb, size, window)
         return _Drawn(found.rgb / 255, found.window, picture.size, psnr=_finite(found.psnr))
     if request.paint in HEAD_PAINTS:
-        survey = site.renderer.survey(model, picture.rgb, size=size, window=window, **options)
-        span = entropy_span(survey, request.head) if request.paint == "entropy" else None
-        return _Drawn(attention_colours(survey, request.paint, request.head, model.radius), window, size, span)
+        survey = _survey(site, request, picture, model, options)
+        paint = "direction" if request.paint == "direction" else "entropy"
+        span = entropy_span(survey, request.head) if paint == "entropy" else None
+        return _Drawn(attention_colours(survey, paint, request.head, model.radius), window, size, span)
     rgb = render(window)
     return _Drawn(error_colours(rgb, picture.truth[window.slices()]) if request.error else rgb, window, size)
+
+
+def _survey(site: Site, request: ViewRequest, picture: Picture, model: SRModel, options: dict) -> np.ndarray:
+    """Return the survey of a view's window; for "entropy-mean", with the means over the pixels of each latent."""
+    window, size = request.window, request.enlargement.size
+    if request.paint != "entropy-mean":
+        return site.renderer.survey(model, picture.rgb, size=size, window=window, **options)
+    view = model.view(picture.size, size, chain=request.enlargement.chain, stages=request.stages)
+    grid = view.grids()[-1]  # heads are surveyed in the last stage
+    whole = whole_latents(window, size, grid)
+    survey = site.renderer.survey(model, picture.rgb, size=size, window=whole, **options)
+    means = mean_over_latents(survey, whole, size, grid)
+    return means[window.top - whole.top :, window.left - whole.left :][: window.height, : window.width]
 
 
 def _stage_factors(model: SRModel | None, picture: Picture, enlargement: Enlargement) -> list[float]:

@@ -1,5 +1,5 @@
 """Differences made visible: blink, a pane of what one method has more than another, where they differ most,
-the loupe, what does not come back."""
+the loupe, what does not come back, entropies without the grid of pixels."""
 
 from __future__ import annotations
 
@@ -385,3 +385,29 @@ def test_what_does_not_come_back_of_every_method(new_viewer, open_photograph, ph
     viewer.wait_until_exact(1)
     assert viewer.rendering("lit-light").window == (0, 0, 72, 96)
     expect(viewer.paint_gain).to_be_hidden()
+
+
+def test_entropies_per_neighbour_have_no_grid_of_pixels(viewer):
+    def spread_within_latents() -> float:
+        viewer.wait_until_exact(4)
+        rendering = viewer.rendering("lit-light")
+        top, left, height, width = rendering.window
+        down, right = -top % 4, -left % 4
+        pixels = rendering.pixels[down:, right:]
+        pixels = pixels[: len(pixels) // 4 * 4, : pixels.shape[1] // 4 * 4].astype(int)
+        blocks = pixels.reshape(len(pixels) // 4, 4, -1, 4, 3)
+        return np.ptp(blocks, axis=(1, 3)).max()
+
+    viewer.paint.select_option("entropy")
+    assert spread_within_latents() > 10
+    viewer.paint.select_option("entropy-mean")
+    assert spread_within_latents() == 0
+    expect(viewer.paint_note).to_have_text(re.compile("the mean over the pixels nearest to each neighbour"))
+    viewer.paint_head.select_option("2")
+    assert spread_within_latents() == 0
+    viewer.wait_for_link("paint=entropy-mean,2")
+    assert re.fullmatch(r"exact, [0-9.]+–[0-9.]+ bits", viewer.mark("lit-light"))
+    for pane in range(4):
+        viewer.choose(pane, "bicubic")
+    expect(viewer.paint.locator("option:disabled")).to_have_count(3)
+    expect(viewer.paint.locator("option[value=returned]")).to_be_enabled()

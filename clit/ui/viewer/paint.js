@@ -14,6 +14,10 @@ export const PAINTS = {
     label: "entropy of attention",
     note: "In bits, over the range that its pane tells: at 5.6 all neighbours count alike, at 0 one alone",
   },
+  "entropy-mean": {
+    label: "entropy per neighbour",
+    note: "In bits, over the range that its pane tells: the mean over the pixels nearest to each neighbour (latent)",
+  },
   direction: { label: "direction of attention", note: "Where a pixel's weight falls, seen from it; dark: all around" },
   returned: {
     label: "what does not come back",
@@ -21,7 +25,7 @@ export const PAINTS = {
   },
 };
 
-const OF_HEADS = ["entropy", "direction"];
+const OF_HEADS = ["entropy", "entropy-mean", "direction"];
 
 /** @param {string} paint one of PAINTS @param {number} head */
 export function setPaint(paint, head) {
@@ -55,7 +59,7 @@ function showPaint() {
 }
 
 function showKey() {
-  const isEntropy = state.paint === "entropy";
+  const isEntropy = ["entropy", "entropy-mean"].includes(state.paint);
   const together = isEntropy && !state.head ? "; all heads: the mean of their entropies" : "";
   $(".paint-note").textContent = PAINTS[state.paint].note + together;
   $(".paint-bar").hidden = !isEntropy;

@@ -5,7 +5,7 @@ import { $, make } from "./dom.js";
 import { outputSize, shownScale, sizeAsked, visibleWindow } from "./geometry.js";
 import { modelOf, modelOptions } from "./models.js";
 import { clamp, duration, times } from "./numbers.js";
-import { finishedFrames, shownMethods, shownPanes } from "./panes.js";
+import { covered, finishedFrames, shownMethods, shownPanes } from "./panes.js";
 import { ask, serverUrl } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 
@@ -34,7 +34,7 @@ const makingKind = () => $(".make-kind").value.split(" ");
 function pace(name) {
   const panes = shownPanes().filter((pane) => modelOf(pane.model)?.of === name);
   const last = panes.flatMap(finishedFrames).at(-1);
-  return last && last.milliseconds / 1000 / (last.window.height * last.window.width);
+  return last && last.milliseconds / 1000 / (covered(last).window.height * covered(last).window.width);
 }
 
 // How long it will take, about, going by the panes: nothing where they do not show all of the methods.

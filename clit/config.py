@@ -209,8 +209,8 @@ _LIGHT = dict(**_PLAIN_LIGHT, fourier=64)
 PRESETS: dict[str, ModelConfig] = {
     "liif-base": ModelConfig(EDSRConfig(), LIIFConfig()),
     "lte-base": ModelConfig(EDSRConfig(), LTEConfig()),
-    "lit-base": ModelConfig(EDSRConfig(), CLITConfig(stages=1)),
-    "clit-base": ModelConfig(EDSRConfig(), CLITConfig(stages=3)),
+    "lit-base": ModelConfig(EDSRConfig(), CLITConfig(stages=1, fourier=64)),
+    "clit-base": ModelConfig(EDSRConfig(), CLITConfig(stages=3, fourier=64)),
     "liif-light": ModelConfig(EDSRConfig(), LIIFConfig(hidden=(72, 72, 72, 72))),
     "lte-light": ModelConfig(EDSRConfig(), LTEConfig(width=72, hidden=(72, 72, 72))),
     "lit-light": ModelConfig(EDSRConfig(), CLITConfig(stages=1, **_LIGHT)),

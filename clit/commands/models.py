@@ -145,3 +145,49 @@ def train(
             credits=ending,
             report=lambda message, done: progress(done, message),
         )
+
+
+@app.command("train-decoders")
+def train_decoders(
+    presets: Annotated[list[str], typer.Argument(metavar="PRESET...", help="Presets that share one encoder.")],
+    data: Data,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of the run; an unfinished run in it is continued.")
+    ],
+    encoder: Annotated[str, typer.Option(help="A model; its encoder is used as it is.")],
+    minutes: Annotated[float, typer.Option(help="Minutes of training, all pieces together.")],
+    piece: Annotated[float | None, typer.Option(help="Stop after this many minutes; the same command goes on.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder of checkpoints; presets that are in it start from them."),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate of Adam, after the warm-up.")] = 1e-3,
+    workers: Annotated[int, typer.Option(help="Processes that cut crops; 0: none beside this one.")] = 14,
+    held_out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A list of file names that are never trained on.")
+    ] = None,
+    credits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A text to end each checkpoint's card with.")
+    ] = None,
+) -> None:
+    """Train decoders over a frozen encoder on one GPU, in pieces if need be."""
+    check_folder(out)
+    names = set() if held_out is None else read_lines(held_out)
+    ending = "" if credits is None else read_text(credits)
+
+    from clit.training.gpu.run import Settings
+    from clit.training.gpu.train import train as train_on_gpu
+
+    train_on_gpu(
+        presets,
+        data,
+        out,
+        Settings(minutes, rate, workers=workers),
+        piece=minutes if piece is None else piece,
+        encoder=load_model(encoder),
+        encoder_name=Path(encoder).name,
+        start=start,
+        held_out=names,
+        credits=ending,
+        report=lambda line: typer.echo(line),
+    )

@@ -32,7 +32,7 @@ from clit.training.gpu.samples import Kind, Samples, make_kind
 
 PART = 15_000_000
 """Bytes of one file of a run's state, at most."""
-REPORT_EVERY = 500
+REPORT_EVERY = 200
 WARMUP, AVERAGE = 200, 0.999
 
 

@@ -15,14 +15,14 @@ HOW = "Luma PSNR in dB (docs/results.md of the project says how)."
 
 
 def paths() -> list[Path]:
-    """The cards of all models with known runs."""
-    return [CHECKPOINTS / name / "README.md" for name in training_curves.RUNS]
+    """The cards of all models in checkpoints/."""
+    return sorted(CHECKPOINTS.glob("*/README.md"))
 
 
 def fill(card: str, name: str) -> str:
-    """Return a model's card with its time and its scores made anew."""
+    """Return a model's card with its time, where it was trained here, and its scores made anew."""
     rows = scores.read("ablations" if name in scores.ABLATED else "scores")
-    return with_scores(with_all_runs(card, name), name, rows)
+    return with_scores(with_all_runs(card, name) if name in training_curves.RUNS else card, name, rows)
 
 
 def with_all_runs(card: str, name: str) -> str:

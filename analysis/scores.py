@@ -1,13 +1,12 @@
-"""Luma PSNR of bicubic and the light models on folders of full-resolution pictures.
+"""Luma PSNR of bicubic and the trained models on folders of full-resolution pictures.
 
-    python analysis/scores.py --data Set5 --data Set14 --data BSD100 [--liif edsr-baseline-liif.pth]
+    python analysis/scores.py --data Set5 --data Set14 --data BSD100
     python analysis/scores.py --name large --data budgie --data mate --held-out analysis/held_out.txt \\
         --scales 8,12,18,24,30
     python analysis/scores.py --name ablations --data Set5 --data Set14 --scales 2,4,8
 
-Writes every picture's figures to analysis/scores.csv (or NAME.csv) and prints their means as Markdown. --liif adds
-published LIIF weights for comparison. `python analysis/tables.py` then puts the tables into README.md, docs/ and the
-model cards.
+Writes every picture's figures to analysis/scores.csv (or NAME.csv) and prints their means as Markdown.
+`python analysis/tables.py` then puts the tables into README.md, docs/ and the model cards.
 """
 
 from __future__ import annotations
@@ -28,13 +27,12 @@ from clit.system.process import prepare_process
 from clit.training.evaluate import Row, evaluate, find_reported, markdown, means, write_csv
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
+MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32", "liif-base", "lit-base")
 ABLATED = (
     "lit-light-r1", "lit-light-r2", "lit-light-r3", "lit-light-no-bias", "lit-light-fourier", "clit-light-cumulative",
     "clit-light-at-once",
 )  # fmt: skip
-PUBLISHED = "LIIF, published"
-SUMMARY = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", PUBLISHED)
+SUMMARY = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "liif-base", "lit-base")
 """Models of README.md's table; it has these scales of the benchmarks, and those of the large photographs:"""
 SUMMARY_SCALES, SUMMARY_LARGE = (2.0, 3.0, 4.0, 8.0), (12.0, 30.0)
 
@@ -106,7 +104,6 @@ def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, prog
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", required=True, help="a folder; can be repeated")
-    parser.add_argument("--liif", type=Path, help="a published LIIF file to add")
     parser.add_argument("--scales", default="2,3,4,6,8", help="separated by commas")
     parser.add_argument("--held-out", type=Path, help="only every second picture of this list")
     parser.add_argument("--name", default="scores", help="of the file in analysis/")
@@ -115,8 +112,6 @@ def main() -> None:
     scales = tuple(float(scale) for scale in flags.scales.split(","))
     only = None if flags.held_out is None else find_reported(flags.data, set(flags.held_out.read_text().splitlines()))
     models = {name: clit.load(name) for name in (ABLATED if flags.name == "ablations" else MODELS)}
-    if flags.liif:
-        models[PUBLISHED] = clit.import_official(flags.liif)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         rows = evaluate(models, flags.data, scales, only=only, halve=only is not None,

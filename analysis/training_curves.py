@@ -21,12 +21,13 @@ from clit.training.evaluate import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGAN = {"liif-light": ("liif alone", "liif-light"), "lit-light-x32": ("second", "lit-light")}
-TOGETHER = ("third", "fourth", "fifth")
+TOGETHER = ("third", "fourth", "fifth", "branch", "gpu")
 RUNS = {
     **{
         name: (BEGAN.get(name, ("second", name)), *((run, name) for run in TOGETHER))
         for name in ("liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
     },
+    "lit-base": (("gpu base", "lit-base"),),
     **{name: (("ablations", name),) for name in ABLATED},
 }
 """The runs that made the weights in checkpoints/, as analysis/training.csv calls them: each began where the one before
@@ -64,7 +65,8 @@ def spent(name: str) -> list[str]:
     """A model's runs, and the steps, minutes, CPU minutes alone and shared CPU minutes of them all."""
     last = {(row["run"], row["preset"]): row for row in read()}
     columns = ("step", "wall_minutes", "cpu_minutes", "shared_cpu_minutes")
-    sums = (sum(float(last[run][column]) for run in RUNS[name]) for column in columns)
+    # Runs on a GPU have no CPU time.
+    sums = (sum(float(last[run][column] or 0) for run in RUNS[name]) for column in columns)
     return [", ".join(run for run, _ in RUNS[name]), *(f"{total:.0f}" for total in sums)]
 
 

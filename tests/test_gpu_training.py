@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from tiny_runs import TINY, add_presets, save_photographs
 
+from clit import UserError, config
 from clit.config import recipe
 from clit.geometry import Lattice, View
+from clit.networks import checkpoints
 from clit.networks.model import SRModel
+from clit.training.gpu import run as run_module
+from clit.training.gpu import samples
 from clit.training.gpu.decoders import predict
+from clit.training.gpu.run import Run, Settings
 from clit.training.gpu.samples import Kind, Samples
+from clit.training.gpu.train import train
+from clit.training.gpu.weighing import weigh, weigh_plain
 
 
 def _photographs(count: int = 3, side: int = 260) -> list[np.ndarray]:
@@ -24,7 +36,9 @@ def _factors(size: int, grids: list[int]) -> tuple[tuple[float, float], ...]:
     return tuple((b / a, b / a) for a, b in zip(sides, sides[1:], strict=False))
 
 
-@pytest.mark.parametrize("kind", [Kind(1, 1, 3, 12, 12), Kind(2, 2, 3, 9, 14), Kind(3, 3, 2, 6, 16), Kind(2, 1, 2, 9, 16)])
+@pytest.mark.parametrize(
+    "kind", [Kind(1, 1, 3, 12, 12), Kind(2, 2, 3, 9, 14), Kind(3, 3, 2, 6, 16), Kind(2, 1, 2, 9, 16)]
+)
 @pytest.mark.parametrize("name", ["lit-light", "clit-light", "lit-light-plain", "liif-light", "lte-light"])
 def test_colours_are_those_of_the_plain_definition(name: str, kind: Kind) -> None:
     torch.manual_seed(3)
@@ -45,3 +59,98 @@ def test_colours_are_those_of_the_plain_definition(name: str, kind: Kind) -> Non
             field = model.decoder.prepare(one, view)
             plain = model.decoder.query(field, torch.cartesian_prod(rows, columns))
             assert (found[b].flatten(0, 1) - plain[0]).abs().max() < 2e-5
+
+
+def test_a_sample_is_the_same_whoever_draws_it_and_is_cut_out_of_one_photograph() -> None:
+    kind = Kind(3, 3, 4, 6, 16)
+    photographs = _photographs()
+    first, second = (Samples(photographs, [[Kind(1, 1, 2, 8, 8)], [kind]], seed=2)[7][kind] for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert {name: (tuple(t.shape), t.dtype) for name, t in first.items()} == {
+        "lr": ((4, 6, 6, 3), torch.uint8), "target": ((4, 16, 16, 3), torch.uint8),
+        "pixels": ((2, 4, 16), torch.int32), "sizes": ((4, 4), torch.int32),
+    }  # fmt: skip
+    sides = first["sizes"]
+    assert (sides[1] == 6).all() and (sides[0] >= sides[3]).all() and (sides[3] >= sides[2]).all()
+    assert (first["pixels"].diff(dim=-1) >= 0).all() and (first["pixels"] < sides[0][:, None]).all()
+
+
+def test_small_photographs_are_refused() -> None:
+    with pytest.raises(UserError, match="No photograph has 16 pixels a side"):
+        Samples([np.zeros((40, 9, 3), np.uint8)], [[Kind(1, 1, 2, 8, 8)]], seed=0)
+
+
+@pytest.fixture
+def small(monkeypatch) -> dict:
+    """Tiny presets, and samples of few pixels."""
+    add_presets(monkeypatch)
+    monkeypatch.setattr(samples, "_SHAPES", {1: (2, 8, 8), 2: (2, 6, 8), 3: (2, 5, 8)})
+    return dict(encoder=SRModel(TINY["tiny-liif"]), encoder_name="mine", report=[].append)
+
+
+def test_a_run_in_pieces_goes_on_where_it_stopped(small, tmp_path, monkeypatch) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    folder = save_photographs(tmp_path / "photographs")
+    start = tmp_path / "start"
+    checkpoints.save(SRModel(TINY["tiny-clit"]), start / "tiny-clit")
+    settings, lines = Settings(0.2, workers=0), []  # 12 seconds, of which a step takes one
+    options = small | dict(start=start, held_out={"0.png"}, credits="## Thanks\n", report=lines.append)
+    train(list(TINY), [folder], tmp_path / "run", settings, piece=0.1, **options)
+    assert not (tmp_path / "run/tiny-clit").exists()
+    first = Run(list(TINY), settings, small["encoder"].encoder.state_dict(), start)
+    first.load(tmp_path / "run")
+    assert (first.step, first.progress) == (6, 0.5)
+    train(list(TINY), [folder], tmp_path / "run", settings, piece=1, **options)
+    last = Run(list(TINY), settings, small["encoder"].encoder.state_dict(), start)
+    last.load(tmp_path / "run")
+    assert (last.step, last.progress) == (12, 1)
+    for name in TINY:
+        made = checkpoints.load(tmp_path / "run" / name)
+        for key, value in made.encoder.state_dict().items():
+            assert torch.equal(value, small["encoder"].encoder.state_dict()[key].half().float())
+        for key, value in made.decoder.state_dict().items():
+            assert torch.equal(value, last.averaged()[name][key].half().float())
+        card = (tmp_path / "run" / name / "README.md").read_text()
+        assert f"| steps | {last.step}, of 2 crops of 8x8" in card and card.endswith("## Thanks\n")
+        assert ("decoder from tiny-clit" in card) == (name == "tiny-clit")
+    assert any((last.averaged()["tiny-liif"][k] != v).any() for k, v in first.averaged()["tiny-liif"].items())
+    with pytest.raises(UserError, match="This run trains tiny-liif, tiny-clit: choose another --out"):
+        Run(["tiny-liif"], settings, small["encoder"].encoder.state_dict()).load(tmp_path / "run")
+
+
+def test_a_cascade_starts_from_the_model_of_one_stage(small, tmp_path, monkeypatch) -> None:
+    single = replace(TINY["tiny-clit"], decoder=replace(TINY["tiny-clit"].decoder, stages=1))
+    monkeypatch.setitem(config.PRESETS, "clit-tiny", TINY["tiny-clit"])
+    model = SRModel(single)
+    checkpoints.save(model, tmp_path / "lit-tiny")
+    encoder = small["encoder"].encoder.state_dict()
+    stages = Run(["clit-tiny"], Settings(1), encoder, tmp_path).parts["clit-tiny"].decoder.stages
+    assert torch.equal(stages[0].key_conv.weight, model.decoder.stages[0].key_conv.weight)
+    assert torch.equal(stages[2].key_conv.weight, stages[0].key_conv.weight)
+    with pytest.raises(UserError, match="clit-tiny needs weights to start from"):
+        Run(["clit-tiny"], Settings(1), encoder, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("wrong", [dict(minutes=0), dict(rate=-1), dict(workers=-1)])
+def test_wrong_settings_are_named(small, tmp_path, wrong) -> None:
+    settings = Settings(**(dict(minutes=1) | wrong))
+    with pytest.raises(UserError, match="must be more than 0"):
+        train(["tiny-liif"], [tmp_path], tmp_path, settings, piece=1, **small)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernels need a GPU")
+@pytest.mark.parametrize(("heads", "width", "side"), [(4, 16, 7), (8, 32, 7), (4, 16, 3)])
+def test_kernels_equal_the_plain_definition(heads: int, width: int, side: int) -> None:
+    batch, rows = 3, 9
+    shapes = [(batch, rows, rows, heads, width), *[(batch, rows + side - 1, rows + side - 1, heads, width)] * 2]
+    shapes += [(batch, rows, side, heads)] * 2
+    leaves = [torch.randn(shape, device="cuda", requires_grad=True) for shape in shapes]
+    first = torch.randint(0, rows, (2, batch, rows), device="cuda", dtype=torch.int32)
+    outward = torch.randn(batch * rows * rows, side**2 * heads * width, device="cuda").bfloat16()
+    found = []
+    for function in (weigh, weigh_plain):
+        out = function(*leaves[:3], first, *leaves[3:])
+        found.append([out, *torch.autograd.grad(out, leaves, outward.to(out.dtype))])
+    for fast, plain in zip(*found, strict=True):
+        assert (fast - plain).norm() < (3e-3 if fast is found[0][0] else 1e-5) * plain.norm()

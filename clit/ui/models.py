@@ -20,13 +20,15 @@ OFFERED = ("liif-light", "lte-light", "lit-light", "clit-light")
 ABOUT = {
     "bilinear": "no network: a straight line between the 4 nearest pixels",
     "bicubic": "no network: a smooth curve through the 16 nearest pixels",
+    "liif-base": "LIIF at its paper's width, with the weights that its authors released",
+    "lit-base": "LIT at the paper's width: attention over 49 neighbours (latents)",
     "lit-light-x32": "LIT trained on scales up to ×32 in place of ×4",
     "lit-light-r1": "LIT that looks at 3 × 3 neighbours in place of 7 × 7",
     "lit-light-r2": "LIT that looks at 5 × 5 neighbours in place of 7 × 7",
-    "lit-light-r3": "LIT as it is, 7 × 7 neighbours, trained beside r1 and r2",
-    "lit-light-fourier": "LIT with a branch of local Fourier features",
+    "lit-light-r3": "LIT without Fourier features, 7 × 7 neighbours, trained beside r1 and r2",
+    "lit-light-fourier": "LIT with half as many Fourier features",
     "lit-light-no-bias": "LIT that is not told how far its neighbours are",
-    "clit-light-cumulative": "CLIT as it is, trained stage by stage, beside at once",
+    "clit-light-cumulative": "CLIT without Fourier features, trained stage by stage, beside at once",
     "clit-light-at-once": "CLIT with all stages trained at once",
 }
 """One line for a layman on methods without a network and on ablations; the others are described by `_about`."""

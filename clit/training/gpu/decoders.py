@@ -67,9 +67,7 @@ def _predict_attention(decoder: CLIT, map: Tensor, sample: dict[str, Tensor]) ->
     return residual
 
 
-def _predict_stage(
-    stage: LocalAttention, bias: PositionalBias, z: Tensor, places: StagePlaces, cell: Tensor
-) -> Tensor:
+def _predict_stage(stage: LocalAttention, bias: PositionalBias, z: Tensor, places: StagePlaces, cell: Tensor) -> Tensor:
     """Return one stage's residual (B, L, L, 3). z: (B, p, p, D); cell: (B,)."""
     config, heads = stage.config, stage.config.heads
     q, k, v, *fourier = _make_maps(stage, z, places)

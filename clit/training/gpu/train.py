@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -78,7 +77,9 @@ def _format_card(
     decoder, part = model.config.decoder, run.parts[name]
     shape = ", ".join(f"{key} {value}" for key, value in asdict(decoder).items() if key != "name")
     others = [other for other in run.presets if other != name]
-    kinds = [f"{k.crops} crops of {k.patch}x{k.patch} LR pixels, {k.pixels}x{k.pixels} output pixels" for k in part.steps]
+    kinds = [
+        f"{k.crops} crops of {k.patch}x{k.patch} LR pixels, {k.pixels}x{k.pixels} output pixels" for k in part.steps
+    ]
     began = f"; decoder from {part.started}" if part.started else "; decoder from random weights"
     device = torch.cuda.get_device_name() if run.on_gpu else "CPU"
     return f"""---

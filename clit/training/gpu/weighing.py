@@ -34,7 +34,7 @@ def weigh(q: Tensor, k: Tensor, v: Tensor, first: Tensor, bias_y: Tensor, bias_x
 
 def weigh_plain(q: Tensor, k: Tensor, v: Tensor, first: Tensor, bias_y: Tensor, bias_x: Tensor) -> Tensor:
     """Do as `weigh`, by the plain definition."""
-    (batch, rows, _, heads, width), side = q.shape, bias_y.shape[2]
+    (batch, rows, _, _, width), side = q.shape, bias_y.shape[2]
     window = torch.arange(side, device=q.device)
     y, x = first[0].long()[..., None] + window, first[1].long()[..., None] + window  # (B, L, S)
     crop = torch.arange(batch, device=q.device)[:, None, None, None, None]

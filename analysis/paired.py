@@ -20,7 +20,8 @@ from clit.training.evaluate import Row, markdown
 
 PAIRS = (
     ("lte-light", "liif-light"), ("lit-light", "liif-light"), ("lit-light", "lte-light"), ("clit-light", "lit-light"),
-    ("clit-light", "lit-light-x32"), ("clit-light, balanced", "clit-light"), ("lit-light", "liif-base"), ("lit-base", "liif-base"), ("lit-base", "lit-light"),
+    ("clit-light", "lit-light-x32"), ("clit-light, balanced", "clit-light"), ("lit-light", "liif-base"),
+    ("lit-base", "liif-base"), ("lit-base", "lit-light"),
     ("lit-light-r1", "lit-light-r3"), ("lit-light-r2", "lit-light-r3"), ("lit-light-no-bias", "lit-light-r3"),
     ("lit-light-fourier", "lit-light-r3"), ("clit-light-cumulative", "lit-light-r3"),
     ("clit-light-at-once", "clit-light-cumulative"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from clit.config import EDSRConfig, LIIFConfig, ModelConfig, RDNConfig, SwinIRConfig
-from clit.networks.encoders import ENCODERS
+from clit.networks.encoders import ENCODERS, prepacked
+from clit.networks.encoders.edsr import EDSR
 from clit.networks.encoders.swinir import WindowAttention, join_windows, label_regions, split_windows
 from clit.networks.model import SRModel
 
@@ -124,3 +126,40 @@ def test_window_attention_is_the_published_one(shifted):
             mixed[i, m * d : (m + 1) * d] = torch.softmax(logits, 0) @ v
     assert torch.allclose(out[1, 1, 2], attention.proj(mixed), atol=1e-5)
     assert math.isfinite(out.sum())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (28, 32), (33, 20)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_edsr_by_onednn_equals_edsr_by_torch(size, batch):
+    torch.manual_seed(0)
+    encoder, x = EDSR(EDSRConfig()), torch.rand(batch, 3, *size) * 2 - 1
+    assert prepacked.applies(x)
+    plain = encoder.forward_plain(x)
+    for _ in range(2):  # with weights that are laid out anew, and with kept ones
+        found = encoder(x)
+        assert found.is_contiguous() and (found - plain).abs().max() < 1e-5 * plain.abs().max().clamp(min=1)
+
+
+def test_changed_weights_are_laid_out_anew_and_copies_have_their_own():
+    encoder, x = EDSR(EDSRConfig(width=8, blocks=2)), torch.rand(1, 3, 12, 10)
+    before = encoder(x)
+    other = copy.deepcopy(encoder)
+    encoder.head[0].weight.mul_(2)
+    encoder.body[0].body[2].weight.data = torch.zeros(8, 8, 3, 3)
+    assert torch.allclose(encoder(x), encoder.forward_plain(x), atol=1e-6)
+    assert (encoder(x) - before).abs().max() > 0.01
+    assert torch.allclose(other(x), before, atol=1e-6)
+    for side in range(3, 12):  # more sizes than layouts are kept of
+        x = torch.rand(1, 3, side, side)
+        assert torch.allclose(encoder(x), encoder.forward_plain(x), atol=1e-6)
+
+
+def test_with_gradients_and_in_other_precisions_torch_does_it(monkeypatch):
+    encoder, x = EDSR(EDSRConfig(width=8, blocks=1)), torch.rand(1, 3, 6, 6)
+    with torch.enable_grad():
+        assert not prepacked.applies(x)
+        encoder(x).sum().backward()
+    assert encoder.head[0].weight.grad.abs().max() > 0
+    assert not prepacked.applies(x.double()) and encoder.double()(x.double()).dtype == torch.float64
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not prepacked.applies(x)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from clit.config import EDSRConfig
+from clit.networks.encoders import prepacked
 
 
 class ResidualBlock(nn.Module):
@@ -18,6 +20,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
+
+    def apply_in_place(self, x: Tensor) -> None:
+        """Do the same to x itself, by oneDNN's operations. x: channels-last."""
+        prepacked.add_convolution(x, self.body[2], prepacked.convolve(self.body[0], x, "relu"))
 
 
 class EDSR(nn.Module):
@@ -37,5 +43,19 @@ class EDSR(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        if prepacked.applies(x):
+            return self._forward_prepacked(x)
+        return self.forward_plain(x)
+
+    def forward_plain(self, x: Tensor) -> Tensor:
+        """Do the same by torch's convolutions, anywhere and with gradients."""
         x = self.head(x)
         return x + self.body(x)
+
+    def _forward_prepacked(self, x: Tensor) -> Tensor:
+        start = prepacked.convolve(self.head[0], x.contiguous(memory_format=torch.channels_last))
+        body = start.clone()
+        *blocks, last = self.body
+        for block in blocks:
+            block.apply_in_place(body)
+        return prepacked.add_convolution(start, last, body).contiguous()

@@ -1,4 +1,7 @@
-"""What a step on a GPU learns from: crops with a scale each, cut by processes beside the GPU, in arrays of fixed shapes."""
+"""What a step on a GPU learns from: crops, each with a scale of its own, in arrays of fixed shapes.
+
+Processes beside the GPU cut them.
+"""
 
 from __future__ import annotations
 

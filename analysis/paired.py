@@ -55,10 +55,8 @@ def table(rows: list[Row]) -> str:
                 images = [key[3] for key in found if key[:3] == (dataset, a, scale)]
                 pairs = [(found[dataset, a, scale, i], found.get((dataset, b, scale, i))) for i in images]
                 differences = np.array([x - y for x, y in pairs if y is not None])
-                if not len(differences):
-                    break
-                cells.append(cell(differences))
-            if cells:
+                cells.append(cell(differences) if len(differences) else "-")
+            if set(cells) != {"-"}:
                 lines.append([f"{a} - {b}", dataset, *cells])
     return markdown(lines)
 

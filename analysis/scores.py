@@ -1,11 +1,13 @@
 """Luma PSNR of bicubic and the trained models on folders of full-resolution pictures.
 
-    python analysis/scores.py --data Set5 --data Set14 --data BSD100
+    python analysis/scores.py --data Set5 --data Set14 [--model NAME ...]
+    python analysis/scores.py --data BSD100 --scales 2,3,4
     python analysis/scores.py --name large --data budgie --data mate --held-out analysis/held_out.txt \\
         --scales 8,12,18,24,30
     python analysis/scores.py --name ablations --data Set5 --data Set14 --scales 2,4,8
 
-Writes every picture's figures to analysis/scores.csv (or NAME.csv) and prints their means as Markdown.
+Writes every picture's figures to analysis/scores.csv (or NAME.csv), where those of other datasets stay, and prints
+their means as Markdown.
 `python analysis/tables.py` then puts the tables into README.md, docs/ and the model cards.
 """
 
@@ -34,7 +36,7 @@ ABLATED = (
 )  # fmt: skip
 SUMMARY = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "liif-base", "lit-base")
 """Models of README.md's table; it has these scales of the benchmarks, and those of the large photographs:"""
-SUMMARY_SCALES, SUMMARY_LARGE = (2.0, 3.0, 4.0, 8.0), (12.0, 30.0)
+SUMMARY_SCALES, SUMMARY_LARGE = (2.0, 3.0, 4.0), (12.0, 30.0)
 
 
 def read(name: str) -> list[Row]:
@@ -52,14 +54,14 @@ def read(name: str) -> list[Row]:
 def table(rows: list[Row], mark_best: bool = True) -> str:
     """Mean luma PSNR in dB as Markdown: a line per dataset and model, a column per scale.
 
-    mark_best: print the best of each dataset in bold.
+    A dash stands where a dataset was not measured. mark_best: print the best of each dataset in bold.
     """
     found = {(m.dataset, m.model, m.scale): m.psnr for m in means(rows)}
     scales = sorted({row.scale for row in rows})
     models = list(dict.fromkeys(row.model for row in rows))
     lines = [["dataset", "model", *(f"x{scale:g}" for scale in scales)]]
     for dataset in dict.fromkeys(row.dataset for row in rows):
-        columns = [[found[dataset, model, scale] for model in models] for scale in scales]
+        columns = [[found.get((dataset, model, scale)) for model in models] for scale in scales]
         cells = zip(*(_cells(column, mark_best) for column in columns), strict=True)
         lines += [[dataset, model, *each] for model, each in zip(models, cells, strict=True)]
     return markdown(lines)
@@ -84,7 +86,7 @@ def summary(benchmarks: list[Row], large: list[Row]) -> str:
 
 def _cells(column: list[float | None], mark_best: bool) -> list[str]:
     """A column of scores as text, the best one bold."""
-    best = max(score for score in column if score is not None) if mark_best else None
+    best = max((score for score in column if score is not None), default=None) if mark_best else None
     return ["-" if s is None else f"**{s:.2f}**" if s == best else f"{s:.2f}" for s in column]
 
 
@@ -107,11 +109,12 @@ def main() -> None:
     parser.add_argument("--scales", default="2,3,4,6,8", help="separated by commas")
     parser.add_argument("--held-out", type=Path, help="only every second picture of this list")
     parser.add_argument("--name", default="scores", help="of the file in analysis/")
+    parser.add_argument("--model", action="append", help="can be repeated; all of the light and base models by default")
     flags = parser.parse_args()
     prepare_process()
     scales = tuple(float(scale) for scale in flags.scales.split(","))
     only = None if flags.held_out is None else find_reported(flags.data, set(flags.held_out.read_text().splitlines()))
-    models = {name: clit.load(name) for name in (ABLATED if flags.name == "ablations" else MODELS)}
+    models = {name: clit.load(name) for name in flags.model or (ABLATED if flags.name == "ablations" else MODELS)}
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         rows = evaluate(models, flags.data, scales, only=only, halve=only is not None,
@@ -121,7 +124,10 @@ def main() -> None:
             rows += balanced(rows, flags.data, only, lambda done: bar.update(task, completed=done))
     if flags.held_out:
         rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
-    write_csv(rows, ROOT / "analysis" / f"{flags.name}.csv")
+    path = ROOT / "analysis" / f"{flags.name}.csv"
+    measured = {row.dataset for row in rows}
+    others = [row for row in read(flags.name) if row.dataset not in measured] if path.exists() else []
+    write_csv([*others, *rows], path)
     print(table(read(flags.name)))
 
 

@@ -95,8 +95,8 @@ def test_by_keyboard_alone(viewer):
     tab_to("make-start")
     wanted = {
         "example", "upload-input", "truth-toggle", "tour-begin", "full-screen", "scale-number", "scale-slider",
-        "pane-count", "wipe-toggle", "paint-what", "magnify-in", "fit", "size-width", "chain", "method", "fold",
-        "make-kind", "make-model",
+        "pane-count", "wipe-toggle", "blink-toggle", "differ", "loupe-toggle", "paint-what", "magnify-in",
+        "fit", "size-width", "chain", "method", "fold", "make-kind", "make-model",
     }  # fmt: skip
     assert wanted <= set(reached)
     viewer.pane_group.focus()

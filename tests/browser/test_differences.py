@@ -7,6 +7,8 @@ import io
 import re
 
 import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -411,3 +413,20 @@ def test_entropies_per_neighbour_have_no_grid_of_pixels(viewer):
         viewer.choose(pane, "bicubic")
     expect(viewer.paint.locator("option:disabled")).to_have_count(3)
     expect(viewer.paint.locator("option[value=returned]")).to_be_enabled()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_serious(viewer, width, scheme):
+    viewer.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    viewer.page.set_viewport_size({"width": width, "height": 800})
+    viewer.choose(0, "diff:lit-light:bicubic")
+    viewer.loupe_toggle.click()
+    viewer.differ.click()
+    viewer.wait_at_place(1)
+    viewer.wait_until_exact(4)
+    found = Axe().run(viewer.page).response["violations"]
+    viewer.blink_toggle.click()
+    viewer.wait_until_exact(4)
+    found += Axe().run(viewer.page).response["violations"]
+    grave = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    assert not grave

@@ -114,7 +114,6 @@ export function buildLayout() {
   subscribe(["models", "picture", "panes"], fillMenus);
   subscribe(["gain"], showGain);
   showGain();
-  subscribe(["panes"], showMethods);
   subscribe(["panes"], showCounts);
   subscribe(["panes"], layout);
 }

@@ -194,6 +194,14 @@ class Viewer:
     pin_go = _element(".pins .pin-go")
     pin_away = _element(".pins .pin-away")
 
+    # What can be sent
+    share = _element(".share-toggle")
+    share_link = _element(".share-link")
+    share_picture = _element(".share-picture")
+    share_page = _element(".share-page")
+    share_status = _element(".share-status")
+    figure_note = _element("#clit-figure-what")
+
     # Files, the tour, programs
     make_kind = _element(".make-kind")
     make_method = _element(".make-model")

@@ -152,7 +152,7 @@ def attend(
     format: Format = "png",
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage. Of folders, for every picture."""
-    from clit.exports.figures import FORMS, encode_attention
+    from clit.exports.figures import FORMS, Look, encode_attention
     from clit.exports.folders import check_format
     from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
@@ -175,7 +175,7 @@ def attend(
     def draw(picture, path: str | Path, progress=None):
         image = picture.opaque()
         attention = find_attention(network, image, **options)
-        write_bytes(path, encode_attention(attention, image, Path(path).suffix.lower(), model))
+        write_bytes(path, encode_attention([Look(model, attention)], image, Path(path).suffix.lower()))
         return attention
 
     if not one:  # wrong options are told before any work

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,16 +21,27 @@ FORMS = (*SHEETS, ".npz", ".json")
 
 _CROP_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")  # of Okabe and Ito: distinct for colour-blind readers too
 
+_MAP, _STEP, _TITLE = 1.2, (1.35, 1.5), 0.3
+"""Of figures of attention, in inches: side of a map, from map to map (across, down), height of a pixel's title."""
+
 _FIELDS = ("weights", "content", "position", "latents", "inside", "influence", "grid")
 
 
-def encode_attention(found: Attention, image: np.ndarray, suffix: str, method: str = "") -> bytes:
-    """Return a file of one of FORMS: a figure (see `draw_attention`), or the numbers."""
-    if suffix == ".npz":
-        return encode_npz(found)
-    if suffix == ".json":
-        return encode_json(found)
-    return draw_attention(found, image, suffix.removeprefix("."), method)
+@dataclass(frozen=True)
+class Look:
+    """What one output pixel looked at by a method of that name."""
+
+    method: str
+    found: Attention
+
+
+def encode_attention(looks: Sequence[Look], image: np.ndarray, suffix: str) -> bytes:
+    """Return a file of one of FORMS: a figure of all looks (see `draw_attention`), or the numbers of a single one."""
+    if suffix in SHEETS:
+        return draw_attention(looks, image, suffix.removeprefix("."))
+    if len(looks) != 1:
+        raise UserError("A file of numbers holds what one pixel looked at by one method: choose one of each.")
+    return {".npz": encode_npz, ".json": encode_json}[suffix](looks[0].found)
 
 
 def encode_npz(found: Attention) -> bytes:
@@ -50,37 +63,40 @@ def encode_json(found: Attention) -> bytes:
     return json.dumps(summary | {"stages": stages}).encode()
 
 
-def draw_attention(found: Attention, image: np.ndarray, form: str = "png", method: str = "") -> bytes:
-    """Draw, per stage, the window on the LR picture, each head's weights, their mean and the influence.
+def draw_attention(looks: Sequence[Look], image: np.ndarray, form: str = "png") -> bytes:
+    """Draw what pixels looked at: a block for each pixel, in it a row for each method and stage.
 
-    image: the LR picture (h, w, 3); latents outside it are hatched. form: png, svg or pdf. method: its name, for the
-    title. Returns the file's content. UserError if matplotlib is not installed.
+    A row shows the window on the small picture, the mean of the heads, each head, and the influence; the pixel is
+    marked everywhere. One colour bar serves all maps. image: the small picture (h, w, 3); latents outside it are
+    hatched. form: png, svg or pdf. Returns the file's content. UserError if matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure  # without pyplot: no window system, no global state
     except ImportError:
         raise UserError("Figures need matplotlib: install it, or write a .npz or .json file.") from None
 
-    heads = len(found.stages[0].weights)
-    names = [f"head {m + 1}" for m in range(heads)] if found.kind == "attention" else ["ensemble"]
-    columns = 1 + heads + (2 if heads > 1 else 1)
-    figure = Figure(figsize=(1.7 * columns, 2.1 * len(found.stages) + 0.5), layout="constrained")
-    axes = figure.subplots(len(found.stages), columns, squeeze=False)
-    for j, (row, stage) in enumerate(zip(axes, found.stages, strict=True)):
-        _draw_window(row[0], stage, found, image)
-        row[0].set_ylabel(f"stage {j + 1}\n{stage.grid[0]} x {stage.grid[1]} latents", fontsize=7)
-        maps = list(zip(names, stage.weights, strict=True))
-        if heads > 1:
-            maps.append(("mean", stage.weights.mean(0)))
-        maps.append(("influence", stage.influence))
-        for axis, (name, values) in zip(row[1:], maps, strict=True):
-            _draw_map(axis, values, stage.inside)
-            axis.set_title(f"{name}\nup to {values.max():.3g}", fontsize=7)
-    pixel, size = found.pixel, found.size
-    of = f"{method}: " if method else ""
-    figure.suptitle(f"{of}output pixel (row {pixel[0]}, column {pixel[1]}) of {size[0]} x {size[1]}", fontsize=9)
+    blocks: dict[tuple[int, int], list[Look]] = {}
+    for look in looks:
+        blocks.setdefault(look.found.pixel, []).append(look)
+    columns = 3 + max(_count_heads(look) for look in looks)
+    rows = sum(len(look.found.stages) for look in looks)
+    width, height = columns * _STEP[0] + 1.4, rows * _STEP[1] + len(blocks) * _TITLE + 0.1  # inches
+    figure = Figure(figsize=(width, height))
+    top = height
+    for (row, column), block in blocks.items():
+        size = block[0].found.size
+        title = f"Output pixel: row {row} of {size[0]}, column {column} of {size[1]}"
+        figure.text(0.5 / width, 1 - (height - top + 0.1) / height, title, fontsize=9, verticalalignment="top")
+        top -= _TITLE
+        for look in block:
+            for j in range(len(look.found.stages)):
+                top -= _STEP[1]
+                places = ((0.5 + i * _STEP[0], top + 0.1, _MAP, _MAP) for i in range(columns))
+                _draw_row([figure.add_axes(_in_shares(each, width, height)) for each in places], look, j, image)
+    tall = min(2.0, height - _TITLE - 0.5)
+    _draw_bar(figure.add_axes(_in_shares((width - 0.8, height - _TITLE - 0.3 - tall, 0.12, tall), width, height)))
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, dpi=150)
+    figure.savefig(buffer, format=form, dpi=200)
     return buffer.getvalue()
 
 
@@ -136,34 +152,82 @@ def _select_stage_fields(stage: StageAttention) -> dict:
     return {name: value for name in _FIELDS if (value := getattr(stage, name)) is not None}
 
 
-def _draw_window(axis, stage: StageAttention, found: Attention, image: np.ndarray) -> None:
-    """Draw the LR picture around the window: an outline of the latents' footprints, and a cross at the query."""
+def _in_shares(box: tuple[float, float, float, float], width: float, height: float) -> tuple[float, ...]:
+    """Convert a box (left, bottom, width, height) from inches to shares of a figure."""
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+
+
+def _count_heads(look: Look) -> int:
+    """Return the number of heads; 0 where the weights come from distance alone."""
+    return len(look.found.stages[0].weights) if look.found.kind == "attention" else 0
+
+
+def _draw_row(axes: list, look: Look, j: int, image: np.ndarray) -> None:
+    """Draw one stage of a look: window, mean, heads, influence."""
+    found, stage = look.found, look.found.stages[j]
+    heads = stage.weights if _count_heads(look) else []
+    lr = np.array(image.shape[:2])
+    query = (np.array(found.pixel) + 0.5) * lr / found.size - 0.5
+    place = (query - stage.latents[0, 0]) / (lr / stage.grid)
+    _draw_window(axes[0], stage, query, image)
+    name = look.method if len(found.stages) == 1 else f"{look.method}, stage {j + 1}"
+    axes[0].set_ylabel(f"{name}\n{stage.grid[1]} × {stage.grid[0]} latents", fontsize=7)
+    maps = {"mean" if len(heads) else "by distance": stage.weights.mean(0)}
+    maps |= {f"head {m + 1}": weights for m, weights in enumerate(heads)}
+    for axis in axes[1 + len(maps) : -1]:  # of methods with fewer heads
+        axis.axis("off")
+    for axis, (name, values) in zip(axes[1:], maps.items(), strict=False):
+        _draw_map(axis, values, stage.inside, place)
+        axis.set_title(f"{name}, up to {values.max():.2f}", fontsize=6.5)
+    _draw_map(axes[-1], stage.influence, stage.inside, place)
+    axes[-1].set_title(f"influence, up to {255 * stage.influence.max():.1f}/255", fontsize=6.5)
+
+
+def _draw_bar(axis) -> None:
+    """Draw the colours of all maps."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import PowerNorm
+
+    bar = axis.figure.colorbar(ScalarMappable(PowerNorm(0.5, 0, 1), "viridis"), cax=axis)
+    bar.set_ticks([0, 1 / 49, 1 / 4, 1], labels=["0", "1/49", "1/4", "1"], fontsize=7)
+    bar.set_label("weight, or influence\nas a share of full range", fontsize=6.5)
+
+
+def _draw_window(axis, stage: StageAttention, query: np.ndarray, image: np.ndarray) -> None:
+    """Draw the LR picture around the window: an outline of the latents' footprints, and a cross at `query`."""
     from matplotlib.patches import Rectangle
 
     h, w = image.shape[:2]
     step = np.array([h, w]) / stage.grid  # LR pixels from latent to latent
     low = stage.latents.reshape(-1, 2).min(0) - step / 2
     high = stage.latents.reshape(-1, 2).max(0) + step / 2
-    query = (np.array(found.pixel) + 0.5) * (h, w) / found.size - 0.5
     reach = max((high - low).max(), 8.0)
     axis.imshow(image, interpolation="nearest")
     axis.add_patch(Rectangle(low[::-1], *(high - low)[::-1], fill=False, edgecolor="white", linewidth=2.5))
     axis.add_patch(Rectangle(low[::-1], *(high - low)[::-1], fill=False, edgecolor="black", linewidth=1))
-    axis.plot(query[1], query[0], "+", color="red", markersize=6)
+    for colour, width in (("black", 2.2), ("white", 0.9)):
+        axis.plot(query[1], query[0], "+", color=colour, markersize=6, markeredgewidth=width)
     axis.set_xlim(query[1] - reach, query[1] + reach)
     axis.set_ylim(query[0] + reach, query[0] - reach)
     axis.set_xticks([])
     axis.set_yticks([])
-    axis.set_title("window on the input", fontsize=7)
+    axis.set_title("input", fontsize=6.5)
 
 
-def _draw_map(axis, values: np.ndarray, inside: np.ndarray) -> None:
-    """Draw a map (P, P) of one stage. inside: (P, P) bool; the latents outside the image are hatched."""
+def _draw_map(axis, values: np.ndarray, inside: np.ndarray, place: np.ndarray) -> None:
+    """Draw a map (P, P) of one stage, from 0 to 1, with a ring at `place` (y, x) in latents.
+
+    inside: (P, P) bool; latents outside the image are hatched.
+    """
+    from matplotlib.colors import PowerNorm
     from matplotlib.patches import Rectangle
 
-    axis.imshow(values, cmap="viridis", vmin=0, interpolation="nearest")
+    axis.imshow(values, cmap="viridis", norm=PowerNorm(0.5, 0, 1, clip=True), interpolation="nearest")
     for row, column in np.argwhere(~inside):
         corner = (column - 0.5, row - 0.5)
         axis.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="white", linewidth=0))
+    y, x = place
+    axis.plot(x, y, "o", markersize=3.2, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.8)
+    axis.plot(x, y, "o", markersize=3.2, markerfacecolor="none", markeredgecolor="white", markeredgewidth=0.8)
     axis.set_xticks([])
     axis.set_yticks([])

@@ -25,6 +25,7 @@ from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_
 from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
+from clit.rendering.attention_source import AttentionSource, make_source
 from clit.rendering.features import MAPS_LIMIT, FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
 from clit.rendering.trial import predict_seconds
@@ -262,6 +263,20 @@ class Renderer:
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         found = attend_pixel(model, self._get_features(request, view), view)
         return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
+
+    def attention_source(
+        self,
+        model: SRModel,
+        image,
+        *,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        window: Window | tuple[int, int, int, int] | None = None,
+        chain: str = "published",
+    ) -> AttentionSource:
+        """Return what the attention of a window's pixels is computed from, by LIT or CLIT; else as `render`."""
+        request = self._check_request(model, image, scale, size, window, chain, None)
+        return make_source(model, self._get_features(request, request.view), request.view)
 
     def _check_request(
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False

@@ -64,6 +64,16 @@ def read_window(window: Any, size: tuple[int, int], limits: Limits) -> Window:
     return Window(top, left, bottom - top, right - left)
 
 
+def read_pixel(pixel: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """Return [row, column] of a pixel inside an output of `size` (H, W)."""
+    if not is_list(pixel, 2, is_whole):
+        raise UserError("The pixel must be two whole numbers: row, column.")
+    (row, column), (height, width) = pixel, size
+    if not (0 <= row < height and 0 <= column < width):
+        raise UserError(f"The pixel lies outside the enlarged picture of {width} × {height} pixels: pick one inside.")
+    return row, column
+
+
 def read_whole(sent: dict, key: str, low: int, high: int) -> int:
     """Return a whole number from `low` to `high`."""
     value = sent.get(key)

@@ -14,6 +14,7 @@ class Limits:
     upload_pixels: int = 50_000_000
     input_pixels: int = 2_000_000  # larger uploads are reduced: the whole picture must be seen at x1, and sent, in time
     view_pixels: int = 2_000_000
+    page_bytes: int = 8_000_000  # of a page of a view, which people send to each other
     full_pixels: int = 64_000_000
     made_files: int = 8  # finished files kept on disk, of all visitors together
     visits: int = 200

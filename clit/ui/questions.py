@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from clit.errors import UserError
-from clit.exports.figures import encode_attention
+from clit.exports.figures import Look, encode_attention
 from clit.geometry import Window
 from clit.networks.model import SRModel
 from clit.pictures import metrics
@@ -39,12 +39,14 @@ from clit.ui.requests import (
     PixelFileRequest,
     PixelRequest,
     ScoreRequest,
+    SourceRequest,
     TruthRequest,
     ViewRequest,
 )
 from clit.ui.returning import make_small_again
 from clit.ui.sessions import Session
 from clit.ui.site import Site
+from clit.ui.sources import check_sources, describe_source
 from clit.ui.uploads import Upload, read_upload
 
 Question = Callable[[Site, Any], dict]
@@ -73,6 +75,7 @@ def begin(site: Site, sent: Any) -> dict:
             "view_pixels": limits.view_pixels,
             "full_pixels": limits.full_pixels,
             "upload_bytes": limits.upload_bytes,
+            "page_bytes": limits.page_bytes,
         },
     }
 
@@ -267,12 +270,33 @@ def inspect(site: Site, sent: Any) -> dict:
     return {"looks": {name: _look_answer(found) for name, found in _attend(site, session, picture, request).items()}}
 
 
+def view_sources(site: Site, sent: Any) -> dict:
+    """Return what a page of a view computes attention from: {token, picture, as SourceRequest} ->
+
+    {sources: model -> see `describe_source`}.
+    """
+    session, picture = _find_visitor(site, sent)
+    request = SourceRequest.read(sent, picture, site.limits)
+    models = {name: site.models.get(name) for name in request.models}
+    check_sources(models, picture, request, site.limits)
+    asked = request.enlargement
+    options = {"size": asked.size, "window": request.window, "chain": asked.chain}
+    with site.slots.take(lambda: session.is_stale(picture)):
+        found = {name: site.renderer.attention_source(model, picture.rgb, **options) for name, model in models.items()}
+    return {"sources": {name: describe_source(source) for name, source in found.items()}}
+
+
 def look_file(site: Site, sent: Any) -> dict:
-    """Write what `inspect` answers as a file: {token, picture, as PixelFileRequest} -> {file (base64), name}."""
+    """Write what `inspect` answers, of several pixels, as a file: {token, picture, as PixelFileRequest} ->
+
+    {file (base64), name}.
+    """
     session, picture = _find_visitor(site, sent)
     request = PixelFileRequest.read(sent, picture, site.limits)
-    [(name, found)] = _attend(site, session, picture, request.pixel).items()
-    data = encode_attention(found, picture.rgb, request.suffix, name)
+    looks = [
+        Look(name, found) for pixel in request.pixels for name, found in _attend(site, session, picture, pixel).items()
+    ]
+    data = encode_attention(looks, picture.rgb, request.suffix)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 
@@ -283,7 +307,8 @@ def stop_making(site: Site, sent: Any) -> dict:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, look_file, stop_making,
+    begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, view_sources,
+    look_file, stop_making,
 )  # fmt: skip
 """All questions; the viewer's script asks them by the functions' names."""
 

@@ -25,6 +25,7 @@ from clit.ui.entries import (
     read_chain,
     read_models,
     read_name,
+    read_pixel,
     read_scale,
     read_whole,
     read_window,
@@ -244,37 +245,51 @@ class PixelRequest:
     pixel: Pair
 
     @classmethod
-    def read(cls, sent: dict, picture: Picture, limits: Limits, most: int = 4) -> PixelRequest:
-        """Read {models (up to `most`), scale, size, chain, pixel}."""
-        enlargement, pixel = Enlargement.read(sent, picture, limits), sent.get("pixel")
-        if not is_list(pixel, 2, is_whole):
-            raise UserError("The pixel must be two whole numbers: row, column.")
-        (row, column), (height, width) = pixel, enlargement.size
-        if not (0 <= row < height and 0 <= column < width):
-            raise UserError(
-                f"The pixel lies outside the enlarged picture of {width} × {height} pixels: pick one inside."
-            )
-        return cls(read_models(sent, most), enlargement, (row, column))
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelRequest:
+        """Read {models (up to 4), scale, size, chain, pixel}."""
+        enlargement = Enlargement.read(sent, picture, limits)
+        return cls(read_models(sent, 4), enlargement, read_pixel(sent.get("pixel"), enlargement.size))
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """What the attention of a window's pixels by some methods is computed from."""
+
+    models: tuple[str, ...]
+    enlargement: Enlargement
+    window: Window
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> SourceRequest:
+        """Read {models (up to 4), scale, size, chain, window}."""
+        enlargement = Enlargement.read(sent, picture, limits)
+        return cls(read_models(sent, 4), enlargement, read_window(sent.get("window"), enlargement.size, limits))
 
 
 @dataclass(frozen=True)
 class PixelFileRequest:
-    """The same, by one method, as a file of one of `figures.FORMS`."""
+    """The same of several pixels, as a file of one of `figures.FORMS`."""
 
-    pixel: PixelRequest
+    pixels: tuple[PixelRequest, ...]
     suffix: str
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelFileRequest:
-        """Read {as PixelRequest with one model, suffix}."""
+        """Read {models (up to 4), scale, size, chain, pixels (up to 5), suffix}."""
         suffix = check_choice(sent.get("suffix"), FORMS, "The kind of file")
-        return cls(PixelRequest.read(sent, picture, limits, most=1), suffix)
+        enlargement, models, pixels = Enlargement.read(sent, picture, limits), read_models(sent, 4), sent.get("pixels")
+        if not (isinstance(pixels, list) and 1 <= len(pixels) <= 5):
+            raise UserError("A file shows from one to five pixels: pick one.")
+        found = (read_pixel(each, enlargement.size) for each in pixels)
+        return cls(tuple(PixelRequest(models, enlargement, pixel) for pixel in dict.fromkeys(found)), suffix)
 
     def file_name(self, picture: Picture) -> str:
         """Return the name to save the file under."""
-        row, column = self.pixel.pixel
-        asked = f"{self.pixel.enlargement.label}-{self.pixel.models[0]}-{row}-{column}"
-        return f"{Path(picture.name).stem}-{asked}{self.suffix}"
+        first, *others = self.pixels
+        what = (
+            "-".join(map(str, [*first.models, *first.pixel])) if len(first.models) == 1 and not others else "attention"
+        )
+        return f"{Path(picture.name).stem}-{first.enlargement.label}-{what}{self.suffix}"
 
 
 @dataclass(frozen=True)

@@ -82,19 +82,50 @@ def test_a_look_overtakes_an_exact_view(site, visit):
     assert order[0] == ("inspect", {"looks"}) and order[1][0] == "render_view"
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".json", ".npz"])
-def test_a_look_as_a_file(site, visit, examples, suffix):
-    question = {**visit, "models": ["clit-light"], "scale": 10, "pixel": [7, 9], "chain": "balanced", "suffix": suffix}
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_the_numbers_of_a_look_as_a_file(site, visit, examples, suffix):
+    question = {
+        **visit,
+        "models": ["clit-light"],
+        "scale": 10,
+        "pixels": [[7, 9]],
+        "chain": "balanced",
+        "suffix": suffix,
+    }
     answer = ask(look_file, site, question)
     assert answer["name"] == f"one-x10-clit-light-7-9{suffix}"
     data = base64.b64decode(answer["file"])
-    starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".json": b"{", ".npz": b"PK"}
-    assert data.startswith(starts[suffix])
-    if suffix == ".svg":  # text is drawn as paths, with itself as a comment
-        assert b"clit-light: output pixel (row 7, column 9)" in data and b"head 1" in data and b"head 0" not in data
+    assert data.startswith({".json": b"{", ".npz": b"PK"}[suffix])
     if suffix == ".npz":
         expected = clit.attend(
             clit.load("clit-light"), examples / "one.png", pixel=(7, 9), scale=10, chain="balanced"
         ).stages[1]
         assert np.allclose(np.load(io.BytesIO(data))["stage1_weights"], expected.weights, atol=1e-6)
-    assert set(ask(look_file, site, {**question, "suffix": "../x"})) == {"error"}
+    for wrong in ({"suffix": "../x"}, {"pixels": [[7, 9], [8, 9]]}, {"models": ["clit-light", "lit-light"]}):
+        assert set(ask(look_file, site, {**question, **wrong})) == {"error"}
+
+
+@pytest.mark.parametrize("suffix, opening", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_a_figure_of_every_method_and_pixel(site, visit, suffix, opening):
+    models, pixels = ["liif-light", "lit-light", "clit-light"], [[7, 9], [200, 111], [7, 9]]
+    question = {**visit, "models": models, "scale": 10, "pixels": pixels, "suffix": suffix}
+    answer = ask(look_file, site, question)
+    assert answer["name"] == f"one-x10-attention{suffix}"
+    data = base64.b64decode(answer["file"])
+    assert data.startswith(opening)
+    if suffix != ".svg":
+        return  # text is drawn as paths there, with itself as a comment
+    text = data.decode()
+    assert text.count("Output pixel: row 7 of 300, column 9 of 400") == 1, "each pixel once"
+    assert text.count("Output pixel: row 200 of 300, column 111 of 400") == 1
+    for method, rows in (("liif-light", 2), ("lit-light", 2), ("clit-light, stage 1", 2), ("clit-light, stage 2", 2)):
+        assert text.count(f"<!-- {method}\n") == rows or text.count(f"<!-- {method} -->") == rows, method
+    assert text.count("head 1, up to") == text.count("head 2, up to") == 6
+    assert "40 × 30 latents" in text and "160 × 120 latents" in text
+    assert text.count("1/49") == 1, "one colour bar"
+
+
+@pytest.mark.parametrize("wrong", [{"pixels": []}, {"pixels": [[7, 9]] * 6}, {"pixels": [[300, 0]]}, {"pixels": None}])
+def test_bad_figures_get_one_sentence(site, visit, wrong):
+    question = {**visit, "models": ["lit-light"], "scale": 10, "suffix": ".png", **wrong}
+    assert set(ask(look_file, site, question)) == {"error"}

@@ -59,13 +59,22 @@ class CLIT(Decoder):
         return CascadeField(tuple(fields), Enlarged.prepare(features.image, view), view.pixels)
 
     def reads(self, view: View) -> Region:
+        return view.clip(self.reads_embedded(view).grow(1))
+
+    def reads_embedded(self, view: View) -> Region:
+        """Return the part of z that `prepare` reads; it may reach beyond the small picture."""
         first, *later = self._place_stages(view)
         parts = [first.region.grow(1), *(_get_region_read(*_prepare_resampling(view, p.grid, p.region)) for p in later)]
-        region = Region(
+        return Region(
             min(p.top for p in parts), min(p.left for p in parts),
             max(p.bottom for p in parts), max(p.right for p in parts),
         )  # fmt: skip
-        return view.clip(region.grow(1))
+
+    def embed_part(self, features: Features, view: View, region: Region) -> Tensor:
+        """Return z (B, h, w, D) over a region of the LR grid, zero outside the image unless it is periodic."""
+        inside = view.clip(region)
+        z = convolve_valid(self.embed, features.crop(inside.grow(1))).permute(0, 2, 3, 1)
+        return pad_to(region, z, inside)
 
     def multiply_adds(self, view: View) -> float:
         return view.count * sum(self.work(density) for density in _compute_densities(view))
@@ -112,12 +121,6 @@ class CLIT(Decoder):
     def _stages_in_use(self, field: CascadeField) -> list[tuple[LocalAttention, StageField]]:
         return list(zip(self.stages, field.stages, strict=False))
 
-    def _embed(self, features: Features, view: View, region: Region) -> Tensor:
-        """Return z (B, h, w, D) over a region of the LR grid, zero outside the image unless it is periodic."""
-        inside = view.clip(region)
-        z = convolve_valid(self.embed, features.crop(inside.grow(1))).permute(0, 2, 3, 1)
-        return pad_to(region, z, inside)
-
     def _make_maps(self, features: Features, view: View, j: int, place: StagePlace) -> Maps:
         """Return the maps of stage j over its region of its own grid, zero outside it unless it is periodic.
 
@@ -131,10 +134,10 @@ class CLIT(Decoder):
                 return tuple(features.map.new_zeros(*shape, conv.out_channels) for conv in self.stages[j].convs())
             if j:  # from z resampled to the stage's grid
                 rows, columns = _prepare_resampling(view, place.grid, inside)
-                z = self._embed(features, view, _get_region_read(rows, columns))
+                z = self.embed_part(features, view, _get_region_read(rows, columns))
                 maps = self.stages[j].project_resampled(z, rows, columns)
             else:
-                maps = self.stages[0].project(self._embed(features, view, inside.grow(1)))
+                maps = self.stages[0].project(self.embed_part(features, view, inside.grow(1)))
             return tuple(pad_to(region, map, inside) for map in maps)
 
         if features.remember is None:

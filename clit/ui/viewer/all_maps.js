@@ -3,15 +3,15 @@
 // files of them.
 
 import { $, $$, make } from "./dom.js";
-import { pickedPixel, shownScale, sizeAsked } from "./geometry.js";
+import { pickedPixel, shownScale } from "./geometry.js";
 import { enlarge, shownRows } from "./inspector.js";
+import { saveLooks } from "./look_files.js";
 import { mapButton, patchFigure } from "./map_pictures.js";
 import { QUANTITIES, isFixed, written } from "./maps.js";
 import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { showPins } from "./pins.js";
 import { hold, inspected } from "./pixel.js";
-import { ask } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 
 function showAll() {
@@ -24,7 +24,7 @@ function showAll() {
   $(".legend-most").textContent = fixed ? `${fixed.at(-1)[1]}, by the square root` : "its largest";
   $(".own-scale").checked = state.ownScale;
   const looks = inspected().filter((name) => state.looks.has(name));
-  $(".save-look").hidden = !looks.length;
+  $(".save-look").hidden = !looks.length || state.saved; // the server writes these files
   showSaved(looks);
   const rows = shownRows();
   const focused = $$(".all .map-button").indexOf(document.activeElement);
@@ -92,21 +92,10 @@ function hintMore() {
   }
 }
 
-// The picked pixel's maps as a file: the server draws the same figure that the command line does.
-async function saveLook() {
-  const { row, column, size } = pickedPixel();
-  const [model, suffix] = [$(".look-model").value, $(".look-suffix").value];
+async function saveNumbers() {
   $(".look-save").disabled = true;
-  const asked = sizeAsked(shownScale(), size);
-  const sizeSent = asked.size && [asked.size.height, asked.size.width];
-  const question = { models: [model], suffix, scale: asked.scale, size: sizeSent, chain: state.chain, pixel: [row, column] };
-  const answer = await ask("look_file", question);
+  complain(await saveLooks([$(".look-model").value], [pickedPixel()], $(".look-suffix").value));
   $(".look-save").disabled = false;
-  if (!answer.file) return answer.error && !answer.expired && complain(answer.error);
-  const bytes = Uint8Array.from(atob(answer.file), (character) => character.charCodeAt(0));
-  const link = make("a", { href: URL.createObjectURL(new Blob([bytes])), download: answer.name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
 export function buildAllMaps() {
@@ -127,6 +116,6 @@ export function buildAllMaps() {
     state.ownScale = event.target.checked;
     changed("maps");
   });
-  $(".look-save").addEventListener("click", saveLook);
+  $(".look-save").addEventListener("click", saveNumbers);
   subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "maps"], showAll);
 }

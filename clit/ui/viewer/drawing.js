@@ -105,11 +105,13 @@ function drawSource(context, pane) {
   const finished = finishedFrame(pane, target);
   if (finished) return drawLayer(context, finished, state.view.magnification < 1 || finished.pass === "overview");
   // Until then: whatever is at hand, stretched, from the roughest to the finest.
-  drawLayer(context, small, true);
+  if (!state.saved) drawLayer(context, small, true);
   const same = (frame) => sameSize(frame.size, target.size);
   const frames = framesOf(pane);
+  const { magnification } = state.view;
+  const isUneven = magnification < 1 || (state.saved && !Number.isInteger(magnification));
   for (const frame of [...frames.filter((each) => !same(each)), ...frames.filter(same)]) {
-    drawLayer(context, frame, !same(frame) || state.view.magnification < 1);
+    drawLayer(context, frame, !same(frame) || isUneven);
   }
 }
 
@@ -178,7 +180,7 @@ function paneStatus(pane, model) {
   const target = goal();
   if (target.isTooSmall)
     return ["input", "the input: zoom in", "This pane has fewer pixels than the small picture, so all methods would look like it here"];
-  const frame = finishedFrame(pane, target);
+  const frame = state.saved ? pane.frames.at(-1) : finishedFrame(pane, target); // a saved page has no better one
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
   const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : each.covers ? returned(each) : took(each));

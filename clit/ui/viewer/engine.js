@@ -1,9 +1,6 @@
 // @ts-check
-// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at
-// and where two methods differ. The server is one.
-// Another can be put in its place here that keeps the server for what it cannot do itself.
-
-import { serverEngine } from "./server_engine.js";
+// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at and where two methods
+// differ. The server is one; a page that was saved has its own.
 
 /** @import { Size } from "./numbers.js" */
 
@@ -129,4 +126,9 @@ import { serverEngine } from "./server_engine.js";
  */
 
 /** @type {Engine} */
-export const engine = serverEngine;
+export let engine;
+
+/** @param {Engine} chosen which is asked from now on */
+export function useEngine(chosen) {
+  engine = chosen;
+}

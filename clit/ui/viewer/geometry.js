@@ -17,6 +17,7 @@ import { state } from "./store.js";
  * @property {boolean} [isTooSmall] whether the pane has far fewer pixels than this part of the small picture
  */
 
+const NUDGE = 1e-6; // a pixel's edge that is whole but for rounding counts as whole
 const COARSE_FACTOR = 4; // the preview has a sixteenth of the pixels
 const OVERVIEW_FROM = 4.2; // a pane that would need this many times its own pixels (magnification under a half)
 const OVERVIEW_AREA = 1.5; // is rendered with this many times its own, at a smaller scale, and says so
@@ -79,11 +80,10 @@ export function visibleWindow(size) {
   const to = screenToLr(state.pane.height, state.pane.width);
   const perRow = size.height / state.picture.height;
   const perColumn = size.width / state.picture.width;
-  const nudge = 1e-6; // a bound that is whole but for rounding stays that
-  const top = clamp(Math.floor(from.y * perRow + nudge), 0, size.height - 1);
-  const left = clamp(Math.floor(from.x * perColumn + nudge), 0, size.width - 1);
-  const bottom = clamp(Math.ceil(to.y * perRow - nudge), top + 1, size.height);
-  const right = clamp(Math.ceil(to.x * perColumn - nudge), left + 1, size.width);
+  const top = clamp(Math.floor(from.y * perRow + NUDGE), 0, size.height - 1);
+  const left = clamp(Math.floor(from.x * perColumn + NUDGE), 0, size.width - 1);
+  const bottom = clamp(Math.ceil(to.y * perRow - NUDGE), top + 1, size.height);
+  const right = clamp(Math.ceil(to.x * perColumn - NUDGE), left + 1, size.width);
   return { top, left, height: bottom - top, width: right - left };
 }
 
@@ -131,9 +131,10 @@ export function isPreviewOf({ size, window }, target) {
 /** The output pixel that contains a place, at the present scale. @param {Place} place */
 export function pixelOf({ y, x }) {
   const size = outputSize(shownScale());
+  const whole = (place) => Math.floor(place + NUDGE);
   return {
-    row: clamp(Math.floor((y * size.height) / state.picture.height), 0, size.height - 1),
-    column: clamp(Math.floor((x * size.width) / state.picture.width), 0, size.width - 1),
+    row: clamp(whole((y * size.height) / state.picture.height), 0, size.height - 1),
+    column: clamp(whole((x * size.width) / state.picture.width), 0, size.width - 1),
     size,
   };
 }

@@ -9,7 +9,7 @@ import { aimLoupe, isLoupeOn } from "./loupe.js";
 import { leavePlaces, showNextPlace } from "./places.js";
 import { pick, pickPlace, pin, unpick, walk } from "./pixel.js";
 import { changed, state } from "./store.js";
-import { MAGNIFICATIONS, fit, pan, setScale, stepMagnification, zoom } from "./view.js";
+import { MAGNIFICATIONS, fit, pan, restsScale, setScale, stepMagnification, zoom } from "./view.js";
 
 const DOUBLE_MS = 400; // two taps within this
 const DOUBLE_PIXELS = 24; // and this are one double tap
@@ -77,7 +77,7 @@ function pinch() {
   const anchor = anchorOf({ clientY: now.y, clientX: now.x }, gesture.pane);
   pan(now.y - before.y, now.x - before.x);
   const stretch = now.distance / Math.max(before.distance, 1);
-  if (!state.picture?.truth) return setScale(state.view.scale * stretch, anchor);
+  if (!restsScale()) return setScale(state.view.scale * stretch, anchor);
   const magnification = clamp(state.view.magnification * stretch, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1));
   zoom({ magnification }, anchor);
 }
@@ -114,7 +114,7 @@ function wheel(event) {
   event.preventDefault();
   const delta = clamp(event.deltaY * (event.deltaMode === 1 ? 30 : 1), -150, 150);
   const anchor = anchorOf(event);
-  if (!event.ctrlKey && !state.picture?.truth) return setScale(state.view.scale * Math.exp(-delta / 1000), anchor);
+  if (!event.ctrlKey && !restsScale()) return setScale(state.view.scale * Math.exp(-delta / 1000), anchor);
   // Touchpads send many small steps: gather them until they make one.
   gathered += event.ctrlKey && Math.abs(delta) < 40 ? 4 * delta : delta;
   if (Math.abs(gathered) < 80) return;

@@ -39,6 +39,9 @@ export function writeLink() {
   return told.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&");
 }
 
+/** The address that opens what the page shows. */
+export const linkOfView = () => new URL(`#${writeLink()}`, location.href).href;
+
 /** What a link asks for, with what it may not ask for left out. @param {string} text what stands behind # */
 export function readLink(text) {
   const asked = new URLSearchParams(text);

@@ -89,7 +89,7 @@ function stageMaps(stage, quantity) {
 /** The four numbers of a local ensemble on the seven by seven grid that attention has, about the nearest latent. @param {Model} model @param {Look} look @param {Place} picked @param {string} quantity @returns {Row[]} */
 function ensembleRows(model, look, picked, quantity) {
   const [stage] = look.answer.stages;
-  const numbers = { weights: stage.weights[0], influence: inLevels(stage.influence) }[quantity];
+  const numbers = quantity === "weights" ? stage.weights[0] : quantity === "influence" && inLevels(stage.influence);
   if (!numbers) return []; // it has no logits to take apart
   const { height, width } = state.picture;
   const at = {

@@ -1,8 +1,8 @@
 // @ts-check
-// What opens over the page and closes again: More, and on phones the choice of a picture. Phones have in More what wide
+// What opens over the page and closes again: More, Share, and on phones the choice of a picture. Phones have in More what wide
 // windows have in their two rows.
 
-import { $, root } from "./dom.js";
+import { $, $$, root } from "./dom.js";
 
 const PHONE = matchMedia("(max-width: 999px)");
 
@@ -11,12 +11,13 @@ export const isPhone = () => PHONE.matches;
 
 function arrange() {
   const [head, tools, more] = [$(".head"), $(".tools .push, .show-and-more"), $(".more")];
-  const [questions, end, paint] = [$(".questions"), $(".end"), $(".paint")];
+  const [questions, end, paint, share] = [$(".questions"), $(".end"), $(".paint"), $(".share")];
   if (isPhone()) {
-    head.append(more);
+    head.append(share, more);
     $(".more-panel").prepend(questions, paint, end);
   } else {
     head.append(questions, end);
+    $(".tour-begin").after(share);
     tools.append(paint, more);
   }
 }
@@ -28,15 +29,16 @@ export function openPictures(open) {
 }
 
 function close(event) {
-  if (!event.target.closest(".more")) $(".more").open = false;
+  for (const each of $$(".more, .share")) if (!each.contains(event.target)) each.open = false;
   if (!event.target.closest(".pictures")) openPictures(false);
 }
 
 function closeByKey(event) {
-  if (event.key !== "Escape" || !event.target.closest(".more[open], .pictures[data-open=yes]")) return;
-  $(".more").open = false;
+  const opened = event.target.closest(".more[open], .share[open], .pictures[data-open=yes]");
+  if (event.key !== "Escape" || !opened) return;
+  if ("open" in opened) opened.open = false;
   openPictures(false);
-  (event.target.closest(".more") ? $(".more summary") : $(".picture-toggle")).focus();
+  opened.querySelector("summary, .picture-toggle").focus();
 }
 
 export function buildMenus() {

@@ -40,6 +40,13 @@ export const previewOf = (pane, target) =>
       isPreviewOf(covered(frame), target),
   );
 
+/** Whether every pane shows its last pass, or cannot. */
+export const areFinished = () =>
+  sources().every((pane) => {
+    const awaited = modelOf(pane.model)?.available && pane.failed !== state.wanted;
+    return !awaited || goal().isTooSmall || finishedFrame(pane, goal());
+  });
+
 /** Ask for the pass this pane needs next, if it needs one and is not already waiting for it. @param {Source} pane */
 function pump(pane) {
   if (!modelOf(pane.model)?.available || pane.failed === state.wanted) return;

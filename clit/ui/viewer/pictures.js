@@ -3,7 +3,7 @@
 
 import { $, $$, make, root } from "./dom.js";
 import { engine } from "./engine.js";
-import { outputSize } from "./geometry.js";
+import { outputSize, shownScale } from "./geometry.js";
 import { openPictures } from "./menus.js";
 import { complain } from "./notice.js";
 import { times } from "./numbers.js";
@@ -20,6 +20,9 @@ export function showCaption(text, busy = false) {
   $(".caption").title = text;
   $(".pictures").dataset.busy = busy ? "yes" : "no";
 }
+
+/** What the page shows, in a line. */
+export const describeView = () => `${describePicture()} · ${times(shownScale())}`;
 
 function describePicture() {
   if (!state.picture) return "";

@@ -1,19 +1,11 @@
 // @ts-check
 // The server as an engine: every picture, view and look is a question.
 
+import { decodePicture } from "./bitmaps.js";
 import { ask } from "./server.js";
 
 /** @import { DifferenceRequest, Differences, Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
 /** @import { Size } from "./numbers.js" */
-
-/** @param {string} base64 */
-async function decodeWebp(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at); // Uint8Array.from takes ten times as long
-  const blob = new Blob([bytes], { type: "image/webp" });
-  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-}
 
 /** @param {Size | null} size */
 const sizeSent = (size) => size && [size.height, size.width];
@@ -32,7 +24,7 @@ async function open(source) {
   const place = "truth" in source ? null : answer.place; // ground truth stays where the view is
   const original = { height: answer.original[0], width: answer.original[1] };
   const example = "example" in source ? source.example : null;
-  return { id, whole, name, height, width, credit, notice, place, original, truth, example, bitmap: await decodeWebp(image) };
+  return { id, whole, name, height, width, credit, notice, place, original, truth, example, bitmap: await decodePicture(image, "image/webp") };
 }
 
 /** @param {ViewRequest} request @returns {Promise<View | Failure | null>} */
@@ -42,7 +34,7 @@ async function view({ size, window, ...rest }) {
   if (!answer.image) return failureOf(answer);
   const [top, left, height, width] = answer.window;
   return {
-    bitmap: await decodeWebp(answer.image),
+    bitmap: await decodePicture(answer.image, "image/webp"),
     size: { height: answer.size[0], width: answer.size[1] },
     window: { top, left, height, width },
     milliseconds: answer.milliseconds,

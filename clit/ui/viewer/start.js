@@ -4,16 +4,17 @@
 // gradio gives a component its `element`, `make`, `props`, `server`, `upload` and `watch`. Modules import only such as
 // stand above them in this list:
 //   dom, numbers, store                        the page's nodes; numbers; all that changes, and who is told
-//   server, engine (server_engine), notice     questions; what answers for pictures; one sentence for a person
+//   server, bitmaps, engine, server_engine, notice  questions; what answers for pictures; one sentence for a person
 //   menus, dock                                what opens over the page, and beside the panes
-//   models, geometry, view, panes              the methods; where things lie; how the view changes; what panes show
+//   models, geometry, view, panes, decibels    the methods; where things lie; how the view changes; what panes show
 //   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
 //   colours, difference, maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
-//   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
-//   map_pictures, inspector, pins, all_maps    what a pixel looked at
+//   layout, wipe, blink, input                 the panes on the page; mouse, touch and keyboard
+//   map_pictures, inspector, pins, look_files, all_maps  what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
 //   making, programs, links, visits, address, tour, hook
+//   files, save_picture, saved_view, save_page, share  what can be sent
 
 import { buildAddress } from "./address.js";
 import { buildAhead } from "./ahead.js";
@@ -24,6 +25,7 @@ import { buildControls } from "./controls.js";
 import { mount, root } from "./dom.js";
 import { buildDock } from "./dock.js";
 import { buildDrawing } from "./drawing.js";
+import { useEngine } from "./engine.js";
 import { readOnlyHook } from "./hook.js";
 import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
@@ -41,6 +43,8 @@ import { buildPlaces } from "./places.js";
 import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
+import { serverEngine } from "./server_engine.js";
+import { buildShare } from "./share.js";
 import { buildTour } from "./tour.js";
 import { buildTruth } from "./truth.js";
 import { buildView } from "./view.js";
@@ -51,6 +55,7 @@ import { buildWipe } from "./wipe.js";
 export function start(component) {
   mount(component.element);
   connect(component);
+  useEngine(serverEngine);
   const asked = location.hash.length > 1; // before the page begins to write its own
   buildMenus(); // first: where things stand
   buildDock();
@@ -59,7 +64,7 @@ export function start(component) {
   for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
-  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildNotice]) build();
+  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
 }

@@ -65,6 +65,8 @@ export const FIRST_PANES = ["input", "liif-light", "lit-light", "clit-light"];
 export const state = {
   /** @type {string | null} */
   token: null,
+  /** @type {(Place & Size) | null} of a page that was saved, which has one view and no server: where that lies, in LR pixels */
+  saved: null,
   /** @type {string | null} what the server said when it had forgotten a visit, while that is being mended */
   forgotten: null,
   limits: { scale: 30, upload_bytes: 0, view_pixels: Infinity },

@@ -50,9 +50,12 @@ export function zoom(change, anchor) {
   changeView({ y: fixed.y - (y - height / 2) / perRow, x: fixed.x - (x - width / 2) / perColumn });
 }
 
+/** Whether the scale cannot be changed: a picture with its ground truth was made for one, a saved page has one. */
+export const restsScale = () => Boolean(state.picture?.truth || state.saved);
+
 /** @param {number} scale @param {Place} [anchor] */
 export function setScale(scale, anchor) {
-  if (state.picture?.truth) return changed("view"); // it was made for one scale: the fields show that again
+  if (restsScale()) return changed("view"); // the fields show that again
   state.size = null;
   zoom({ scale: clamp(scale, 1, state.limits.scale) }, anchor);
 }
@@ -79,14 +82,17 @@ export function stepMagnification(steps, anchor) {
   zoom({ magnification: MAGNIFICATIONS[clamp(index, 0, MAGNIFICATIONS.length - 1)] }, anchor);
 }
 
-/** The whole picture in the pane. */
+/** The whole picture in the pane, or all that a saved page has of it. */
 export function fit() {
   if (!state.picture) return;
   const size = outputSize(shownScale());
-  const exact = Math.min(state.pane.height / size.height, state.pane.width / size.width);
+  const { y, x, height, width } = state.saved ?? { y: 0, x: 0, ...state.picture };
+  const down = (state.pane.height * state.picture.height) / (size.height * height);
+  const across = (state.pane.width * state.picture.width) / (size.width * width);
+  const exact = Math.min(down, across);
   const whole = MAGNIFICATIONS.filter((each) => each <= exact).at(-1) ?? MAGNIFICATIONS[0];
-  const magnification = exact < 1 ? Math.max(exact, MAGNIFICATIONS[0]) : whole;
-  changeView({ magnification, y: state.picture.height / 2, x: state.picture.width / 2 });
+  const magnification = exact < 1 || state.saved ? clamp(exact, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1)) : whole;
+  changeView({ magnification, y: y + height / 2, x: x + width / 2 });
 }
 
 /** Move to a place, seen on the way; a hand that moves the view takes over. @param {Place} place */

@@ -140,6 +140,7 @@ class Viewer:
     loupes = _element(".loupe:visible")
     differ_count = _element(".differ-count")
     place_marks = _element(".overlay:visible .place.light")
+    key = _element(".difference-key:visible")
     gain = _element(".difference-key:visible .gain")
     gain_range = _element(".difference-key:visible .range")
     paint = _element(".paint-what")

@@ -1,7 +1,7 @@
 // @ts-check
 // The panes on the page: their elements, and how large they are.
 
-import { gainMenu, gainRange } from "./difference.js";
+import { buildGains, gainMenu } from "./difference.js";
 import { $, $$, make, svg } from "./dom.js";
 import { LOUPE_SIDE } from "./loupe.js";
 import { differences, modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
@@ -58,11 +58,6 @@ function showMethods() {
   }
 }
 
-function showGain() {
-  for (const gain of $$(".gain")) gain.value = state.gain;
-  for (const range of $$(".range")) range.textContent = gainRange();
-}
-
 /** Columns of so many panes in an area: the panes' shorter sides shall be as long as can be. */
 function columnsFor(count, height, width) {
   const shorter = (columns) => Math.min((width - GAP * (columns - 1)) / columns, height / Math.ceil(count / columns));
@@ -112,8 +107,7 @@ export function buildLayout() {
   new ResizeObserver(layout).observe($(".panes"));
   layout();
   subscribe(["models", "picture", "panes"], fillMenus);
-  subscribe(["gain"], showGain);
-  showGain();
+  buildGains();
   subscribe(["panes"], showCounts);
   subscribe(["panes"], layout);
 }

@@ -177,6 +177,7 @@ class Viewer:
     maps = _element(".maps")
     map_rows = _element(".maps tbody tr")
     map_buttons = _element(".maps .map-button")
+    map_grids = _element(".maps tbody th .note:nth-of-type(3)")
     map_captions = _element(".maps .map-button + .largest")
     let_go = _element(".unpick")
     held = _element(".inspector .held")

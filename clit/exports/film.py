@@ -67,11 +67,13 @@ class Film:
         height, width = self.side
         if min(height, width) < 32 or max(height + _LABEL, methods * width) > LARGEST:
             raise UserError(
-                f"A frame of {methods} x {width} by {height} pixels is not possible: from 32 to {LARGEST} a side are."
+                f"Frames of {width} x {height} pixels for each method are not possible: "
+                f"32 a side are the least, {LARGEST} the most for all methods side by side, under their names."
             )
         if self.about is not None and not all(0 <= at <= n for at, n in zip(self.about, lr, strict=True)):
             raise UserError(
-                f"The point is {self.about}, but must be (y, x) inside the picture of {lr[0]} x {lr[1]} pixels."
+                f"The point is {self.about}, but must be (y, x) inside the picture of {lr[1]} x {lr[0]} pixels "
+                "(width x height)."
             )
         return self
 

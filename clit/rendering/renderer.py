@@ -258,7 +258,8 @@ class Renderer:
         row, column = whole_numbers(pixel, 2) or (-1, -1)
         if not (0 <= row < height and 0 <= column < width):
             raise UserError(
-                f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
+                f"The pixel is {pixel}, but must be (row, column) inside the output of {width} x {height} pixels "
+                "(width x height)."
             )
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         found = attend_pixel(model, self._get_features(request, view), view)
@@ -391,7 +392,7 @@ def _choose_tile_side(model: SRModel, view: View) -> int:
 
 
 def _cut_tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
-    """Cut height x width pixels into tiles: (rows, columns) of each, those nearest to the centre first."""
+    """Cut (height, width) pixels into tiles: (rows, columns) of each, those nearest to the centre first."""
     tiles = [
         (slice(top, min(top + side, height)), slice(left, min(left + side, width)))
         for top in range(0, height, side)

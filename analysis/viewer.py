@@ -157,6 +157,7 @@ class Viewer:
     scores_section = _element(".scores")
     error_note = _element(".error-told")
     few_note = _element(".few-told")
+    best_decibels = _element(".pane:visible .decibel[data-best=yes]")
     best_score = _element(".score-table .best")
     curve_start = _element(".curve-start")
     curves = _element(".curve svg")
@@ -459,6 +460,10 @@ class Viewer:
         """Return the few words beside a method's name."""
         return self.frame.locator(f'.pane[data-model="{method}"] .mark').inner_text()
 
+    def decibel(self, method: str) -> str:
+        """Return how near a method's pane says it is to the ground truth; empty where it does not."""
+        return self.frame.locator(f'.pane[data-model="{method}"] .decibel').text_content()
+
     def link(self) -> str:
         """Return the address, which holds the view."""
         return self.frame.evaluate("location.href")
@@ -599,7 +604,7 @@ class Viewer:
 
     def wait_for_scores(self, count: int) -> None:
         """Wait until so many methods have scores."""
-        self.wait(f"{HOOK}.scores().length === {count}")
+        self.wait(f"{HOOK}.scores().filter(([, found]) => found.length).length === {count}")
 
     def wait_for_curves(self) -> None:
         """Wait until the curves against scale are whole."""

@@ -15,6 +15,7 @@ const GAP = 2; // CSS pixels between panes
 function makePane(model, index) {
   const menu = make("select", { "aria-label": `Method of pane ${index + 1}`, class: "method" });
   const name = make("b");
+  const decibel = make("span", { class: "decibel" });
   const mark = make("span", { class: "mark" });
   const chevron = svg("svg", { class: "chevron", width: 10, height: 6, "aria-hidden": "true" }, svg("path", { d: "M1 1l4 4 4-4" }));
   const canvas = make("canvas");
@@ -24,10 +25,10 @@ function makePane(model, index) {
   const stage = make("div", { class: "stage" }, canvas, overlay, loupe, empty);
   const ends = [make("span", { class: "less" }), make("i", { class: "bar diverging", "aria-hidden": "true" }), "brighter"];
   const key = make("div", { class: "on-pane difference-key", hidden: true }, ...ends, make("span", { class: "range" }), gainMenu());
-  const caption = make("figcaption", {}, name, chevron, mark, menu); // the menu covers the others, unseen
+  const caption = make("figcaption", {}, name, chevron, decibel, mark, menu); // the menu covers the others, unseen
   const element = make("figure", { class: "pane", "data-index": index }, caption, stage, key);
   /** @type {Pane} */
-  const pane = { model, isPart: false, menu, name, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
+  const pane = { model, isPart: false, menu, name, decibel, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
   menu.addEventListener("change", () => choose(pane, menu.value));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return pane;

@@ -58,10 +58,11 @@ function makingText() {
   const scale = shownScale();
   const size = outputSize(scale);
   const names = methods().map((name) => state.models.get(name).label);
+  if (kind !== "picture" && !names.length) return "of no method: choose some in the panes";
   if (kind === "film") return `×1 to ${times(scale)} about ${state.picked ? "the picked pixel" : "the middle of the view"}`;
   if (kind === "sheet") {
     const crops = state.pins.length ? `the ${state.pins.length} pinned place${state.pins.length > 1 ? "s" : ""}` : "this view";
-    return `${crops} by ${names.length ? names.join(", ") : "no method: choose some in the panes"}`;
+    return `${crops} by ${names.join(", ")}`;
   }
   return `${size.width} × ${size.height} pixels at ${times(scale)}`;
 }

@@ -21,12 +21,12 @@ const measured = () => [...new Set(["bicubic", ...shownMethods(() => true)])];
 async function scoreOne(model, scale) {
   const { picture, chain } = state;
   const known = state.scores.get(model) ?? state.scores.set(model, new Map()).get(model);
-  if (known.get(scale)?.chain === chain) return true;
+  if (known.has(scale)) return true;
   const answer = await ask("score", { model, scale, chain });
   if (picture !== state.picture || chain !== state.chain) return false;
   if (answer.error && !answer.expired) complain(answer.error);
   if (answer.ssim === undefined) return false;
-  known.set(scale, { ...answer, chain });
+  known.set(scale, answer);
   changed("scores");
   return true;
 }

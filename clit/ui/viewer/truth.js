@@ -5,7 +5,7 @@ import { showTab } from "./dock.js";
 import { $ } from "./dom.js";
 import { outputSize, shownScale } from "./geometry.js";
 import { pickPlace } from "./pixel.js";
-import { openExample, openPicture } from "./pictures.js";
+import { offerFiles, openFile, openPicture } from "./pictures.js";
 import { state, subscribe } from "./store.js";
 import { changeView } from "./view.js";
 
@@ -42,11 +42,12 @@ async function switchTruth(on) {
   showTab(on ? "scores" : "attention");
 }
 
-/** Open an example as the page now asks for it: with its ground truth, where that is on. @param {string} name */
-export async function openExampleAsAsked(name) {
+/** Open another picture as the page now asks for it: with its ground truth, where that is on. @param {() => Promise<boolean>} open */
+export async function openAsAsked(open) {
   const scale = state.picture?.truth;
+  if (!(await open())) return;
   whole = null;
-  if ((await openExample(name)) && scale) await openPicture({ truth: scale, example: name });
+  if (scale) await openPicture({ truth: scale, example: state.picture.example });
 }
 
 function showToggle() {
@@ -61,5 +62,6 @@ function showToggle() {
 export function buildTruth() {
   $(".truth-toggle").addEventListener("click", () => switchTruth(true));
   $(".truth-off").addEventListener("click", () => switchTruth(false));
+  offerFiles((file) => openAsAsked(() => openFile(file)));
   subscribe(["picture"], showToggle);
 }

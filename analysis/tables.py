@@ -19,6 +19,7 @@ import folders
 import latency
 import live_map
 import paired
+import places
 import scale_curves
 import scores
 import shapes
@@ -44,6 +45,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "live-map": live_map.line,
+    "opening": places.line,
     "folders": lambda: folders.table(folders.read(), "pictures"),
     "bands": lambda: folders.table(folders.read(), "bands"),
     "million": lambda: folders.plan(folders.read()),

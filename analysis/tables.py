@@ -22,6 +22,7 @@ import paired
 import places
 import scale_curves
 import scores
+import shaking
 import shapes
 import speed
 import throughput
@@ -45,6 +46,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "live-map": live_map.line,
+    "shaking": shaking.line,
     "opening": places.line,
     "folders": lambda: folders.table(folders.read(), "pictures"),
     "bands": lambda: folders.table(folders.read(), "bands"),

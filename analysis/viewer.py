@@ -56,6 +56,34 @@ HOLD_ANSWERS = """() => {
     String(args[0]?.url ?? args[0]).includes('component_server') ? new Promise(() => {}) : real(...args);
 }"""
 
+# Moves the slider to and fro over all scales, an event for every frame, then to `target`; waits for exact panes.
+SHAKE = """async ([viewer, slider, seconds, target]) => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const move = (value) => {
+    slider.value = value;
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+  };
+  let events = 1;
+  for (const began = performance.now(); performance.now() - began < 1000 * seconds; events += 1) {
+    move(Math.round(200 + 199 * Math.sin((performance.now() - began) / 150)));
+    await frame();
+  }
+  move(Math.round((400 * Math.log(target)) / Math.log(30)));
+  const ended = performance.now();
+  do await frame();
+  while (!Object.values(viewer.passes()).every((pass) => ['exact', 'input', 'overview'].includes(pass)));
+  return { events, settled_ms: performance.now() - ended };
+}"""
+
+# Whether no group of controls lies over another.
+LIE_APART = """() => {
+  const groups = [...document.querySelectorAll('.scale, .modes, .paint, .more')];
+  const boxes = groups.filter((each) => each.checkVisibility()).map((each) => each.getBoundingClientRect());
+  const apart = (one, other) =>
+    one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
+  return boxes.every((one, at) => boxes.slice(at + 1).every((other) => apart(one, other)));
+}"""
+
 
 @contextlib.contextmanager
 def launch_chromium(path: str = CHROMIUM) -> Iterator[Browser]:
@@ -238,6 +266,13 @@ class Viewer:
         """Type a scale."""
         self.scale_number.fill(str(scale))
         self.scale_number.press("Enter")
+
+    def shake(self, seconds: float, scale: float) -> dict[str, float]:
+        """Move the slider to and fro, end about a scale, and wait until every pane is exact.
+
+        Return how many `events` that were, and `settled_ms`, milliseconds from the last to exact panes.
+        """
+        return self.frame.evaluate(SHAKE, [self.hook(), self.scale_slider.element_handle(), seconds, scale])
 
     def press(self, *keys: str) -> None:
         """Press these keys one after the other where the panes hear them."""
@@ -471,6 +506,10 @@ class Viewer:
     def content_width(self) -> int:
         """Return how many CSS pixels the whole page takes from left to right."""
         return self.frame.evaluate("document.documentElement.scrollWidth")
+
+    def controls_lie_apart(self) -> bool:
+        """Return whether no group of controls lies over another."""
+        return self.frame.evaluate(LIE_APART)
 
     def rectangle(self, element: Locator) -> tuple[float, float, float, float]:
         """Return an element's top, left, bottom and right in the browser's window, where it is without scrolling."""

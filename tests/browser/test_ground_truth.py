@@ -16,11 +16,6 @@ from browser.expected import MODELS
 from clit.pictures import metrics
 from clit.ui.examples import BUNDLED
 
-APART = """(() => {
-  const shown = [...document.querySelectorAll('.scale, .modes, .paint, .more')];
-  const boxes = shown.map((each) => each.getBoundingClientRect());
-  return boxes.every((one, at) => boxes.slice(at + 1).every((other) => one.right <= other.left));
-})()"""
 FITS = "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.scale-rests'))"
 
 
@@ -217,7 +212,7 @@ def test_controls_have_room_whatever_panes_show(viewer):
         viewer.paint.select_option(paint)
         viewer.wait_for_next_frame()
         assert viewer.frame.evaluate(FITS)
-        assert viewer.frame.evaluate(APART), paint
+        assert viewer.controls_lie_apart(), paint
 
 
 def test_what_needs_a_method_says_so(viewer):

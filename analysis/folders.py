@@ -186,8 +186,9 @@ def table(rows: list[Row], work: str) -> str:
         equal = "the same" if same else "DIFFERENT"
         lines.append([way, start, f"{row.seconds:.0f} s", pace, ratio, f"{row.rate:.0f} GMAC/s", equal])
     count, row = sum(each.work == work for each in rows) // len(medians), next(iter(medians.values()))
+    told = f"Medians of {count}," if count > 1 else "One run each,"
     what = f"{row.pictures} pictures" if work == "pictures" else "one picture"
-    return f"{markdown(lines)}\n\nMedians of {count}; {what} of {row.megapixels:.0f} megapixels."
+    return f"{markdown(lines)}\n\n{told} in turn; {what} of {row.megapixels:.0f} megapixels."
 
 
 def plan(rows: list[Row]) -> str:

@@ -17,10 +17,10 @@ analysis/visits.csv. Prints Markdown; `python analysis/tables.py` puts it into d
 
 does so without the widest vector instructions, as processors without them would.
 
-    python analysis/latency.py --name sooner --before ../checkout
+    python analysis/latency.py --name sooner --before ../checkout --before-window 1354x900
 
 also moves the slider of another checkout's page, its server running beside this one's: each movement in one page, then
-in the other. Its times go to analysis/sooner-before.csv.
+in the other. Its times go to analysis/sooner-before.csv. Its window shall give panes of as many pixels.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from clit.training.evaluate import markdown
 from clit.ui.examples import read_credits
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDTH = 1354  # of the window: three panes of 422 x 380, as many pixels as 400 x 400
+WINDOW = "1680x470"  # width and height: three panes of 424 x 378, as many pixels as 400 x 400
 SCALES = (1.5, 2.0, 2.7, 4.0, 8.0, 16.0, 30.0)
 NEAR, FAR = (2.7, 2.0, 1.5), (30.0, 16.0, 8.0)  # where the view rests before it goes beyond x4, or up to that
 LARGE = 320  # side of the enlarged picture
@@ -120,11 +120,11 @@ def move(viewer: Viewer, scale: float, step: int) -> Movement:
     }
 
 
-def first_visits(browser: Browser, url: str, repeats: int) -> dict[str, float]:
+def first_visits(browser: Browser, url: str, window: str, repeats: int) -> dict[str, float]:
     """Medians, in seconds, of visits with an empty cache: first paint of any content, and all panes exact."""
     found: dict[str, list[float]] = {"paint": [], "exact": []}
     for _ in range(repeats):
-        page = open_page(browser, url, WIDTH, dark=False).page  # a context, and so a cache, of its own
+        page = open_page(browser, url, size(window), dark=False).page  # a context, and so a cache, of its own
         now, paint = page.evaluate(
             "[performance.now(), performance.getEntriesByName('first-contentful-paint')[0].startTime]"
         )
@@ -213,9 +213,15 @@ def comparison(name: str) -> str:
     return f"{markdown(lines)}\n\nMedians of {len(moved)} movements in each, in turn."
 
 
-def open_panes(browser: Browser, url: str) -> Viewer:
+def size(window: str) -> tuple[int, int]:
+    """Width and height of a window that is given as WIDTHxHEIGHT."""
+    width, height = map(int, window.split("x"))
+    return width, height
+
+
+def open_panes(browser: Browser, url: str, window: str) -> Viewer:
     """Open the page with LIIF, LIT and CLIT light in three panes."""
-    viewer = open_page(browser, url, WIDTH, dark=False)
+    viewer = open_page(browser, url, size(window), dark=False)
     for pane, model in enumerate(("liif-light", "lit-light", "clit-light")):
         viewer.choose(pane, model)
     viewer.press("3")
@@ -230,13 +236,15 @@ def main() -> None:
     parser.add_argument("--chromium", default=CHROMIUM)
     parser.add_argument("--name", default="latency", help="of the file in analysis/")
     parser.add_argument("--before", type=Path, help="another checkout of this project, to be timed in turn")
+    parser.add_argument("--before-window", default=WINDOW, help="of its page, WIDTHxHEIGHT")
     flags = parser.parse_args()
     names = {flags.name: ROOT} | ({f"{flags.name}-before": flags.before.resolve()} if flags.before else {})
     scales = [float(scale) for scale in flags.scales.split(",")]
     with contextlib.ExitStack() as stack:
         urls = [stack.enter_context(serve_page(flags.checkpoints, root)) for root in names.values()]
         browser = stack.enter_context(launch_chromium(flags.chromium))
-        viewers = [open_panes(browser, url) for url in urls]
+        windows = [WINDOW, flags.before_window][: len(urls)]
+        viewers = [open_panes(browser, url, window) for url, window in zip(urls, windows, strict=True)]
         for viewer in viewers:
             wait_until_idle(viewer)
         first = movements(viewers, scales, flags.repeats)
@@ -246,8 +254,8 @@ def main() -> None:
         second = movements(viewers, scales, flags.repeats)
         for viewer in viewers:
             viewer.page.close()
-        for name, url, *rows in zip(names, urls, first, second, strict=True):
-            write(name, [*rows[0], *rows[1]], first_visits(browser, url, flags.repeats))
+        for name, url, window, *rows in zip(names, urls, windows, first, second, strict=True):
+            write(name, [*rows[0], *rows[1]], first_visits(browser, url, window, flags.repeats))
     print(comparison(flags.name) if flags.before else table(flags.name))
 
 

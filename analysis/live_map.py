@@ -88,7 +88,6 @@ def main() -> None:
     flags = parser.parse_args()
     with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
         viewer = open_page(browser, url, WINDOW, dark=False)
-        viewer.guide_end.click()
         viewer.wait_until_drawn_ahead()
         write(measure(viewer, flags.places))
     print(line())

@@ -20,7 +20,7 @@ WIDE, PHONE = (1366, 768), (390, 844)  # width, height
 
 
 def open_page(browser: Browser, url: str, window: tuple[int, int], dark: bool) -> Viewer:
-    """Open the page in a window of this width and height, and wait until every pane is exact; the tour is ended."""
+    """Open the page in a window of this width and height, and wait until every pane is exact."""
     scheme = "dark" if dark else "light"
     phone = window == PHONE
     viewport = {"width": window[0], "height": window[1]}
@@ -30,8 +30,6 @@ def open_page(browser: Browser, url: str, window: tuple[int, int], dark: bool) -
     if not viewer.examples.count():
         raise SystemExit("There is no picture in assets/examples to take pictures of.")
     viewer.wait_until_exact()
-    if viewer.guide.is_visible():
-        viewer.guide_end.click()
     return viewer
 
 

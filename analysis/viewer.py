@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,15 @@ class Rendering:
 
 
 @dataclass(frozen=True)
+class Loupe:
+    """What a pane shows larger."""
+
+    corner: tuple[int, int]  # of what it shows, in pixels of the pane's canvas
+    factor: int
+    rgba: np.ndarray  # (h, w, 4) uint8
+
+
+@dataclass(frozen=True)
 class Canvas:
     """What a pane shows."""
 
@@ -116,7 +125,7 @@ class Viewer:
     pane_group = _element(".panes")
     panes = _element(".pane")
     shown_panes = _element(".pane:visible")
-    canvases = _element(".pane canvas")
+    canvases = _element(".pane canvas:not(.loupe)")
     methods = _element(".pane .method")
     shown_methods = _element(".pane:visible .method")
     magnify_in = _element(".magnify-in")
@@ -124,6 +133,15 @@ class Viewer:
     full_screen = _element(".full-screen")
     wipe_toggle = _element(".wipe-toggle")
     wipe_handle = _element(".wipe-handle")
+    blink_toggle = _element(".blink-toggle")
+    blink_note = _element(".blink-note")
+    differ = _element(".differ")
+    loupe_toggle = _element(".loupe-toggle")
+    loupes = _element(".loupe:visible")
+    differ_count = _element(".differ-count")
+    place_marks = _element(".overlay:visible .place.light")
+    gain = _element(".difference-key:visible .gain")
+    gain_range = _element(".difference-key:visible .range")
     paint = _element(".paint-what")
     paint_head = _element(".paint-head")
     cascade = _element(".cascade")
@@ -182,19 +200,17 @@ class Viewer:
     share_status = _element(".share-status")
     figure_note = _element("#clit-figure-what")
 
-    # Files, the guided start, programs
+    # Files, the tour, programs
     make_kind = _element(".make-kind")
     make_method = _element(".make-model")
     make_text = _element(".make-what")
     make_start = _element(".make-start")
     make_link = _element(".make-link:not([hidden])")
-    guide = _element(".guide")
-    guide_step = _element(".guide .step")
-    guided = _element(".guided")
-    guided_dock = _element(".guided.dock")
-    guide_act = _element(".guide-act")
-    guide_end = _element(".guide-end")
-    guide_again = _element(".guide-again")
+    tour = _element(".tour")
+    tour_step = _element(".tour .step")
+    tour_begin = _element(".tour-begin")
+    tour_next = _element(".tour-next")
+    tour_end = _element(".tour-end")
     snippet = _element(".snippet")
 
     def __init__(self, frame: Frame, patience: float = 60_000) -> None:
@@ -267,6 +283,16 @@ class Viewer:
             points = [{"x": left + x + side * distance, "y": top + y, "id": i} for i, side in enumerate((-1, 1))]
             send("touchMove" if index else "touchStart", points)
         send("touchEnd", [])
+
+    def hold_finger(self, y: float, x: float, *moves: tuple[float, float]) -> Callable[[], None]:
+        """Put a finger on a pixel of the first pane, and move it to others; return what lifts it."""
+        top, left, _, _ = self.box(0)
+        touch = self.page.context.new_cdp_session(self.page)
+        for index, (down, right) in enumerate([(y, x), *moves]):
+            kind = "touchMove" if index else "touchStart"
+            point = {"x": left + right, "y": top + down}
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        return lambda: touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def open_more(self) -> None:
         """Open what stands behind More, if it is not open."""
@@ -384,6 +410,17 @@ class Viewer:
         """Return what the picked pixel looked at by one method: `row`, `column`, and the server's `answer`."""
         return self.ask(f"look('{method}')")
 
+    def blink(self) -> int | None:
+        """Return which of two panes in one place is seen; None where they do not blink."""
+        return self.ask("blink()")
+
+    def place(self) -> dict[str, float] | None:
+        """Return `top`, `left`, `height`, `width` in input pixels of the place shown where two methods differ most.
+
+        `difference` is the mean over it, in 255ths of brightness.
+        """
+        return self.ask("place()")
+
     def scores(self) -> dict[str, dict[float, dict[str, float]]]:
         """Return the scores that are known, by method and scale."""
         return {method: dict(found) for method, found in self.ask("scores()")}
@@ -406,9 +443,17 @@ class Viewer:
         rgba = _read_pixels(found["rgba"], found["height"], found["width"])
         return Canvas((found["corner"]["y"], found["corner"]["x"]), rgba)
 
+    def loupe(self, method: str) -> Loupe | None:
+        """Return what a method's pane shows larger, if it does."""
+        found = self.ask(f"loupePixels('{method}')")
+        if found is None:
+            return None
+        side = round(found["side"] * found["factor"])
+        return Loupe((found["top"], found["left"]), found["factor"], _read_pixels(found["rgba"], side, side))
+
     def mark(self, method: str) -> str:
         """Return the few words beside a method's name."""
-        return self.frame.locator(f".pane[data-model={method}] .mark").inner_text()
+        return self.frame.locator(f'.pane[data-model="{method}"] .mark').inner_text()
 
     def link(self) -> str:
         """Return the address, which holds the view."""
@@ -435,6 +480,10 @@ class Viewer:
         return box["y"], box["x"], box["height"], box["width"]
 
     # Elements of one pane or one row
+
+    def options(self, pane: int, group: str) -> Locator:
+        """Return what a pane's menu offers in one of its groups."""
+        return self.methods.nth(pane).locator(f"optgroup[label='{group}'] option")
 
     def stage_windows(self, pane: int) -> Locator:
         """Return the outlines, over a pane, of the windows that the picked pixel's stages looked at."""
@@ -501,6 +550,22 @@ class Viewer:
         """Wait until the whole picture has been drawn for previews, with every method shown."""
         self.wait(f"{HOOK}.drawnAhead()")
 
+    def wait_for_blink(self, pane: int | None) -> None:
+        """Wait until this one of two panes in one place is seen."""
+        self.wait(f"{HOOK}.blink() === {'null' if pane is None else pane}")
+
+    def fly(self, number: int) -> dict[str, float]:
+        """Press for the next place where two methods differ most, and return it once the view is there."""
+        self.differ.click()
+        self.wait_at_place(number)
+        return self.place()
+
+    def wait_at_place(self, number: int) -> None:
+        """Wait until the view is at the place of this number, from 1, where two methods differ most."""
+        middle = "place && y === place.top + place.height / 2 && x === place.left + place.width / 2"
+        told = f"document.querySelector('.differ-count').textContent.startsWith('{number} of')"
+        self.wait(f"(({{ y, x }}, place) => {middle})({HOOK}.view(), {HOOK}.place()) && {told}")
+
     def wait_for_link(self, *parts: str) -> None:
         """Wait until the address holds all of these."""
         self.wait(f"{list(parts)}.every(part => location.hash.includes(part))")
@@ -548,7 +613,7 @@ class Viewer:
 
     def wait_until_panes_end_within(self, least: float, most: float) -> None:
         """Wait until the last pane's lower edge lies between these shares of the window's height."""
-        last = "[...document.querySelectorAll('.pane:not([hidden]) canvas')].at(-1)"
+        last = "[...document.querySelectorAll('.pane:not([hidden]) canvas:not(.loupe)')].at(-1)"
         share = f"{last}.getBoundingClientRect().bottom / innerHeight"
         self.wait(f"{least} < {share} && {share} <= {most}")
 

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,17 @@ from clit.exports.figures import Look, encode_attention
 from clit.networks.model import SRModel
 from clit.pictures import metrics
 from clit.pictures.files import to_bytes
+from clit.pictures.metrics import luma
 from clit.rendering.attention import Attention, StageAttention
 from clit.ui.colours import attention_colours, entropy_span, error_colours
+from clit.ui.differences import choose_step, find_places, sample
 from clit.ui.entries import read_picture, read_token
 from clit.ui.failures import describe_failure
 from clit.ui.jobs import FILM_FPS, FILM_SECONDS, KINDS
 from clit.ui.pictures import Picture, encode_lossless, make_smaller
 from clit.ui.requests import (
     TRUTH,
+    DifferenceRequest,
     Enlargement,
     ExampleRequest,
     PixelFileRequest,
@@ -195,6 +199,32 @@ def score(site: Site, sent: Any) -> dict:
     }
 
 
+def find_differences(site: Site, sent: Any) -> dict:
+    """Find where two methods differ most, over the whole picture: {token, picture, as DifferenceRequest} ->
+
+    {scale at which they were compared, places: the fields of `Place`, the largest difference first}.
+    """
+    session, picture = _find_visitor(site, sent)
+    request = DifferenceRequest.read(sent, picture, site.limits)
+    enlargement = request.enlargement
+    models = [None if each.model == TRUTH else site.models.get(each.model) for each in request.methods]
+
+    def is_stale() -> bool:
+        return session.is_stale(picture)
+
+    def draw(model: SRModel | None, stages: int | None) -> np.ndarray:
+        if model is None:
+            pixels = sample(enlargement.size)
+            return picture.truth[np.ix_(pixels.rows, pixels.columns)]
+        options = {"size": enlargement.size, "chain": enlargement.chain, "stages": stages, "cancel": is_stale}
+        return site.renderer.render(model, picture.rgb, step=choose_step(enlargement.size), **options)
+
+    with site.slots.take(is_stale):
+        first, second = (draw(model, each.stages) for model, each in zip(models, request.methods, strict=True))
+    places = find_places(np.abs(luma(first) - luma(second)), picture.size, enlargement.size)
+    return {"scale": enlargement.scale, "places": [asdict(place) for place in places]}
+
+
 def inspect(site: Site, sent: Any) -> dict:
     """Look up what one output pixel looked at by several methods: {token, picture, as PixelRequest} ->
 
@@ -242,7 +272,7 @@ def stop_making(site: Site, sent: Any) -> dict:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    begin, open_example, open_upload, open_truth, render_view, score, inspect, view_sources,
+    begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, view_sources,
     look_file, stop_making,
 )  # fmt: skip
 """All questions; the viewer's script asks them by the functions' names."""

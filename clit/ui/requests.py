@@ -15,6 +15,7 @@ from clit.errors import UserError
 from clit.exports.figures import FORMS
 from clit.geometry import Window, output_size
 from clit.ui.colours import PAINTS
+from clit.ui.differences import LARGEST_SCALE
 from clit.ui.entries import (
     LARGEST,
     check_choice,
@@ -180,6 +181,43 @@ class ViewRequest:
     def series(self) -> str:
         """Views of one series replace one another: each pane has its own."""
         return f"{self.model} {self.stages} {self.error} {self.paint}"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A model, stopped after so many stages if it is a cascade; or TRUTH."""
+
+    model: str
+    stages: int | None
+
+    @classmethod
+    def read(cls, sent: dict) -> Method:
+        """Read {model, stages}."""
+        stages = None if sent.get("stages") is None else read_whole(sent, "stages", 1, 100)
+        return cls(read_name(sent, "model"), stages)
+
+
+@dataclass(frozen=True)
+class DifferenceRequest:
+    """Two methods to be compared over the whole picture, at a scale that is quick enough for that."""
+
+    methods: tuple[Method, Method]
+    enlargement: Enlargement
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> DifferenceRequest:
+        """Read {methods (two of {model, stages}), scale, chain}; the scale is that of the truth if one of them is."""
+        asked, scale = sent.get("methods"), read_scale(sent, limits)
+        if not is_list(asked, 2, lambda each: isinstance(each, dict)):
+            raise UserError("There must be two methods to compare.")
+        first, second = (Method.read(each) for each in asked)
+        if first == second:
+            raise UserError("There must be two methods to compare: these are the same.")
+        if TRUTH not in (first.model, second.model):
+            scale = min(scale, LARGEST_SCALE)
+        elif picture.truth is None or scale != picture.scale:
+            raise UserError("There is no ground truth at this scale: switch it on first.")
+        return cls((first, second), Enlargement.read(sent | {"scale": scale, "size": None}, picture, limits))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -35,7 +36,9 @@ def browser():
 @pytest.fixture(scope="package")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    tiny.save_checkpoints(folder / "checkpoints")
+    checkpoints = folder / "checkpoints"
+    tiny.save_checkpoints(checkpoints)
+    shutil.copytree(checkpoints / "lit-light", checkpoints / "lit-light-no-bias")  # the tour shows it
     tiny.save_photograph(folder / "photograph.jpg")
     return folder
 
@@ -98,7 +101,6 @@ def open_photograph(url, photograph):
 
     def open_(viewer: Viewer) -> Viewer:
         viewer.open(url)
-        viewer.guide_end.click()  # it lies over the panes
         viewer.upload(photograph)
         viewer.wait_for_picture(96)
         assert viewer.picture()["height"] == 72

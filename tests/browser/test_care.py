@@ -27,32 +27,39 @@ def test_unreadable_upload_gets_one_sentence(viewer, tmp_path):
     expect(viewer.notice).to_be_hidden()
 
 
-def test_the_tour_goes_on_by_its_button_alone_and_is_dismissed_for_good(new_viewer, url):
+def test_the_tour_sets_each_stop_itself_and_goes_on_by_its_button_alone(new_viewer, url):
     viewer = new_viewer()
     viewer.open(url)
-    viewer.wait_until_exact()
-    expect(viewer.guide).to_be_visible()
-    viewer.guide_act.click()
-    viewer.wait_for_view("scale === 20")
-    expect(viewer.guide_step).to_have_text("2 of 4")
+    expect(viewer.tour).to_be_hidden()  # what the page opens with stays until it is asked for
+    viewer.set_scale(5)
+    viewer.examples.nth(1).click()
+    viewer.wait_for_view("scale !== 5")
+    viewer.tour_begin.click()
+    viewer.wait_for_view("scale === 12")
+    expect(viewer.tour_step).to_have_text("1 of 4")
+    viewer.wait_until_exact(12)
+    assert list(viewer.passes()) == ["bicubic", "lit-light"] and viewer.wipe_handle.is_visible()
+    viewer.tour_next.click()
+    viewer.wait_for_looks("lit-light")
+    expect(viewer.large_title).to_contain_text("LIT, head")  # means look alike
+    assert list(viewer.passes()) == ["liif-light", "lit-light"]
+    assert viewer.picked() == (1502, 560)
     for _ in range(3):
         viewer.roll_wheel(1, 60, 300, -100)
-    viewer.wait_for_view("scale > 14")
     viewer.press("ArrowRight")
     viewer.wait_until_exact()
-    expect(viewer.guide_step).to_have_text("2 of 4")  # a hand that plays skips no stop
-    viewer.guide_act.click()
-    viewer.wait_for_view("magnification === 2")
-    viewer.guide_act.click()
-    viewer.wait_for_looks("lit-light")
-    expect(viewer.guided_dock).to_have_count(1)
-    viewer.guide_end.click()
-    expect(viewer.guide).to_be_hidden()
-    expect(viewer.guided).to_have_count(0)
-    viewer.open(viewer.link().partition("#")[0])
-    assert viewer.guide.is_hidden()
-    viewer.guide_again.click()
-    expect(viewer.guide_step).to_have_text("1 of 4")
+    expect(viewer.tour_step).to_have_text("2 of 4")  # a hand that plays skips no stop
+    viewer.tour_next.click()
+    viewer.wait_until_exact(12)
+    assert list(viewer.passes()) == ["lit-light", "lit-light-no-bias"]
+    assert viewer.picked() is None
+    viewer.tour_next.click()
+    with viewer.page.expect_file_chooser():
+        viewer.tour_next.click()
+    expect(viewer.tour).to_be_hidden()
+    viewer.tour_begin.click()
+    viewer.tour_end.click()
+    expect(viewer.tour).to_be_hidden()
 
 
 def test_by_keyboard_alone(viewer):
@@ -87,7 +94,7 @@ def test_by_keyboard_alone(viewer):
         keyboard.press("ArrowRight")
     tab_to("make-start")
     wanted = {
-        "example", "upload-input", "truth-toggle", "guide-again", "full-screen", "scale-number", "scale-slider",
+        "example", "upload-input", "truth-toggle", "tour-begin", "full-screen", "scale-number", "scale-slider",
         "pane-count", "wipe-toggle", "paint-what", "magnify-in", "fit", "size-width", "chain", "method", "fold",
         "make-kind", "make-model",
     }  # fmt: skip

@@ -18,6 +18,8 @@ NOTE_PAINTED = """() => {
   const note = () => overlay.dataset.painted && seen.push(overlay.dataset.painted);
   new MutationObserver(note).observe(overlay, { attributes: true, attributeFilter: ['data-painted'] });
 }"""
+PAINTED = """(pane) => [...document.querySelectorAll('.pane')[pane].querySelectorAll('.painted [fill-opacity]')]
+  .map((each) => getComputedStyle(each)).map((style) => [style.fill, style.fillOpacity])"""
 COLOUR = re.compile(r"rgb\((\d+), (\d+), (\d+)\)")
 
 
@@ -29,9 +31,8 @@ def pixel_under(viewer, y: float, x: float) -> tuple[int, int]:
 
 def painted(viewer, pane: int) -> np.ndarray:
     """What is painted over a pane, (n, 4): colour in 0..255, and opacity."""
-    found = viewer.painted_squares(pane).evaluate_all(
-        "(all) => all.map((each) => getComputedStyle(each)).map((style) => [style.fill, style.fillOpacity])"
-    )
+    viewer.wait_for_next_frame()
+    found = viewer.frame.evaluate(PAINTED, pane)
     return np.array([[*map(int, COLOUR.fullmatch(fill).groups()), float(opacity)] for fill, opacity in found])
 
 
@@ -92,7 +93,7 @@ def test_a_click_holds_arrows_walk_escape_lets_go_and_h_hides(viewer):
     expect(viewer.held).to_have_text("held")
     assert viewer.picked() == pixel
     viewer.wait_until_painted(pixel, *MODELS)
-    viewer.point(2, 20, 30)
+    viewer.point(2, 80, 130)
     viewer.press("ArrowRight")
     viewer.wait_until_painted((pixel[0], pixel[1] + 1), *MODELS)  # the pointer is elsewhere
     viewer.page.keyboard.press("h")
@@ -101,7 +102,7 @@ def test_a_click_holds_arrows_walk_escape_lets_go_and_h_hides(viewer):
     viewer.page.keyboard.press("H")
     expect(viewer.painted_squares(2)).to_have_count(49)
     viewer.page.keyboard.press("Escape")
-    viewer.wait_until_painted(pixel_under(viewer, 20, 30), *MODELS)
+    viewer.wait_until_painted(pixel_under(viewer, 80, 130), *MODELS)
     expect(viewer.held).to_have_text("under the pointer")
     viewer.page.mouse.down()
     viewer.page.mouse.move(2, 2)
@@ -111,8 +112,7 @@ def test_a_click_holds_arrows_walk_escape_lets_go_and_h_hides(viewer):
 def test_touch_has_no_pixel_under_a_pointer(new_viewer, url):
     viewer = new_viewer(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     viewer.open(url)
-    viewer.guide_end.click()
-    viewer.wait_until_exact(4)
+    viewer.wait_until_exact(8)  # the tower's
     viewer.tap(0, 200, 100)
     viewer.wait_for_looks("lit-light")
     assert viewer.picked() is not None
@@ -125,6 +125,7 @@ def test_touch_has_no_pixel_under_a_pointer(new_viewer, url):
 def test_one_colour_scale_for_all_maps_or_each_its_own(viewer):
     viewer.pick(2, 60, 90)
     viewer.wait_for_looks(*MODELS)
+    viewer.wait_until_painted(viewer.picked(), "lit-light")
     weights = np.array(viewer.look("lit-light")["answer"]["stages"][0]["weights"]).mean(0).flatten()
     expect(viewer.ruler_ticks).to_have_text(["0", "1/49", "1/4", "1"])
     tag = viewer.caption_of(viewer.mean_maps.nth(1))

@@ -50,7 +50,6 @@ def test_the_dock_can_be_folded(viewer):
 def test_a_tap_opens_the_sheet_of_a_phone(new_viewer, url):
     viewer = new_viewer(viewport=PHONE, has_touch=True, is_mobile=True)
     viewer.open(url)
-    viewer.guide_end.click()
     viewer.wait_until_exact(8)  # the tower's
     assert list(viewer.passes()) == ["bicubic", "lit-light"]
     assert viewer.box(0)[0] < 130
@@ -108,7 +107,6 @@ def test_the_last_of_several_wishes_is_opened(new_viewer, open_photograph, photo
 def test_a_forgotten_visit_comes_back_with_its_pixel(new_viewer, url):
     viewer = new_viewer()
     viewer.open(url)
-    viewer.guide_end.click()
     viewer.wait_until_exact()
     viewer.press("3")
     with viewer.page.expect_request(lambda request: "component_server" in request.url) as asked:

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
+from viewer import HOOK
 
 import clit
 from browser.expected import MODELS, assert_equal_upscale, assert_panes_equal_upscale
@@ -172,3 +173,25 @@ def test_what_was_drawn_ahead_previews_a_view_without_the_server(new_viewer, ope
         part = canvas.rgba[top : top + 180, left : left + 18, :3].astype(float)
         expected = np.asarray(ahead.resize((240, 180), Image.Resampling.BILINEAR), float)[:, :18]
         assert np.abs(part - expected)[4:-4, 4:].mean() < 2, name
+
+
+def test_a_pane_with_fewer_pixels_than_the_picture_shows_the_picture(viewer, tmp_path):
+    photograph = tmp_path / "large.png"
+    y, x = np.mgrid[:900, :1200]
+    Image.fromarray(np.stack([x * 255 // 1200, y * 255 // 900, 0 * x], -1).astype(np.uint8)).save(photograph)
+    viewer.upload(photograph)
+    viewer.wait_for_picture(1200)
+    viewer.wait_until_exact()
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.post_data or ""))
+    viewer.press("f")
+    viewer.wait_for_view("magnification < 0.2")
+    viewer.wait(f"['liif-light', 'clit-light'].every(m => {HOOK}.passes()[m] === 'input')")
+    assert viewer.mark("lit-light") == "the input: zoom in"
+    canvas = viewer.canvas("lit-light")
+    middle = canvas.rgba[canvas.rgba.shape[0] // 2, canvas.rgba.shape[1] // 2]
+    assert np.abs(middle[:3].astype(int) - (127, 127, 0)).max() <= 3
+    assert not any("render_view" in each and '"exact"' in each for each in asked), "minutes of work for no pixel"
+    for _ in range(8):
+        viewer.press(">")
+    viewer.wait(f"['liif-light', 'clit-light'].every(m => {HOOK}.passes()[m] === 'exact')")

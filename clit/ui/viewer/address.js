@@ -57,5 +57,5 @@ async function followAddress() {
 
 export function buildAddress() {
   window.addEventListener("hashchange", followAddress);
-  subscribe(["view", "picture", "panes", "wipe", "chain", "paint", "pixel", "pins"], keepAddress);
+  subscribe(["view", "picture", "panes", "wipe", "gain", "chain", "paint", "pixel", "pins"], keepAddress);
 }

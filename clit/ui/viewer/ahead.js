@@ -5,7 +5,7 @@
 import { engine } from "./engine.js";
 import { modelOf } from "./models.js";
 import { roundHalfEven } from "./numbers.js";
-import { isPainted, shownPanes } from "./panes.js";
+import { isPainted, sources } from "./panes.js";
 import { isHeld } from "./passes.js";
 import { changed, state, subscribe } from "./store.js";
 
@@ -22,10 +22,10 @@ function aheadScale() {
   return scale < 1 ? null : scale;
 }
 
-/** The pane whose method is to be drawn next. */
+/** The source whose method is to be drawn next. */
 export function nextAhead() {
   if (isHeld() || aheadScale() === null) return undefined;
-  return shownPanes().find((pane) => {
+  return sources().find((pane) => {
     const model = modelOf(pane.model);
     const isNetwork = model?.available && model.kind !== "plain" && !model.error;
     return isNetwork && !state.ahead.has(pane.model) && !isPainted(pane);
@@ -41,7 +41,7 @@ async function drawAhead() {
   if (state.drawingAhead) return;
   const name = nextAhead()?.model;
   if (!name) return;
-  const busy = shownPanes().some((pane) => pane.request) || performance.now() - state.changedAt < AHEAD_MS;
+  const busy = sources().some((pane) => pane.request) || performance.now() - state.changedAt < AHEAD_MS;
   if (busy) return waitToDrawAhead();
   const { picture, chain, wanted } = state;
   const { of, stop } = modelOf(name);

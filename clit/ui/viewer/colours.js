@@ -27,8 +27,10 @@ export const viridis = (value) => viridisTable[Math.round(255 * clamp(value, 0, 
 /** Blue, near-black at 0, orange. @param {number} value in -1..1 */
 export const diverging = (value) => divergingTable[Math.round(127.5 * (clamp(value, -1, 1) + 1))];
 
-/** The whole scale, for a gradient of CSS. */
+/** The whole scales, for gradients of CSS. */
 export const viridisStops = viridisTable.filter((_, i) => i % 15 === 0).map(css).join(", ");
+
+export const divergingStops = divergingTable.filter((_, i) => i % 15 === 0).map(css).join(", ");
 
 /**
  * The colour of an offset: equal lengths look equally bright. Up is yellow, down blue, right red, left green.

@@ -1,17 +1,19 @@
 // @ts-check
 // What panes show: pictures from what they have been answered, and in a few characters where they stand.
 
+import { colourDifference } from "./difference.js";
 import { goal, origin, outputSize, shownScale } from "./geometry.js";
+import { drawLoupe } from "./loupe.js";
 import { modelOf } from "./models.js";
 import { clamp, sameSize, seconds, times } from "./numbers.js";
 import { drawOverlay } from "./overlay.js";
-import { shownPanes } from "./panes.js";
+import { partsOf, shownPanes } from "./panes.js";
 import { finishedFrame, framesOf, previewOf } from "./passes.js";
 import { state, subscribe } from "./store.js";
 
 /** @import { Window } from "./engine.js" */
 /** @import { Size } from "./numbers.js" */
-/** @import { Pane } from "./panes.js" */
+/** @import { Pane, Source } from "./panes.js" */
 
 let drawing = false;
 let marking = false; // what lies over them alone
@@ -28,6 +30,7 @@ function draw() {
       drawPane(pane);
       markPane(pane);
       drawOverlay(pane);
+      drawLoupe(pane);
     }
   });
 }
@@ -37,20 +40,49 @@ function drawOverlays() {
   marking = true;
   requestAnimationFrame(() => {
     marking = false;
-    for (const pane of shownPanes()) drawOverlay(pane);
+    for (const pane of shownPanes()) {
+      drawOverlay(pane);
+      drawLoupe(pane);
+    }
   });
 }
+
+/** @type {OffscreenCanvasRenderingContext2D[]} where the two parts of a difference are drawn */
+let scratch = [];
 
 /** @param {Pane} pane */
 function drawPane(pane) {
   const context = pane.canvas.getContext("2d");
   context.clearRect(0, 0, pane.canvas.width, pane.canvas.height);
   if (!state.picture) return;
+  const parts = partsOf(pane);
+  if (parts) context.putImageData(drawDifference(parts), 0, 0);
+  else drawSource(context, pane);
+}
+
+/** @param {Source[]} parts */
+function drawDifference(parts) {
+  const { height, width } = state.pane;
+  if (scratch[0]?.canvas.width !== width || scratch[0].canvas.height !== height) {
+    scratch = parts.map(() => new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true }));
+  }
+  const [more, less] = parts.map((part, index) => {
+    scratch[index].clearRect(0, 0, width, height);
+    drawSource(scratch[index], part);
+    return scratch[index].getImageData(0, 0, width, height);
+  });
+  colourDifference(more, less);
+  return more;
+}
+
+/** @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context @param {Source} pane */
+function drawSource(context, pane) {
   const { bitmap, height, width } = state.picture;
   const small = { bitmap, size: { height, width }, window: { top: 0, left: 0, height, width } };
   if (pane.model === "input") return drawLayer(context, small, false);
   if (!modelOf(pane.model)?.available) return;
   const target = goal();
+  if (target.isTooSmall) return drawLayer(context, small, true);
   const finished = finishedFrame(pane, target);
   if (finished) return drawLayer(context, finished, state.view.magnification < 1 || finished.pass === "overview");
   // Until then: whatever is at hand, stretched, from the roughest to the finest.
@@ -66,7 +98,7 @@ function drawPane(pane) {
 
 /**
  * Draw a part of some rendering of the picture where it belongs in the present view.
- * @param {CanvasRenderingContext2D} context @param {{bitmap: ImageBitmap, size: Size, window: Window}} layer @param {boolean} smooth
+ * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context @param {{bitmap: ImageBitmap, size: Size, window: Window}} layer @param {boolean} smooth
  */
 function drawLayer(context, { bitmap, size, window }, smooth) {
   const shown = outputSize(shownScale());
@@ -97,15 +129,26 @@ function drawLayer(context, { bitmap, size, window }, smooth) {
 /** Which pass is on screen and how long it took. @param {Pane} pane */
 function markPane(pane) {
   const model = modelOf(pane.model);
-  const [pass, text, title] = paneStatus(pane, model);
+  const parts = partsOf(pane);
+  const [pass, text, title] = parts ? differenceStatus(parts, model) : paneStatus(pane, model);
   pane.element.dataset.pass = pass;
-  pane.element.dataset.busy = pane.request ? "yes" : "no";
+  pane.element.dataset.busy = (parts ?? [pane]).some((each) => each.request) ? "yes" : "no";
   pane.mark.textContent = text;
   pane.mark.title = title;
   pane.empty.hidden = !(state.picture && pane.model !== "input" && model && !model.available);
   pane.empty.textContent = pane.empty.hidden ? "" : model.reason;
 }
 
+const PASSES = ["failed", "none", "stretched", "preview", "overview", "exact"]; // from the worst
+
+/** A difference stands where the worse of its parts does. @param {Source[]} parts @param {any} model */
+function differenceStatus(parts, model) {
+  const found = parts.map((part) => paneStatus(part, modelOf(part.model)));
+  const worse = found.reduce((a, b) => (PASSES.indexOf(b[0]) < PASSES.indexOf(a[0]) ? b : a));
+  return worse[0] === "exact" ? ["exact", "exact, brightness", model.about] : worse;
+}
+
+/** @param {Source} pane @param {any} model */
 function paneStatus(pane, model) {
   if (!state.picture) return ["none", "", ""];
   if (pane.model === "input")
@@ -113,6 +156,8 @@ function paneStatus(pane, model) {
   if (!model?.available) return ["none", "no weights", model?.reason ?? ""];
   if (pane.failed === state.wanted) return ["failed", "failed", "Move the view to try again"];
   const target = goal();
+  if (target.isTooSmall && !state.saved)
+    return ["input", "the input: zoom in", "This pane has fewer pixels than the small picture, so all methods would look like it here"];
   const frame = state.saved ? pane.frames.at(-1) : finishedFrame(pane, target); // a saved page has no better one
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
@@ -136,6 +181,6 @@ function paneStatus(pane, model) {
 }
 
 export function buildDrawing() {
-  subscribe(["models", "picture", "view", "panes", "layout", "frames", "chain", "paint"], draw);
-  subscribe(["pixel", "pins", "looks", "live", "maps", "hover"], drawOverlays);
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint"], draw);
+  subscribe(["pixel", "pins", "looks", "live", "maps", "hover", "loupe", "places"], drawOverlays);
 }

@@ -1,6 +1,6 @@
 // @ts-check
-// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at. The server is one;
-// a page that was saved has its own.
+// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at and where two methods
+// differ. The server is one; a page that was saved has its own.
 
 /** @import { Size } from "./numbers.js" */
 
@@ -68,6 +68,14 @@
  * @property {number} column
  */
 
+/** @typedef {{model: string, stages: number | null}} MethodAsked a method's own name; stop a cascade after so many stages */
+
+/** @typedef {{methods: [MethodAsked, MethodAsked], scale: number, chain: string}} DifferenceRequest */
+
+/** @typedef {Size & {top: number, left: number, difference: number}} DifferencePlace in LR pixels, and in 255ths of brightness */
+
+/** @typedef {{scale: number, places: DifferencePlace[]}} Differences compared at a scale; the largest first, none overlaps */
+
 /**
  * Arrays are (heads, n, n), influence (n, n), latents (n, n, 2) centres as pixel indices (y, x).
  * @typedef {object} Stage
@@ -108,6 +116,8 @@
  * @property {(request: ViewRequest) => Promise<View | Failure | null>} view null where a newer request made it stale
  * @property {(request: PixelRequest) => Promise<Map<string, Seen> | Failure | null>} inspect by method; null where the
  *   picture has changed
+ * @property {(request: DifferenceRequest) => Promise<Differences | Failure | null>} differences where two methods differ most;
+ *   null where the picture has changed
  */
 
 /** @type {Engine} */

@@ -8,7 +8,14 @@ import { state } from "./store.js";
 /** @import { Size } from "./numbers.js" */
 /** @import { Place } from "./store.js" */
 
-/** @typedef {{pass: "exact" | "overview" | "preview", scale: number, size: Size, window: Window}} Target what a pass must render */
+/**
+ * @typedef {object} Target what a pass must render
+ * @property {"exact" | "overview" | "preview"} pass
+ * @property {number} scale
+ * @property {Size} size
+ * @property {Window} window
+ * @property {boolean} [isTooSmall] whether the pane has far fewer pixels than this part of the small picture
+ */
 
 const NUDGE = 1e-6; // a pixel's edge that is whole but for rounding counts as whole
 const COARSE_FACTOR = 4; // the preview has a sixteenth of the pixels
@@ -87,7 +94,11 @@ export const contains = (outer, inner) =>
   outer.top + outer.height >= inner.top + inner.height &&
   outer.left + outer.width >= inner.left + inner.width;
 
-/** What the last pass must render: the view itself, or, zoomed out too far for that, the same part at a smaller scale. @returns {Target} */
+/**
+ * What the last pass must render: the view itself, or, zoomed out too far for that, the same part at a smaller scale.
+ * Where even x1 has far more pixels than the pane, that shows the small picture made smaller: so would every method.
+ * @returns {Target}
+ */
 export function goal() {
   const scale = shownScale();
   const size = outputSize(scale);
@@ -96,9 +107,9 @@ export function goal() {
   const pane = state.pane.height * state.pane.width;
   const fits = area <= OVERVIEW_FROM * pane && area <= state.limits.view_pixels;
   if (state.picture.truth || fits) return { pass: "exact", scale, size, window };
-  const smaller = Math.max(1, Math.floor(100 * scale * Math.sqrt((OVERVIEW_AREA * pane) / area)) / 100);
-  const smallerSize = outputSize(smaller);
-  return { pass: "overview", scale: smaller, size: smallerSize, window: visibleWindow(smallerSize) };
+  const smaller = Math.floor(100 * scale * Math.sqrt((OVERVIEW_AREA * pane) / area)) / 100;
+  const part = { scale: Math.max(1, smaller), size: outputSize(Math.max(1, smaller)) };
+  return { pass: "overview", ...part, window: visibleWindow(part.size), isTooSmall: smaller < 1 };
 }
 
 /** The same part at a quarter of the scale: quick, true to the model at that scale, and marked as a preview. @param {Target} target @returns {Target} */

@@ -4,6 +4,7 @@
 import { nextAhead } from "./ahead.js";
 import { isDrawing } from "./drawing.js";
 import { origin, outputSize, pickedPixel, pixelOf, shownScale } from "./geometry.js";
+import { isLoupeOn, loupeFactor, loupeWindow } from "./loupe.js";
 import { shownPanes } from "./panes.js";
 import { state } from "./store.js";
 
@@ -29,13 +30,22 @@ function canvasPixels(model) {
   return { height: canvas.height, width: canvas.width, corner: origin(outputSize(shownScale())), rgba: rgba(canvas) };
 }
 
+function loupePixels(model) {
+  return isLoupeOn() ? { ...loupeWindow(), factor: loupeFactor(), rgba: rgba(paneOf(model).loupe) } : null;
+}
+
 export const readOnlyHook = Object.freeze({
   panePixels,
   canvasPixels,
+  loupePixels,
   view: () => ({ ...state.view, scale: shownScale(), wanted: state.wanted, pane: { ...state.pane } }),
   picture: () => state.picture && { id: state.picture.id, height: state.picture.height, width: state.picture.width },
   // Between a change and the next frame the panes still show, and are marked with, what was there before.
   passes: () => Object.fromEntries(shownPanes().map((pane) => [pane.model, isDrawing() ? "drawing" : pane.element.dataset.pass])),
+  // Which of two panes in one place is seen, 0 or 1.
+  blink: () => state.blink,
+  // The place shown, of those where two methods differ most.
+  place: () => structuredClone(state.places?.list[state.places.at] ?? null),
   drawnAhead: () => !state.drawingAhead && !nextAhead(),
   scores: () => [...state.scores].map(([model, found]) => [model, [...found]]),
   // "row column" of the pixel whose map lies over each pane.

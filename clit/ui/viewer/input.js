@@ -3,21 +3,23 @@
 
 import { $ } from "./dom.js";
 import { clamp } from "./numbers.js";
-import { showPanes, toggleWipe } from "./panes.js";
+import { showPanes, toggleBlink, toggleWipe } from "./panes.js";
 import { point } from "./live.js";
+import { aimLoupe, isLoupeOn } from "./loupe.js";
+import { leavePlaces, showNextPlace } from "./places.js";
 import { pick, pickPlace, pin, unpick, walk } from "./pixel.js";
 import { changed, state } from "./store.js";
 import { MAGNIFICATIONS, fit, pan, restsScale, setScale, stepMagnification, zoom } from "./view.js";
 
 const DOUBLE_MS = 400; // two taps within this
 const DOUBLE_PIXELS = 24; // and this are one double tap
+const HOLD_MS = 400; // a finger that stops the blink for longer is no tap
 const CLICK_PIXELS = 4; // a pointer that moved less than this has clicked
 
 /** @type {Map<number, {y: number, x: number}>} pointers that are down, in client pixels */
 const pointers = new Map();
-/** @type {any} {moved, pane, held, pinch} */
+/** @type {any} {moved, pane, began, held, pinch} */
 let gesture = null;
-let magnifier = false; // whether wheel and pinch enlarge the rendered pixels instead of changing the scale
 let tapped = { time: -Infinity, y: 0, x: 0 }; // the last touch that was a tap
 let before = state.picked; // what was picked before the last click
 let gathered = 0; // turns of the wheel that have not yet made a step
@@ -36,7 +38,8 @@ function pointerDown(event) {
   if (event.button > 0 || !event.target.closest(".stage")) return;
   event.target.closest(".stage").setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, { y: event.clientY, x: event.clientX });
-  if (pointers.size === 1) gesture = { moved: 0, pane: event.target.closest(".pane") };
+  if (pointers.size === 1) gesture = { moved: 0, pane: event.target.closest(".pane"), began: event.timeStamp };
+  if (pointers.size === 1 && event.pointerType === "touch") aimLoupe(anchorOf(event), true);
   if (pointers.size === 2) Object.assign(gesture, { moved: Infinity, pinch: pinchState() });
 }
 
@@ -47,13 +50,17 @@ export function toggleMap() {
 }
 
 function pointerMove(event) {
-  if (event.pointerType !== "touch" && event.target.closest(".stage")) point(anchorOf(event));
+  if (event.pointerType !== "touch" && event.target.closest(".stage")) {
+    point(anchorOf(event));
+    aimLoupe(anchorOf(event));
+  }
   const last = pointers.get(event.pointerId);
   if (!last) return;
   const [dy, dx] = [event.clientY - last.y, event.clientX - last.x];
   pointers.set(event.pointerId, { y: event.clientY, x: event.clientX });
   if (pointers.size === 2) return pinch();
   gesture.moved += Math.abs(dy) + Math.abs(dx);
+  if (event.pointerType === "touch" && isLoupeOn()) return aimLoupe(anchorOf(event, gesture.pane), true);
   if (gesture.moved < CLICK_PIXELS) {
     gesture.held = { dy: (gesture.held?.dy ?? 0) + dy, dx: (gesture.held?.dx ?? 0) + dx };
     return;
@@ -70,7 +77,7 @@ function pinch() {
   const anchor = anchorOf({ clientY: now.y, clientX: now.x }, gesture.pane);
   pan(now.y - before.y, now.x - before.x);
   const stretch = now.distance / Math.max(before.distance, 1);
-  if (!restsScale() && !magnifier) return setScale(state.view.scale * stretch, anchor);
+  if (!restsScale()) return setScale(state.view.scale * stretch, anchor);
   const magnification = clamp(state.view.magnification * stretch, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1));
   zoom({ magnification }, anchor);
 }
@@ -78,6 +85,7 @@ function pinch() {
 function pointerUp(event) {
   if (!pointers.delete(event.pointerId)) return;
   if (event.type !== "pointerup" || event.pointerType !== "touch" || gesture.moved >= CLICK_PIXELS) return;
+  if (state.blink !== null && event.timeStamp - gesture.began > HOLD_MS) return;
   const at = anchorOf(event, gesture.pane);
   const isSecond = event.timeStamp - tapped.time < DOUBLE_MS && Math.hypot(at.y - tapped.y, at.x - tapped.x) < DOUBLE_PIXELS;
   tapped = { ...at, time: isSecond ? -Infinity : event.timeStamp }; // a third tap is a first one again
@@ -106,7 +114,7 @@ function wheel(event) {
   event.preventDefault();
   const delta = clamp(event.deltaY * (event.deltaMode === 1 ? 30 : 1), -150, 150);
   const anchor = anchorOf(event);
-  if (!event.ctrlKey && !magnifier && !restsScale()) return setScale(state.view.scale * Math.exp(-delta / 1000), anchor);
+  if (!event.ctrlKey && !restsScale()) return setScale(state.view.scale * Math.exp(-delta / 1000), anchor);
   // Touchpads send many small steps: gather them until they make one.
   gathered += event.ctrlKey && Math.abs(delta) < 40 ? 4 * delta : delta;
   if (Math.abs(gathered) < 80) return;
@@ -137,6 +145,8 @@ export function viewerKey(event) {
     "<": () => stepMagnification(-1),
     w: toggleWipe,
     W: toggleWipe,
+    b: toggleBlink,
+    B: toggleBlink,
     f: fit,
     F: fit,
     h: toggleMap,
@@ -144,7 +154,12 @@ export function viewerKey(event) {
     p: pin,
     P: pin,
     Enter: () => pick(state.pane.height / 2, state.pane.width / 2),
-    Escape: unpick,
+    d: showNextPlace,
+    D: showNextPlace,
+    Escape: () => {
+      unpick();
+      leavePlaces();
+    },
     ...Object.fromEntries([1, 2, 3, 4].map((count) => [count, () => showPanes(count)])),
   };
   if (!actions[event.key]) return;
@@ -166,8 +181,4 @@ export function buildInput() {
   // A tap opens the sheet: the click that browsers make of it would land on what is there by then.
   panes.addEventListener("touchend", (event) => event.cancelable && event.target.closest(".stage") && event.preventDefault());
   panes.addEventListener("keydown", viewerKey);
-  $(".magnifier").addEventListener("click", (event) => {
-    magnifier = !magnifier;
-    event.currentTarget.setAttribute("aria-pressed", magnifier);
-  });
 }

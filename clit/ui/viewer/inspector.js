@@ -2,7 +2,7 @@
 // What the picked pixel looked at, in the dock: the mean of every method and stage, the heads of the chosen one, and one
 // map large with numbers.
 
-import { viridisStops } from "./colours.js";
+import { divergingStops, viridisStops } from "./colours.js";
 import { $, $$, make, root, svg } from "./dom.js";
 import { pixelOf, shownScale } from "./geometry.js";
 import { toggleMap, viewerKey } from "./input.js";
@@ -139,6 +139,7 @@ function showRuler(map) {
 
 function buildColours() {
   root.style.setProperty("--viridis", `linear-gradient(to right, ${viridisStops})`);
+  root.style.setProperty("--diverging", `linear-gradient(to right, ${divergingStops})`);
   root.style.setProperty("--viridis-up", `linear-gradient(to top, ${viridisStops})`);
   const hatches = [["clit-hatch", 0.28], ["clit-hatch-soft", 0.28], ["clit-hatch-place", 6]].map(([id, side]) =>
     svg(

@@ -1,9 +1,11 @@
 // @ts-check
 // The panes on the page: their elements, and how large they are.
 
+import { gainMenu, gainRange } from "./difference.js";
 import { $, $$, make, svg } from "./dom.js";
-import { modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
-import { choose, showPanes, shownPanes, toggleWipe, unanswered } from "./panes.js";
+import { LOUPE_SIDE } from "./loupe.js";
+import { differences, modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
+import { choose, isStacked, showPanes, shownPanes, toggleBlink, toggleWipe, unanswered } from "./panes.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
 
 /** @import { Pane } from "./panes.js" */
@@ -17,12 +19,15 @@ function makePane(model, index) {
   const chevron = svg("svg", { class: "chevron", width: 10, height: 6, "aria-hidden": "true" }, svg("path", { d: "M1 1l4 4 4-4" }));
   const canvas = make("canvas");
   const overlay = svg("svg", { class: "overlay", "aria-hidden": "true" });
+  const loupe = make("canvas", { class: "loupe", width: LOUPE_SIDE, height: LOUPE_SIDE, hidden: true, "aria-hidden": "true" });
   const empty = make("p", { class: "pane-empty", hidden: true });
-  const stage = make("div", { class: "stage" }, canvas, overlay, empty);
+  const stage = make("div", { class: "stage" }, canvas, overlay, loupe, empty);
+  const ends = [make("span", { class: "less" }), make("i", { class: "bar diverging", "aria-hidden": "true" }), "brighter"];
+  const key = make("div", { class: "on-pane difference-key", hidden: true }, ...ends, make("span", { class: "range" }), gainMenu());
   const caption = make("figcaption", {}, name, chevron, mark, menu); // the menu covers the others, unseen
-  const element = make("figure", { class: "pane", "data-index": index }, caption, stage);
+  const element = make("figure", { class: "pane", "data-index": index }, caption, stage, key);
   /** @type {Pane} */
-  const pane = { model, menu, name, mark, canvas, overlay, empty, stage, element, ...unanswered() };
+  const pane = { model, isPart: false, menu, name, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
   menu.addEventListener("change", () => choose(pane, menu.value));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return pane;
@@ -30,10 +35,13 @@ function makePane(model, index) {
 
 /** What each pane can show now; what went with the ground truth gives way to the input. */
 function fillMenus() {
-  const models = [...state.models.values(), ...(state.picture?.truth ? truthModels() : [])];
+  const names = [...new Set([...shownPanes(), ...state.panes])].map((pane) => pane.model);
+  const models = [...state.models.values(), ...(state.picture?.truth ? truthModels() : []), ...differences(names)];
   for (const pane of state.panes) {
-    pane.menu.replaceChildren(make("option", { value: "input" }, "Input: the small picture itself"), ...modelOptions(models));
-    if (pane.model !== "input" && !modelOf(pane.model)) choose(pane, "input");
+    const own = modelOf(pane.model);
+    const offered = own && !models.some((model) => model.name === own.name) ? [...models, own] : models;
+    pane.menu.replaceChildren(make("option", { value: "input" }, "Input: the small picture itself"), ...modelOptions(offered));
+    if (pane.model !== "input" && !own) choose(pane, "input");
   }
   showMethods();
 }
@@ -45,7 +53,14 @@ function showMethods() {
     pane.element.dataset.model = pane.model;
     pane.name.textContent = model ? shortLabel(model) : "Input";
     pane.menu.title = model?.about ?? "The small picture itself, its pixels drawn as squares";
+    pane.key.hidden = !model?.parts;
+    if (model?.parts) pane.key.querySelector(".less").textContent = `${shortLabel(modelOf(model.parts[0]))} darker`;
   }
+}
+
+function showGain() {
+  for (const gain of $$(".gain")) gain.value = state.gain;
+  for (const range of $$(".range")) range.textContent = gainRange();
 }
 
 /** Columns of so many panes in an area: the panes' shorter sides shall be as long as can be. */
@@ -60,7 +75,8 @@ function layout() {
   const panes = $(".panes");
   for (const pane of state.panes) pane.element.hidden = !shownPanes().includes(pane);
   panes.dataset.wipe = state.wipe === null ? "no" : "yes";
-  const count = state.wipe === null ? shownPanes().length : 1;
+  panes.dataset.blink = state.blink === null ? "no" : "yes";
+  const count = isStacked() ? 1 : shownPanes().length;
   const columns = columnsFor(count, panes.clientHeight, panes.clientWidth);
   const rows = count / columns;
   const width = Math.floor((panes.clientWidth - GAP * (columns - 1)) / columns);
@@ -78,9 +94,10 @@ function layout() {
 
 function showCounts() {
   for (const button of $$(".pane-count")) {
-    button.setAttribute("aria-pressed", String(state.wipe === null && Number(button.textContent) === state.paneCount));
+    button.setAttribute("aria-pressed", String(!isStacked() && Number(button.textContent) === state.paneCount));
   }
   $(".wipe-toggle").setAttribute("aria-pressed", String(state.wipe !== null));
+  $(".blink-toggle").setAttribute("aria-pressed", String(state.blink !== null));
 }
 
 export function buildLayout() {
@@ -88,9 +105,15 @@ export function buildLayout() {
   $(".panes").replaceChildren(...state.panes.map((pane) => pane.element));
   for (const button of $$(".pane-count")) button.addEventListener("click", () => showPanes(Number(button.textContent)));
   $(".wipe-toggle").addEventListener("click", toggleWipe);
+  $(".blink-toggle").addEventListener("click", (event) => {
+    toggleBlink();
+    if (event.detail) $(".panes").focus({ preventScroll: true }); // a hand on the mouse next presses Space
+  });
   new ResizeObserver(layout).observe($(".panes"));
   layout();
-  subscribe(["models", "picture"], fillMenus);
+  subscribe(["models", "picture", "panes"], fillMenus);
+  subscribe(["gain"], showGain);
+  showGain();
   subscribe(["panes"], showMethods);
   subscribe(["panes"], showCounts);
   subscribe(["panes"], layout);

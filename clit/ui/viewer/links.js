@@ -2,12 +2,14 @@
 // Links: what is behind # holds example, scale, magnification, centre, panes, cascade and picked pixel.
 
 import { CHAINS } from "./cascade.js";
+import { GAINS, setGain } from "./difference.js";
 import { isInside, shownScale } from "./geometry.js";
-import { truthModels } from "./models.js";
+import { differenceParts, truthModels } from "./models.js";
 import { clamp } from "./numbers.js";
 import { PAINTS, setPaint } from "./paint.js";
+import { shownPanes } from "./panes.js";
 import { MOST_PINS, pickPlace, unpick } from "./pixel.js";
-import { FIRST_PANES, changed, state } from "./store.js";
+import { FIRST_GAIN, FIRST_PANES, changed, state } from "./store.js";
 import { MAGNIFICATIONS, changeView, setSize } from "./view.js";
 
 /** What the page shows, as it stands behind # in a link. */
@@ -20,10 +22,12 @@ export function writeLink() {
     magnify: Number(view.magnification.toFixed(4)),
     at: near(view.y, view.x),
     panes: state.panes
-      .slice(0, state.paneCount)
+      .slice(0, Math.max(state.paneCount, shownPanes().length))
       .map((pane) => pane.model)
       .join(","),
+    gain: state.gain === FIRST_GAIN ? null : state.gain,
     wipe: state.wipe && Number(state.wipe.toFixed(4)),
+    blink: state.blink === null ? null : "yes",
     chain: state.chain,
     truth: picture.truth,
     size: state.size && near(state.size.width, state.size.height),
@@ -49,7 +53,8 @@ export function readLink(text) {
   const [magnification] = numbers("magnify");
   const known = new Set(["input", ...state.models.keys(), ...truthModels().map((model) => model.name)]);
   const named = (asked.get("panes") ?? "").split(",").filter((name) => name);
-  const panes = named.filter((name) => known.has(name));
+  const isKnown = (name) => known.has(name) || Boolean(differenceParts(name)?.every((part) => part !== "input" && known.has(part)));
+  const panes = named.filter(isKnown);
   const [truth] = numbers("truth");
   const [paint, head] = (asked.get("paint") ?? "").split(",");
   return {
@@ -58,7 +63,7 @@ export function readLink(text) {
     magnification: magnification && clamp(magnification, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1)),
     at: numbers("at"),
     panes: panes.slice(0, FIRST_PANES.length),
-    unknown: named.filter((name) => !known.has(name)),
+    unknown: named.filter((name) => !isKnown(name)),
     chain: CHAINS.includes(asked.get("chain")) ? asked.get("chain") : "published",
     pixel: numbers("pixel"),
     pins: numbers("pins"),
@@ -66,16 +71,19 @@ export function readLink(text) {
     paint: paint in PAINTS ? paint : "colours",
     head: Math.max(0, Math.round(Number(head)) || 0),
     truth: truth >= 1 && truth <= state.limits.scale ? truth : null,
+    gain: GAINS.find((each) => each === numbers("gain")[0]) ?? FIRST_GAIN,
     wipe: numbers("wipe")[0],
+    blink: asked.has("blink") && !asked.has("wipe") ? 0 : null,
   };
 }
 
 /** Go where a link leads in the picture that is open. @param {ReturnType<typeof readLink>} link */
-export function followLink({ scale, magnification, at, pixel, pins, size, paint, head }) {
+export function followLink({ scale, magnification, at, pixel, pins, size, paint, head, gain }) {
   const { height, width } = state.picture;
   const view = { scale: scale || state.view.scale, magnification: magnification || 1 };
   if (at.length === 2) Object.assign(view, { y: at[0], x: at[1] });
   setPaint(paint, head);
+  setGain(gain);
   state.size = null;
   changeView(view);
   const [across, down] = size;

@@ -17,7 +17,7 @@ function arrange() {
     $(".more-panel").prepend(questions, paint, end);
   } else {
     head.append(questions, end);
-    $(".guide-again").after(share);
+    $(".tour-begin").after(share);
     tools.append(paint, more);
   }
 }

@@ -19,6 +19,7 @@ import { state } from "./store.js";
  * @property {string} [about] one line that says what it is
  * @property {number | null} [stop] after how many stages
  * @property {boolean} [error] whether it shows how far a method is from the ground truth
+ * @property {[string, string]} [parts] the two methods, where it is what the first has more than the second
  */
 
 /** A cascade can also be seen after its earlier stages: each is a choice of its own, `of` the same model. @param {any} model @returns {Model[]} */
@@ -46,9 +47,44 @@ export function truthModels() {
   return [truth, ...errors];
 }
 
+const DIFFERENCE = "diff";
+
+/** @param {string} more @param {string} less */
+export const differenceName = (more, less) => [DIFFERENCE, more, less].join(":");
+
+/** The two methods that a name calls the difference of, if it does. @param {string} name @returns {[string, string] | null} */
+export function differenceParts(name) {
+  const [kind, more, less, ...rest] = name.split(":");
+  return kind === DIFFERENCE && less && more !== less && !rest.length ? [more, less] : null;
+}
+
 /** @param {string} name @returns {Model | undefined} */
-export const modelOf = (name) =>
-  state.models.get(name) ?? (state.picture?.truth ? truthModels().find((model) => model.name === name) : undefined);
+export function modelOf(name) {
+  const parts = differenceParts(name);
+  if (parts) return differenceModel(name, parts);
+  return state.models.get(name) ?? (state.picture?.truth ? truthModels().find((model) => model.name === name) : undefined);
+}
+
+/** @param {string} name @param {[string, string]} parts @returns {Model | undefined} */
+function differenceModel(name, parts) {
+  const [more, less] = parts.map((part) => modelOf(part));
+  if (!more || !less) return undefined;
+  const label = `${shortLabel(more)} − ${shortLabel(less)}`;
+  const about = `How much brighter ${shortLabel(more)} is than ${shortLabel(less)}, by BT.601 luma: blue darker, orange brighter`;
+  const available = more.available && less.available;
+  const reason = (more.available ? less : more).reason;
+  return { name, of: "", label, about, kind: "plain", group: "Differences", available, reason, stages: 1, parts };
+}
+
+/** What can be told of methods against one another, and against the ground truth where there is one. @param {string[]} names @returns {Model[]} */
+export function differences(names) {
+  const methods = [...new Set(names.flatMap((name) => differenceParts(name)?.toReversed() ?? [name]))]
+    .map((name) => state.models.get(name))
+    .filter((model) => model?.available);
+  const pairs = methods.flatMap((less, index) => methods.slice(index + 1).map((more) => [more.name, less.name]));
+  if (state.picture?.truth) pairs.push(...methods.map(({ name }) => [name, "truth"]));
+  return pairs.map(([more, less]) => modelOf(differenceName(more, less)));
+}
 
 /** @param {Model | undefined} model */
 export const isCascade = (model) => Boolean(model?.available && model.stages > 1);
@@ -59,8 +95,8 @@ export const shortLabel = (model) => model.label.replace(/ light(?=$|,)/, "");
 /** Options of a menu; what is not a method of its own stands in groups, below the methods. @param {Model[]} models */
 export function modelOptions(models) {
   const groups = new Map([["", []]]);
-  for (const { name, available, label, reason, group, about, stop, error } of models) {
-    const explained = about && !stop && !error ? `${label}: ${about}` : label;
+  for (const { name, available, label, reason, group, about, stop, error, parts } of models) {
+    const explained = about && !stop && !error && !parts ? `${label}: ${about}` : label;
     const told = available ? explained : `${label} (no weights yet)`;
     const option = make("option", { value: name, disabled: !available, title: reason }, told);
     groups.set(group, [...(groups.get(group) ?? []), option]);

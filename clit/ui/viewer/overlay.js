@@ -22,6 +22,8 @@ export function drawOverlay(pane) {
   pane.overlay.replaceChildren();
   delete pane.overlay.dataset.painted;
   if (!state.picture || !pane.empty.hidden) return;
+  const place = state.places?.list[state.places.at];
+  if (place) drawCorners(pane.overlay, place);
   const pixel = shownPixel();
   const chosen = pixel && state.mapPainted ? paintedMap(pane, pixel) : null;
   if (chosen) paintMap(pane.overlay, chosen.row, chosen.map);
@@ -107,6 +109,16 @@ function markPixel(overlay, place, area) {
 /** @param {any} overlay @param {string} kind @param {string} d */
 function stroke(overlay, kind, d) {
   for (const tone of ["dark", "light"]) overlay.append(svg("path", { class: `${kind} ${tone}`, d }));
+}
+
+/** The four corners of a place, so that nothing lies on what is seen there. @param {any} overlay @param {Size & {top: number, left: number}} place in LR pixels */
+function drawCorners(overlay, { top, left, height, width }) {
+  const from = lrToScreen(top, left);
+  const to = lrToScreen(top + height, left + width);
+  const arm = Math.min(18, (to.x - from.x) / 4, (to.y - from.y) / 4);
+  const corner = (x, y, across, down) => `M${x + across} ${y}h${-across}v${down}`;
+  const corners = [corner(from.x, from.y, arm, arm), corner(to.x, from.y, -arm, arm), corner(from.x, to.y, arm, -arm), corner(to.x, to.y, -arm, -arm)];
+  stroke(overlay, "place", corners.join(""));
 }
 
 function drawPin(overlay, pin, number) {

@@ -7,12 +7,18 @@ import { changed, state } from "./store.js";
 /** @import { Frame } from "./engine.js" */
 
 /**
- * @typedef {object} Pane
+ * What asks for views of one method: a pane, or a part of a difference that no pane shows.
+ * @typedef {object} Source
  * @property {string} model name of what it shows; "input" is the small picture
+ * @property {boolean} isPart
  * @property {Frame[]} frames what it has been answered
  * @property {number} newest number of the newest view among these
  * @property {any} request what it waits for
  * @property {number} failed number of the view that could not be answered
+ */
+
+/**
+ * @typedef {object} PaneElements
  * @property {any} element
  * @property {any} menu
  * @property {any} name
@@ -21,12 +27,19 @@ import { changed, state } from "./store.js";
  * @property {any} overlay
  * @property {any} empty
  * @property {any} stage
+ * @property {any} loupe
+ * @property {any} key what the colours of a difference mean
  */
 
-/** What a pane has before it is answered anything. */
+/** @typedef {Source & PaneElements} Pane */
+
+/** What a source has before it is answered anything. */
 export const unanswered = () => ({ frames: [], newest: 0, request: null, failed: -1 });
 
-export const shownPanes = () => state.panes.slice(0, state.wipe === null ? state.paneCount : 2);
+/** Whether the first two panes lie in one place. */
+export const isStacked = () => state.wipe !== null || state.blink !== null;
+
+export const shownPanes = () => state.panes.slice(0, isStacked() ? 2 : state.paneCount);
 
 /** Names of the methods shown for which `wants` holds, each once. @param {(model: any) => boolean} wants */
 export const shownMethods = (wants) =>
@@ -37,35 +50,63 @@ export const shownMethods = (wants) =>
 
 /** @param {Pane} pane @param {string} model */
 export function choose(pane, model) {
+  // Its difference from another can be told at once.
+  if (modelOf(model)?.parts?.includes(pane.model) && !isPainted(pane)) {
+    const { frames, newest } = pane;
+    state.parts.set(pane.model, { model: pane.model, isPart: true, ...unanswered(), frames, newest });
+  }
   Object.assign(pane, { model, ...unanswered() });
   changed("panes");
 }
 
-/** Show the first so many panes; the others keep what they have. @param {number} count @param {number | null} [wipe] */
-export function showPanes(count, wipe = null) {
-  state.paneCount = count;
-  state.wipe = wipe;
-  changed("panes", "wipe", "layout");
+/**
+ * Show the first so many panes, or two of them in one place; the others keep what they have.
+ * @param {number} count @param {{wipe?: number | null, blink?: number | null}} [stack]
+ */
+export function showPanes(count, { wipe = null, blink = null } = {}) {
+  Object.assign(state, { paneCount: count, wipe, blink });
+  changed("panes", "wipe", "blink", "layout");
 }
 
-export const toggleWipe = () => showPanes(state.paneCount, state.wipe === null ? 0.5 : null);
+export const toggleWipe = () => showPanes(state.paneCount, { wipe: state.wipe === null ? 0.5 : null });
 
-/** Forget what panes were answered whose method `wants`. @param {(model: any) => boolean} wants */
+export const toggleBlink = () => showPanes(state.paneCount, { blink: state.blink === null ? 0 : null });
+
+/**
+ * The two that a pane shows the difference of, if it does: those that panes show, else sources of its own.
+ * @param {Pane} pane @returns {Source[] | null}
+ */
+export function partsOf(pane) {
+  const { parts } = modelOf(pane.model) ?? {};
+  return (
+    parts?.map((model) => {
+      const shown = shownPanes().find((each) => each.model === model && !isPainted(each));
+      if (!shown && !state.parts.has(model)) state.parts.set(model, { model, isPart: true, ...unanswered() });
+      return shown ?? state.parts.get(model);
+    }) ?? null
+  );
+}
+
+/** All that ask for views now, each once. @returns {Source[]} */
+export const sources = () => [...new Set(shownPanes().flatMap((pane) => partsOf(pane) ?? [pane]))];
+
+/** Forget what was answered of methods that `wants`. @param {(model: any) => boolean} wants */
 export function forgetFrames(wants) {
-  for (const pane of state.panes) if (wants(modelOf(pane.model))) Object.assign(pane, unanswered());
+  for (const each of [...state.panes, ...state.parts.values()]) if (wants(modelOf(each.model))) Object.assign(each, unanswered());
 }
 
-/** Whether a pane shows where its heads look instead of what they make. @param {Pane} pane */
+/** Whether a pane shows where its heads look instead of what they make. @param {Source} pane */
 export function isPainted(pane) {
+  if (pane.isPart) return false;
   const model = modelOf(pane.model);
   return Boolean(state.paint !== "colours" && model?.available && model.kind === "attention" && !model.error);
 }
 
-/** The newest frame and the last two finished ones: enough to stretch from while the next is on its way. @param {Pane} pane @param {Frame} frame */
+/** The newest frame and the last two finished ones: enough to stretch from while the next is on its way. @param {Source} pane @param {Frame} frame */
 export function keepFrame(pane, frame) {
   pane.newest = frame.wanted;
   pane.frames = [...finishedFrames(pane).slice(-2), frame];
 }
 
-/** @param {Pane} pane */
+/** @param {Source} pane */
 export const finishedFrames = (pane) => pane.frames.filter((frame) => frame.pass !== "preview");

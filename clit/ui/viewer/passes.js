@@ -6,12 +6,12 @@ import { contains, goal, isPreviewOf, preview, sizeAsked } from "./geometry.js";
 import { modelOf } from "./models.js";
 import { complain } from "./notice.js";
 import { sameSize } from "./numbers.js";
-import { finishedFrames, isPainted, keepFrame, shownPanes } from "./panes.js";
+import { finishedFrames, isPainted, keepFrame, sources } from "./panes.js";
 import { changed, state, subscribe } from "./store.js";
 
 /** @import { Frame } from "./engine.js" */
 /** @import { Target } from "./geometry.js" */
-/** @import { Pane } from "./panes.js" */
+/** @import { Source } from "./panes.js" */
 
 const COARSE_FROM = 2; // below this scale a quarter of it is no scale at all
 const COARSE_WORTH_MS = 150; // an exact pass quicker than this needs no preview
@@ -23,16 +23,16 @@ export const isHeld = () => !state.picture || state.opening || state.forgotten !
 export const reaches = (frame, target) =>
   frame.pass !== "preview" && sameSize(frame.size, target.size) && contains(frame.window, target.window);
 
-/** The frame of a pane that needs no better one, if there is one. @param {Pane} pane @param {Target} target */
+/** The frame of a pane that needs no better one, if there is one. @param {Source} pane @param {Target} target */
 export const finishedFrame = (pane, target) => pane.frames.findLast((frame) => reaches(frame, target));
 
-/** What a pane can be drawn from, from the roughest to the finest. @param {Pane} pane @returns {Frame[]} */
+/** What a pane can be drawn from, from the roughest to the finest. @param {Source} pane @returns {Frame[]} */
 export function framesOf(pane) {
   const ahead = isPainted(pane) ? undefined : state.ahead.get(pane.model);
   return (ahead ? [ahead, ...pane.frames] : [...pane.frames]).sort((a, b) => a.size.height - b.size.height);
 }
 
-/** Of the frames at hand, the finest that previews the target. @param {Pane} pane @param {Target} target */
+/** Of the frames at hand, the finest that previews the target. @param {Source} pane @param {Target} target */
 export const previewOf = (pane, target) =>
   framesOf(pane).findLast(
     (frame) =>
@@ -41,17 +41,17 @@ export const previewOf = (pane, target) =>
   );
 
 /** Whether every pane shows its last pass, or cannot. */
-export const areFinished = () =>
-  shownPanes().every((pane) => {
-    const awaited = modelOf(pane.model)?.available && pane.failed !== state.wanted;
-    return !awaited || finishedFrame(pane, goal());
-  });
+export function areFinished() {
+  const target = goal();
+  const isAwaited = (source) => modelOf(source.model)?.available && source.failed !== state.wanted && !finishedFrame(source, target);
+  return target.isTooSmall || !sources().some(isAwaited);
+}
 
-/** Ask for the pass this pane needs next, if it needs one and is not already waiting for it. @param {Pane} pane */
+/** Ask for the pass this pane needs next, if it needs one and is not already waiting for it. @param {Source} pane */
 function pump(pane) {
   if (!modelOf(pane.model)?.available || pane.failed === state.wanted) return;
   const target = goal();
-  if (finishedFrame(pane, target)) return;
+  if (target.isTooSmall || finishedFrame(pane, target)) return;
   if (pane.request?.wanted === state.wanted) return;
   // While the hand moves, a preview on its way is let arrive: else nothing would until the hand rests.
   if (pane.request?.pass === "preview" && !state.rested) return;
@@ -59,7 +59,7 @@ function pump(pane) {
   else if (state.rested) requestPass(pane, target);
 }
 
-/** @param {Pane} pane @param {Target} target */
+/** @param {Source} pane @param {Target} target */
 function previewHelps(pane, target) {
   if (target.scale < COARSE_FROM || pane.model === "truth" || modelOf(pane.model).error) return false;
   const last = finishedFrames(pane).at(-1);
@@ -67,7 +67,7 @@ function previewHelps(pane, target) {
   return !last || (last.milliseconds * area) / (last.window.height * last.window.width) > COARSE_WORTH_MS;
 }
 
-/** @param {Pane} pane @param {Target} target */
+/** @param {Source} pane @param {Target} target */
 async function requestPass(pane, { pass, scale, size, window }) {
   const { picture, chain, paint, head, wanted } = state;
   const { of, stop, error } = modelOf(pane.model);
@@ -104,6 +104,6 @@ export function buildPasses() {
   const topics = /** @type {const} */ (["view", "rest", "picture", "opening", "panes", "layout", "frames", "chain", "paint"]);
   subscribe([...topics], () => {
     if (isHeld()) return;
-    for (const pane of shownPanes()) pump(pane);
+    for (const pane of sources()) pump(pane);
   });
 }

@@ -42,6 +42,7 @@ export function showPicture(picture) {
   state.pins = [];
   state.ahead.clear();
   state.scores.clear();
+  state.parts.clear();
   for (const pane of state.panes) Object.assign(pane, unanswered());
   showCaption(describePicture());
   changed("picture", "pixel", "pins", "scores");

@@ -6,17 +6,17 @@ import { make } from "./dom.js";
 import { outputSize, shownScale, sizeAsked, visibleWindow } from "./geometry.js";
 import { modelOf } from "./models.js";
 import { clamp } from "./numbers.js";
-import { shownMethods, shownPanes } from "./panes.js";
+import { shownMethods, shownPanes, sources, unanswered } from "./panes.js";
 import { ask } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 import { fit } from "./view.js";
 
 /** @import { Look } from "./engine.js" */
 /** @import { LookedAt } from "./store.js" */
-/** @import { Pane } from "./panes.js" */
+/** @import { Source } from "./panes.js" */
 
 const MARGIN = 16; // pixels of the small picture that are kept around the view
-const KEPT = /** @type {const} */ (["view", "size", "wipe", "paint", "head", "chain", "enlarged", "ownScale", "mapPainted"]);
+const KEPT = /** @type {const} */ (["view", "size", "wipe", "blink", "gain", "paint", "head", "chain", "enlarged", "ownScale", "mapPainted"]);
 const DIGITS = 1e5; // of weights that are kept: maps show three
 
 /** What a saved page holds; an answer with `error` where it cannot be made. */
@@ -35,14 +35,15 @@ export async function saveView() {
   if (!answer.sources) return answer;
   const { bitmap, credit, notice, name, height, width, truth } = state.picture;
   const crop = cropAbout(window, size);
-  const used = new Set(shownPanes().map((pane) => pane.model));
+  const used = new Set([...shownPanes(), ...sources()].map(({ model }) => modelOf(model)?.of || model));
   return {
     ...Object.fromEntries(KEPT.map((key) => [key, state[key]])),
     quantity: state.quantity === "influence" ? "weights" : state.quantity,
     picture: { credit, notice, name, height, width, truth, crop, png: await cutPng(bitmap, crop) },
     pane: state.pane,
-    panes: await Promise.all(shownPanes().map(savePane)),
-    models: [...state.models.values()].filter((model) => used.has(model.name) || [...used].some((each) => modelOf(each)?.of === model.name)),
+    panes: await Promise.all(shownPanes().map(saveSource)),
+    parts: await Promise.all(sources().filter(({ isPart }) => isPart).map(saveSource)),
+    models: [...state.models.values()].filter((model) => used.has(model.of)),
     scores: [...state.scores].map(([method, found]) => [method, [...found]]),
     picked: state.picked && saveLooks({ ...state.picked, looks: state.looks }),
     pins: state.pins.map(saveLooks),
@@ -70,8 +71,8 @@ async function cutPng(bitmap, { top, left, height, width }) {
   return toBase64(await encodePng(canvas));
 }
 
-/** A pane with the finest that it has. @param {Pane} pane */
-async function savePane({ model, frames }) {
+/** A method with the finest that it was answered. @param {Source} source */
+async function saveSource({ model, frames }) {
   const frame = frames.at(-1);
   if (!frame) return { model };
   const { bitmap, ...told } = frame;
@@ -90,6 +91,12 @@ function saveLook({ answer, ...rest }) {
     ...{ latents, inside, grid, influence: null },
   }));
   return { ...rest, answer: { ...answer, stages } };
+}
+
+/** @param {Source} source @param {any} saved */
+async function restoreSource(source, { model, frame }) {
+  source.model = model;
+  if (frame) source.frames = [{ ...frame, bitmap: await decodePicture(frame.png, "image/png") }];
 }
 
 /** Show what a page holds, in panes that are there. @param {any} saved what `saveView` returned */
@@ -111,17 +118,15 @@ export async function restoreView(saved) {
   }
   for (const pane of state.panes.splice(saved.panes.length)) pane.element.remove();
   state.paneCount = saved.panes.length;
-  await Promise.all(
-    state.panes.map(async (pane, index) => {
-      const { model, frame } = saved.panes[index];
-      pane.model = model;
-      if (frame) pane.frames = [{ ...frame, bitmap: await decodePicture(frame.png, "image/png") }];
-    }),
-  );
+  await Promise.all(state.panes.map((pane, index) => restoreSource(pane, saved.panes[index])));
+  for (const part of saved.parts) {
+    state.parts.set(part.model, { model: part.model, isPart: true, ...unanswered() });
+    await restoreSource(state.parts.get(part.model), part);
+  }
   const { window, outputSize: size } = saved;
   const [perRow, perColumn] = [picture.height / size.height, picture.width / size.width];
   const [y, x, height, width] = [window.top * perRow, window.left * perColumn, window.height * perRow, window.width * perColumn];
   state.saved = { y, x, height, width };
   subscribe(["layout"], fit); // whatever the window is that it is looked at in
-  changed("models", "picture", "view", "panes", "layout", "wipe", "frames", "chain", "paint", "pixel", "pins", "looks", "maps", "scores", "dock");
+  changed("models", "picture", "view", "panes", "layout", "wipe", "blink", "gain", "frames", "chain", "paint", "pixel", "pins", "looks", "maps", "scores", "dock");
 }

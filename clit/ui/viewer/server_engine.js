@@ -4,7 +4,7 @@
 import { decodePicture } from "./bitmaps.js";
 import { ask } from "./server.js";
 
-/** @import { Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
+/** @import { DifferenceRequest, Differences, Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
 /** @import { Size } from "./numbers.js" */
 
 /** @param {Size | null} size */
@@ -49,5 +49,11 @@ async function inspect({ size, row, column, ...rest }) {
   return answer.looks ? new Map(Object.entries(answer.looks)) : failureOf(answer);
 }
 
+/** @param {DifferenceRequest} request @returns {Promise<Differences | Failure | null>} */
+async function differences(request) {
+  const answer = await ask("find_differences", request);
+  return answer.places ? answer : failureOf(answer);
+}
+
 /** @type {Engine} */
-export const serverEngine = { open, view, inspect };
+export const serverEngine = { open, view, inspect, differences };

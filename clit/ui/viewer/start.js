@@ -7,30 +7,31 @@
 //   server, bitmaps, engine, server_engine, notice  questions; what answers for pictures; one sentence for a person
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes, decibels    the methods; where things lie; how the view changes; what panes show
-//   passes, pixel, live, ahead                 what panes ask for; the picked pixel, and that under the pointer
-//   colours, maps, overlay, drawing            numbers as colours; the maps of a look; what is drawn of it all
-//   layout, wipe, input                        the panes on the page; mouse, touch and keyboard
+//   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
+//   colours, difference, maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
+//   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, look_files, all_maps  what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
-//   making, programs, links, visits, address, guide, hook
+//   making, programs, links, visits, address, tour, hook
 //   files, save_picture, saved_view, save_page, share  what can be sent
 
 import { buildAddress } from "./address.js";
 import { buildAhead } from "./ahead.js";
 import { buildAllMaps } from "./all_maps.js";
+import { buildBlink } from "./blink.js";
 import { buildCascade } from "./cascade.js";
 import { buildControls } from "./controls.js";
 import { mount, root } from "./dom.js";
 import { buildDock } from "./dock.js";
 import { buildDrawing } from "./drawing.js";
 import { useEngine } from "./engine.js";
-import { buildGuide } from "./guide.js";
 import { readOnlyHook } from "./hook.js";
 import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
 import { buildLive } from "./live.js";
+import { buildLoupe } from "./loupe.js";
 import { buildMaking } from "./making.js";
 import { buildMenus } from "./menus.js";
 import { buildNotice } from "./notice.js";
@@ -38,11 +39,13 @@ import { buildPaint } from "./paint.js";
 import { buildPasses } from "./passes.js";
 import { buildPictures } from "./pictures.js";
 import { buildPixel } from "./pixel.js";
+import { buildPlaces } from "./places.js";
 import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
 import { serverEngine } from "./server_engine.js";
 import { buildShare } from "./share.js";
+import { buildTour } from "./tour.js";
 import { buildTruth } from "./truth.js";
 import { buildView } from "./view.js";
 import { arrive, buildVisits } from "./visits.js";
@@ -58,11 +61,10 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildPixel, buildLive, buildInput, buildInspector, buildAllMaps]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
-  for (const build of [buildPrograms, buildVisits, buildAddress, buildShare, buildNotice]) build();
-  buildGuide(!asked); // who follows a link came for what it shows
+  for (const build of [buildPrograms, buildVisits, buildAddress, buildShare, buildTour, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
 }

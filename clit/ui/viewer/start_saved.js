@@ -3,6 +3,7 @@
 // those that need a server; where they stand in each other's order `start.js` says.
 
 import { buildAllMaps } from "./all_maps.js";
+import { buildBlink } from "./blink.js";
 import { drawWheel } from "./colours.js";
 import { $, mount, root } from "./dom.js";
 import { buildDock } from "./dock.js";
@@ -13,6 +14,7 @@ import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
 import { buildLayout } from "./layout.js";
 import { buildLive } from "./live.js";
+import { buildLoupe } from "./loupe.js";
 import { buildNotice } from "./notice.js";
 import { buildPixel } from "./pixel.js";
 import { savedEngine } from "./saved_engine.js";
@@ -28,8 +30,8 @@ export async function startSaved(saved) {
   dark.addEventListener("change", follow);
   follow();
   useEngine(savedEngine(saved));
-  for (const build of [buildDock, buildView, buildLayout, buildDrawing, buildWipe, buildPixel, buildLive, buildInput]) build();
-  for (const build of [buildInspector, buildAllMaps, buildNotice]) build();
+  for (const build of [buildDock, buildView, buildLayout, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive]) build();
+  for (const build of [buildLoupe, buildInput, buildInspector, buildAllMaps, buildNotice]) build();
   $(".asks [value=influence]").remove(); // that needs the whole network
   drawWheel($(".paint-wheel"));
   await restoreView(saved);

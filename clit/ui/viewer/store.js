@@ -8,13 +8,24 @@
 //   screen  CSS pixels of a pane, from its top left corner
 // A view is (scale, magnification, centre in LR pixels). Networks render the scale; magnification only draws larger.
 
-/** @import { Frame, Look, Picture } from "./engine.js" */
+/** @import { DifferencePlace, Frame, Look, Picture } from "./engine.js" */
 /** @import { Model } from "./models.js" */
-/** @import { Pane } from "./panes.js" */
+/** @import { Pane, Source } from "./panes.js" */
 /** @import { Size } from "./numbers.js" */
 
 /** @typedef {{y: number, x: number}} Place in LR pixels */
 /** @typedef {Place & {looks: Map<string, Look>}} LookedAt a pixel, and what it looked at by each method */
+
+/**
+ * Where two methods differ most.
+ * @typedef {object} Places
+ * @property {string} about what was compared
+ * @property {string} names of the two
+ * @property {number} asked the scale that was shown
+ * @property {number} scale at which they were compared
+ * @property {DifferencePlace[]} list
+ * @property {number} at the one shown, or -1
+ */
 
 /**
  * What can change:
@@ -26,7 +37,9 @@
  *   panes     which methods are shown, and in how many panes
  *   layout    how large panes are
  *   wipe      where the second pane begins
+ *   blink     which of two panes is seen
  *   frames    what panes have been answered, or wait for
+ *   gain      how far differences are amplified
  *   chain     how CLIT splits the scale
  *   paint     what panes of attention show
  *   pixel     the picked pixel
@@ -35,15 +48,18 @@
  *   maps      how maps are shown
  *   live      the pixel under the pointer, with what it looked at
  *   hover     the neighbour under the pointer
+ *   loupe     whether every pane shows a place larger, and which
+ *   places    where two methods differ most
  *   scores    decibels
  *   making    the file being made
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
- * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "frames" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "scores" | "making" | "dock" | "forgotten"} Topic
+ * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "making" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
+export const FIRST_GAIN = 8;
 export const FIRST_PANES = ["input", "liif-light", "lit-light", "clit-light"];
 
 export const state = {
@@ -70,9 +86,15 @@ export const state = {
   pane: { width: 0, height: 0 },
   /** @type {Pane[]} */
   panes: [],
+  /** @type {Map<string, Source>} what differences are made of and no pane shows, by method */
+  parts: new Map(),
+  gain: FIRST_GAIN, // of differences
   paneCount: FIRST_PANES.length,
   /** @type {number | null} or where the second pane begins to lie over the first, 0..1 of the width */
   wipe: null,
+  loupe: false, // whether its button is on
+  /** @type {number | null} or which of the first two panes is seen, 0 or 1, where they lie in one place */
+  blink: null,
   chain: "published", // how CLIT splits the scale
   paint: "colours", // what panes of LIT and CLIT show, one of PAINTS
   head: 0, // whose entropy or direction, from 1; 0 the mean of all
@@ -94,6 +116,8 @@ export const state = {
   ownScale: false, // whether each map has colours from its own smallest value to its largest, in place of one scale for all
   quantity: "weights", // what the maps show, one of QUANTITIES
   enlarged: { row: "", map: 0 }, // which of its maps is drawn large, with numbers
+  /** @type {Places | null} */
+  places: null,
   /** @type {Map<string, Map<number, any>>} model -> scale -> {psnr, ssim, psnr_rgb}, where there is a ground truth */
   scores: new Map(),
   curving: false, // whether PSNR against scale is being computed

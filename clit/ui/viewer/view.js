@@ -9,6 +9,7 @@ import { changed, state, subscribe } from "./store.js";
 /** @import { Place } from "./store.js" */
 
 export const MAGNIFICATIONS = [1 / 16, 1 / 12, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 2, 3, 4, 6, 8, 12, 16];
+const FLIGHT_MS = 400;
 const SETTLE_MS = 40; // the exact pass waits until the view has rested this long
 
 let resting = 0;
@@ -92,6 +93,22 @@ export function fit() {
   const whole = MAGNIFICATIONS.filter((each) => each <= exact).at(-1) ?? MAGNIFICATIONS[0];
   const magnification = exact < 1 || state.saved ? clamp(exact, MAGNIFICATIONS[0], MAGNIFICATIONS.at(-1)) : whole;
   changeView({ magnification, y: y + height / 2, x: x + width / 2 });
+}
+
+/** Move to a place, seen on the way; a hand that moves the view takes over. @param {Place} place */
+export function flyTo({ y, x }) {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return changeView({ y, x });
+  const [from, began] = [{ y: state.view.y, x: state.view.x }, performance.now()];
+  let last = from;
+  const step = (now) => {
+    if (state.view.y !== last.y || state.view.x !== last.x) return;
+    const passed = clamp((now - began) / FLIGHT_MS, 0, 1);
+    const share = passed * passed * (3 - 2 * passed);
+    changeView({ y: from.y + (y - from.y) * share, x: from.x + (x - from.x) * share });
+    last = { y: state.view.y, x: state.view.x };
+    if (passed < 1) requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
 }
 
 /** Move the picture by screen pixels. @param {number} dy @param {number} dx */

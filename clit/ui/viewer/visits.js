@@ -57,8 +57,8 @@ export async function arrive(asked) {
 function showAsked(link) {
   link.panes.forEach((model, index) => (model === "input" || modelOf(model)) && choose(state.panes[index], model));
   setChain(link.chain);
-  if (link.panes.length || link.wipe) {
-    showPanes(link.panes.length || FIRST_PANES.length, link.wipe ? clamp(link.wipe, 0, 1) : null);
+  if (link.panes.length || link.wipe || link.blink !== null) {
+    showPanes(link.panes.length || FIRST_PANES.length, { wipe: link.wipe ? clamp(link.wipe, 0, 1) : null, blink: link.blink });
   }
 }
 

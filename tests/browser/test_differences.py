@@ -1,0 +1,342 @@
+"""Differences made visible: blink, a pane of what one method has more than another, where they differ most,
+and the loupe."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+import clit
+from clit.pictures.colour_maps import diverging
+from clit.pictures.files import to_bytes
+from clit.pictures.metrics import luma
+
+DIVERGING = np.rint(diverging(np.arange(256) / 127.5 - 1) * 255).astype(int)
+LIT_LIIF = "diff:lit-light:liif-light"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+TURNS = 1500  # ms: two turns and more
+
+# From now on counts how often another pane is seen.
+COUNT_TURNS = """() => {
+  window.turns = 0;
+  const note = ([{ target, oldValue }]) => { turns += target.dataset.seen !== oldValue; };
+  const options = { attributeFilter: ['data-seen'], attributeOldValue: true };
+  new MutationObserver(note).observe(document.querySelector('.pane'), options);
+}"""
+
+
+def turns_meanwhile(viewer) -> int:
+    before = viewer.frame.evaluate("turns")
+    viewer.page.wait_for_timeout(TURNS)
+    return viewer.frame.evaluate("turns") - before
+
+
+def seen_pixels(viewer) -> np.ndarray:
+    """What a visitor sees where the first pane is, below its caption."""
+    shot = viewer.page.screenshot(clip=viewer.wiped_area().bounding_box())
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+
+
+def test_two_methods_in_turn_in_one_place(new_viewer, open_photograph):
+    viewer = open_photograph(new_viewer())
+    viewer.choose(0, "bicubic")
+    viewer.set_scale(12)
+    viewer.frame.evaluate(COUNT_TURNS)
+    viewer.blink_toggle.click()
+    viewer.wait_for_view("pane.width > 800")
+    viewer.wait_until_exact(12)
+    assert set(viewer.passes()) == {"bicubic", "liif-light"}
+    for seen, name in ((1, "liif-light"), (0, "bicubic"), (1, "liif-light")):
+        viewer.wait_for_blink(seen)
+        viewer.page.keyboard.down(" ")
+        held = viewer.blink()
+        assert turns_meanwhile(viewer) == 0, "Space holds the one that is seen"
+        rgba = viewer.canvas(("bicubic", "liif-light")[held]).rgba[60:400, 100:-100]
+        drawn = rgba[..., 3] == 255
+        assert drawn.mean() > 0.5
+        part = seen_pixels(viewer)[60:400, 100:-100]
+        assert np.abs(part[drawn] - rgba[..., :3][drawn]).max() <= 1, name
+        expect(viewer.panes.nth(held).locator("figcaption")).to_have_css("background-color", "rgb(255, 255, 255)")
+        expect(viewer.panes.nth(1 - held).locator("figcaption")).to_have_css("background-color", re.compile("^rgba"))
+        viewer.page.keyboard.up(" ")
+        viewer.wait_for_blink(1 - held)
+    assert viewer.picked() is None and viewer.scale() == 12
+    viewer.wait_for_link("blink=yes", "panes=bicubic,liif-light")
+    other = new_viewer()
+    other.open(viewer.link())
+    other.wait_for_blink(1)
+    other.wait_for_blink(0)
+    viewer.press("b")
+    expect(viewer.shown_panes).to_have_count(4)
+    assert viewer.blink() is None
+
+
+def test_nothing_turns_by_itself_where_motion_is_kept_low(new_viewer, open_photograph):
+    viewer = open_photograph(new_viewer(reduced_motion="reduce"))
+    viewer.frame.evaluate(COUNT_TURNS)
+    viewer.press("B")
+    viewer.wait_for_blink(0)
+    expect(viewer.blink_note).to_have_text("Hold Space to see the second")
+    assert turns_meanwhile(viewer) <= 1, "the first is seen from the beginning"
+    assert viewer.blink() == 0
+    viewer.page.keyboard.down(" ")
+    viewer.wait_for_blink(1)
+    assert turns_meanwhile(viewer) == 0
+    viewer.page.keyboard.up(" ")
+    viewer.wait_for_blink(0)
+
+
+def test_a_finger_holds_the_blink_and_picks_nothing(new_viewer, url):
+    viewer = new_viewer(**PHONE)
+    viewer.open(url)
+    viewer.wait_until_exact()
+    viewer.frame.evaluate(COUNT_TURNS)
+    viewer.blink_toggle.tap()
+    for _ in range(2):
+        viewer.wait_for_blink(1)
+        viewer.wait_for_blink(0)
+    lift = viewer.hold_finger(200, 100)
+    viewer.wait_for_next_frame()
+    held = viewer.blink()
+    assert turns_meanwhile(viewer) == 0
+    lift()
+    viewer.wait_for_blink(1 - held)
+    assert viewer.picked() is None, "a finger that holds is no tap"
+    viewer.tap(1, 200, 100)
+    viewer.wait_for_looks("lit-light")
+
+
+def place_in_colours(viewer, name: str, window: tuple[int, int, int, int]) -> np.ndarray:
+    """The places on the colour scale, 0..255, that a pane shows of a window of the output, at magnification 1."""
+    canvas = viewer.canvas(name)
+    top, left = canvas.corner[0] + window[0], canvas.corner[1] + window[1]
+    rgba = canvas.rgba[max(top, 0) : top + window[2], max(left, 0) : left + window[3]]
+    assert (rgba[..., 3] == 255).all()
+    colours, whose = np.unique(rgba[..., :3].reshape(-1, 3), axis=0, return_inverse=True)
+    apart = np.abs(colours[:, None].astype(int) - DIVERGING).sum(-1)
+    assert apart.min(-1).max() == 0, "its colours are those of the map"
+    return apart.argmin(-1)[whose].reshape(rgba.shape[:2])
+
+
+def expected_place(more: np.ndarray, less: np.ndarray, gain: float) -> np.ndarray:
+    """The same of two pictures, uint8."""
+    levels = 255 * (luma(more).astype(float) - luma(less))
+    return np.clip(127.5 + gain * levels, 0, 255)
+
+
+def assert_difference(viewer, more: str, less: str, gain: float) -> None:
+    """The pane shows exactly what the exact pixels of two other panes tell."""
+    one, other = viewer.rendering(more), viewer.rendering(less)
+    assert one.window == other.window
+    shown = place_in_colours(viewer, f"diff:{more}:{less}", one.window)
+    expected = expected_place(one.pixels, other.pixels, gain)
+    top, left = (max(0, -corner - at) for corner, at in zip(viewer.canvas(more).corner, one.window[:2], strict=True))
+    expected = expected[top:, left:][: shown.shape[0], : shown.shape[1]]
+    assert np.abs(shown - expected).max() <= 0.51
+    assert np.abs(expected - 127.5).max() > gain
+
+
+def test_a_difference_pane_shows_what_the_exact_pixels_of_two_others_tell(viewer):
+    names = [text.partition(":")[0] for text in viewer.options(3, "Differences").all_text_contents()]
+    over_bicubic = ["LIIF − Bicubic", "LIT − Bicubic", "CLIT − Bicubic"]
+    assert names == [*over_bicubic, "LIT − LIIF", "CLIT − LIIF", "CLIT − LIT"]
+    viewer.choose(3, LIT_LIIF)
+    viewer.wait_until_exact(4)
+    assert viewer.passes()[LIT_LIIF] == "exact"
+    expect(viewer.gain_range).to_have_text("±16 of 255")
+    assert_difference(viewer, "lit-light", "liif-light", 8)
+    for scale, gain, told in ((4, 32, "±4 of 255"), (2.7, 1, "±128 of 255")):
+        viewer.set_scale(scale)
+        viewer.gain.select_option(str(gain))
+        viewer.wait_until_exact(scale)
+        expect(viewer.gain_range).to_have_text(told)
+        viewer.wait_for_next_frame()
+        assert_difference(viewer, "lit-light", "liif-light", gain)
+    viewer.hold_answers()
+    viewer.set_scale(9)
+    viewer.wait_for_view("scale === 9")
+    viewer.wait_for_next_frame()
+    assert viewer.passes()[LIT_LIIF] in ("preview", "stretched"), "it is no better than its parts"
+
+
+def test_a_difference_needs_no_panes_of_its_methods(new_viewer, open_photograph, photograph, models):
+    viewer = open_photograph(new_viewer())
+    viewer.choose(3, "diff:clit-light:liif-light")
+    viewer.choose(1, "bicubic")
+    viewer.choose(2, "bilinear")
+    viewer.set_scale(5)
+    viewer.wait_until_exact(5)
+    window = viewer.rendering("bicubic").window
+    clit_, liif = (
+        to_bytes(clit.upscale(models[name], photograph, scale=5, window=window))
+        for name in ("clit-light", "liif-light")
+    )
+    shown = place_in_colours(viewer, "diff:clit-light:liif-light", window)
+    expected = expected_place(clit_, liif, 8)[: shown.shape[0], : shown.shape[1]]
+    assert np.abs(shown - expected).max() <= 8 * 2 + 1, "each of the two may be rounded otherwise"
+    assert np.abs(shown - expected).mean() < 1
+    assert viewer.look("clit-light") is None
+
+
+def test_a_difference_from_the_ground_truth_and_its_link(new_viewer, url):
+    viewer = new_viewer()
+    viewer.open(url)
+    viewer.examples.nth(1).click()
+    viewer.wait_until_exact()
+    viewer.set_scale(3)
+    viewer.switch_truth(True)
+    for pane, name in enumerate(("truth", "lit-light", "liif-light", "diff:lit-light:truth")):
+        viewer.choose(pane, name)
+    viewer.gain.select_option("4")
+    viewer.wait_until_exact(3)
+    assert_difference(viewer, "lit-light", "truth", 4)
+    viewer.wait_for_link("gain=4", "diff%3Alit-light%3Atruth")
+    other = new_viewer(viewport=viewer.page.viewport_size)
+    other.open(viewer.link())
+    other.wait_until_exact(3)
+    assert np.array_equal(other.canvas("diff:lit-light:truth").rgba, viewer.canvas("diff:lit-light:truth").rgba)
+    viewer.switch_truth(False)
+    expect(viewer.panes.nth(3).locator("b")).to_have_text("Input")
+    strange = new_viewer()
+    strange.open(f"{url}#panes=diff:lit-light:none,diff:lit-light:lit-light,liif-light&gain=7")
+    expect(strange.notice_text).to_have_text(
+        "This link asks for what is not here: diff:lit-light:none, diff:lit-light:lit-light. The rest is shown."
+    )
+
+
+def box_means(difference: np.ndarray, side: int) -> np.ndarray:
+    """The means over all squares of `side` small pixels at x4."""
+    sums = np.pad(difference.reshape(72, 4, 96, 4).mean((1, 3)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return boxes / side**2
+
+
+def test_the_view_flies_to_where_two_methods_differ_most(new_viewer, open_photograph, photograph, models):
+    viewer = open_photograph(new_viewer())
+    expect(viewer.differ).to_have_attribute("title", re.compile("^Where LIIF and LIT differ most"))
+    first = viewer.fly(1)
+    liif, lit = (clit.upscale(models[name], photograph, scale=4) for name in ("liif-light", "lit-light"))
+    means = 255 * box_means(np.abs(luma(liif) - luma(lit)), 24)
+    assert first["height"] == first["width"] == 24
+    assert abs(first["difference"] - means.max()) < 0.02 * means.max(), "about: not every pixel is compared"
+    assert abs(means[first["top"], first["left"]] - first["difference"]) < 0.02 * means.max()
+    expect(viewer.place_marks).to_have_count(4)
+    top, left, bottom, right = viewer.rectangle(viewer.place_marks.first)
+    pane = viewer.rectangle(viewer.canvases.first)
+    assert abs((top + bottom) / 2 - (pane[0] + pane[2]) / 2) < 1 and abs(right - left - 24 * 4) < 8, "strokes and all"
+    viewer.wait_until_exact(4)
+    places = [first]
+    viewer.page.emulate_media(reduced_motion="reduce")
+    found = int(viewer.differ_count.inner_text().removeprefix("1 of "))
+    assert 3 <= found <= 5
+    for number in range(2, found + 1):
+        viewer.press("d")
+        viewer.wait_at_place(number)
+        places.append(viewer.place())
+    for index, one in enumerate(places):
+        for other in places[:index]:
+            assert one["difference"] <= other["difference"]
+            assert abs(one["top"] - other["top"]) >= 24 or abs(one["left"] - other["left"]) >= 24
+    assert viewer.fly(1) == first
+    viewer.press("Escape")
+    assert viewer.place() is None
+    expect(viewer.place_marks).to_have_count(0)
+
+
+def test_what_is_compared_and_what_cannot_be(viewer):
+    viewer.choose(3, "diff:clit-light:bicubic")
+    expect(viewer.differ).to_have_attribute("title", re.compile("^Where CLIT and Bicubic differ most"))
+    viewer.choose(3, "clit-light@1")
+    viewer.choose(2, "clit-light")
+    viewer.choose(1, "bicubic")
+    viewer.differ.click()
+    expect(viewer.notice_text).to_have_text(
+        "CLIT and CLIT, after stage 1 do not differ at ×4: choose others to compare, or another scale."
+    )
+    assert viewer.place() is None
+    viewer.press("1")
+    expect(viewer.differ).to_be_disabled()
+    viewer.press("2")
+    viewer.set_scale(2)
+    viewer.switch_truth(True)
+    viewer.choose(0, "lit-light")
+    viewer.choose(1, "truth")
+    viewer.fly(1)
+
+
+def assert_loupes(viewer, y: int, x: int, factor: int) -> None:
+    """Every pane shows larger, pixel for pixel, what lies about a place of its canvas."""
+    for name in viewer.passes():
+        loupe, canvas = viewer.loupe(name), viewer.canvas(name)
+        side = 152 // factor
+        assert loupe.factor == factor
+        assert loupe.corner == (y - side // 2, x - side // 2)
+        part = canvas.rgba[loupe.corner[0] :, loupe.corner[1] :][:side, :side]
+        assert np.array_equal(loupe.rgba, part.repeat(factor, 0).repeat(factor, 1)), name
+        assert np.ptp(part[..., :3]) > 0
+
+
+def test_the_loupe_shows_every_pane_larger_in_step(viewer):
+    assert viewer.loupe("bicubic") is None
+    viewer.point(2, 150, 200)
+    viewer.page.keyboard.down("z")
+    expect(viewer.loupes).to_have_count(4)
+    viewer.wait_for_next_frame()
+    assert_loupes(viewer, 150, 200, 4)
+    viewer.point(1, 120, 222)
+    viewer.wait_for_next_frame()
+    assert_loupes(viewer, 120, 222, 4)
+    for pane in range(4):
+        top, left, bottom, right = viewer.rectangle(viewer.loupes.nth(pane))
+        box = viewer.rectangle(viewer.canvases.nth(pane))
+        assert abs((top + bottom) / 2 - box[0] - 120) <= 1 and abs((left + right) / 2 - box[1] - 222) <= 1
+    viewer.page.keyboard.up("z")
+    expect(viewer.loupes).to_have_count(0)
+    viewer.loupe_toggle.click()
+    expect(viewer.loupe_toggle).to_have_attribute("aria-pressed", "true")
+    viewer.choose(3, LIT_LIIF)
+    viewer.roll_wheel(0, 100, 210, -400)
+    viewer.wait_for_view("scale > 4.6")
+    viewer.set_scale(6.01)
+    viewer.wait_until_exact(6.01)
+    assert_loupes(viewer, 100, 210, 2)
+    viewer.loupe_toggle.click()
+    expect(viewer.loupes).to_have_count(0)
+    viewer.scale_number.focus()
+    viewer.point(1, 120, 222)
+    viewer.page.keyboard.down("z")
+    viewer.wait_for_next_frame()
+    assert viewer.loupe("bicubic") is None, "who types a number types"
+
+
+def test_the_loupe_by_keyboard_follows_the_held_pixel(viewer):
+    viewer.press("Enter", "ArrowDown", "ArrowRight")
+    viewer.page.keyboard.down("Z")
+    viewer.wait_for_next_frame()
+    (row, column), canvas = viewer.picked(), viewer.canvas("bicubic")
+    y, x = row + canvas.corner[0], column + canvas.corner[1]
+    loupe = viewer.loupe("bicubic")
+    assert abs(loupe.corner[0] + 19 - y - 0.5) <= 0.5 and abs(loupe.corner[1] + 19 - x - 0.5) <= 0.5
+    viewer.page.keyboard.up("Z")
+    expect(viewer.loupes).to_have_count(0)
+
+
+def test_a_finger_moves_the_loupe_and_not_the_picture(new_viewer, url):
+    viewer = new_viewer(**PHONE)
+    viewer.open(url)
+    viewer.press("1")
+    viewer.wait_until_exact()
+    centre = viewer.centre()
+    viewer.loupe_toggle.tap()
+    lift = viewer.hold_finger(320, 100, (300, 140), (280, 150))
+    viewer.wait_for_next_frame()
+    assert_loupes(viewer, 280, 150, 2)
+    top, left, bottom, right = viewer.rectangle(viewer.loupes.first)
+    assert bottom < viewer.box(0)[0] + 280, "it stands above the finger"
+    assert abs((left + right) / 2 - 150) <= 1
+    lift()
+    assert viewer.centre() == centre and viewer.picked() is None

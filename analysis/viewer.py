@@ -153,6 +153,7 @@ class Viewer:
     truth_off = _element(".truth-off")
     scores_section = _element(".scores")
     error_note = _element(".error-told")
+    scores_none = _element(".scores-none")
     few_note = _element(".few-told")
     best_score = _element(".score-table .best")
     curve_start = _element(".curve-start")
@@ -454,6 +455,10 @@ class Viewer:
     def mark(self, method: str) -> str:
         """Return the few words beside a method's name."""
         return self.frame.locator(f'.pane[data-model="{method}"] .mark').inner_text()
+
+    def mark_of(self, method: str) -> Locator:
+        """Return the few words beside a method's name, as an element."""
+        return self.frame.locator(f".pane[data-model='{method}']:visible .mark")
 
     def link(self) -> str:
         """Return the address, which holds the view."""

@@ -121,7 +121,7 @@ def draw_comparison(found: Comparison, form: str = "png") -> bytes:
     )
     overview = figure.add_subplot(grid[:, 0])
     overview.imshow(found.whole, interpolation="nearest", extent=(0, found.size[1], found.size[0], 0))
-    overview.set_title(f"x{found.scale:g}: {found.size[0]} x {found.size[1]} pixels (height x width)", fontsize=8)
+    overview.set_title(f"×{found.scale:g}: {found.size[1]} × {found.size[0]} pixels", fontsize=8)
     overview.axis("off")
     for row, window in enumerate(found.crops):
         colour = _CROP_COLOURS[row % len(_CROP_COLOURS)]

@@ -258,7 +258,8 @@ class Renderer:
         row, column = whole_numbers(pixel, 2) or (-1, -1)
         if not (0 <= row < height and 0 <= column < width):
             raise UserError(
-                f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
+                f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels "
+                "(height x width)."
             )
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         found = attend_pixel(model, self._get_features(request, view), view)

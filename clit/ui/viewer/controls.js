@@ -40,6 +40,7 @@ function showSize() {
   for (const side of SIDES) {
     const field = $(`.size-${side}`);
     field.disabled = !size || Boolean(state.picture.truth);
+    field.title = state.picture?.truth ? "This picture was made for one scale: Enlarge lets its size change again" : "";
     if (document.activeElement !== field) field.value = size ? size[side] : "";
   }
   $(".per-axis").textContent = state.size

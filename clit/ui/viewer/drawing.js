@@ -1,6 +1,7 @@
 // @ts-check
 // What panes show: pictures from what they have been answered, and in a few characters where they stand.
 
+import { scoreOf } from "./decibels.js";
 import { colourDifference } from "./difference.js";
 import { goal, origin, outputSize, shownScale } from "./geometry.js";
 import { drawLoupe } from "./loupe.js";
@@ -133,8 +134,10 @@ function markPane(pane) {
   const [pass, text, title] = parts ? differenceStatus(parts, model) : paneStatus(pane, model);
   pane.element.dataset.pass = pass;
   pane.element.dataset.busy = (parts ?? [pane]).some((each) => each.request) ? "yes" : "no";
-  pane.mark.textContent = text;
-  pane.mark.title = title;
+  const score = pass === "exact" ? scoreOf(pane) : null;
+  pane.mark.dataset.score = score ? (score.best ? "best" : "yes") : "no";
+  pane.mark.textContent = score?.text ?? text;
+  pane.mark.title = score ? `How near the whole picture comes to the ground truth: PSNR of brightness. ${title}` : title;
   pane.empty.hidden = !(state.picture && pane.model !== "input" && model && !model.available);
   pane.empty.textContent = pane.empty.hidden ? "" : model.reason;
 }
@@ -162,6 +165,7 @@ function paneStatus(pane, model) {
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
   const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : took(each));
+  if (frame && pane.model === "truth") return ["exact", `${frame.size.width} × ${frame.size.height}`, detail(frame)];
   if (frame?.pass === "exact") return ["exact", `exact, ${told(frame)}`, detail(frame)];
   if (frame)
     return [
@@ -181,6 +185,6 @@ function paneStatus(pane, model) {
 }
 
 export function buildDrawing() {
-  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint"], draw);
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint", "scores"], draw);
   subscribe(["pixel", "pins", "looks", "live", "maps", "hover", "loupe", "places"], drawOverlays);
 }

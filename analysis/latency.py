@@ -151,13 +151,17 @@ def open_enlarged(viewer: Viewer) -> None:
     viewer.wait_for_picture(LARGE)
 
 
-def write(name: str, rows: list[Movement], visits: dict[str, float]) -> None:
-    """Write analysis/NAME.csv, and the line `name` of analysis/visits.csv."""
+def write(name: str, rows: list[Movement]) -> None:
+    """Write analysis/NAME.csv."""
     with (ROOT / "analysis" / f"{name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         whole = "picture", "pixels"
         writer.writerows({key: v if key in whole else f"{v:.4g}" for key, v in row.items()} for row in rows)
+
+
+def write_visits(name: str, visits: dict[str, float]) -> None:
+    """Write the line `name` of analysis/visits.csv."""
     kept = [row for row in _read_csv(VISITS) if row["name"] != name]
     new = {"name": name, **{what: f"{seconds:.4g}" for what, seconds in visits.items()}}
     with VISITS.open("w", newline="") as file:
@@ -254,8 +258,10 @@ def main() -> None:
         second = movements(viewers, scales, flags.repeats)
         for viewer in viewers:
             viewer.page.close()
-        for name, url, window, *rows in zip(names, urls, windows, first, second, strict=True):
-            write(name, [*rows[0], *rows[1]], first_visits(browser, url, window, flags.repeats))
+        for name, *rows in zip(names, first, second, strict=True):
+            write(name, [*rows[0], *rows[1]])
+        for name, url, window in zip(names, urls, windows, strict=True):
+            write_visits(name, first_visits(browser, url, window, flags.repeats))
     print(comparison(flags.name) if flags.before else table(flags.name))
 
 

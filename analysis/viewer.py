@@ -144,6 +144,8 @@ class Viewer:
     gain_range = _element(".difference-key:visible .range")
     paint = _element(".paint-what")
     paint_head = _element(".paint-head")
+    paint_note = _element(".paint-note")
+    paint_gain = _element(".paint-key .gain")
     cascade = _element(".cascade")
     chain = _element(".chain")
     factors = _element(".factors")

@@ -113,11 +113,12 @@ def test_a_new_latency_keeps_the_other_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(latency, "VISITS", tmp_path / "visits.csv")
     latency.VISITS.write_text("name,paint,exact\nold,0.3,1.4\n")
     row = dict.fromkeys(latency.COLUMNS, 120.0) | {"picture": "4 × 3", "scale": 1.5, "pixels": 160360}
-    latency.write("new", [row, row | {"exact_ms": 2000.0}], {"paint": 0.25, "exact": 2.0})
+    latency.write("new", [row, row | {"exact_ms": 2000.0}])
+    latency.write_visits("new", {"paint": 0.25, "exact": 2.0})
     assert latency.VISITS.read_text() == "name,paint,exact\nnew,0.25,2\nold,0.3,1.4\n"
     assert "| 4 × 3   | x1.5  | 120 ms     | 0.12 s | 1.06 s |" in latency.table("new")
     assert "three panes of 160360 pixels" in latency.table("new")
-    latency.write("new-before", [row | {"exact_ms": 4000.0}] * 2, {"paint": 0.25, "exact": 2.0})
+    latency.write("new-before", [row | {"exact_ms": 4000.0}] * 2)
     assert "| 4 × 3   | x1.5  | 4.00 s       | 1.06 s    | 3.8          |" in latency.comparison("new")
 
 

@@ -50,6 +50,11 @@ def psnr(a: np.ndarray, b: np.ndarray, rule: str = "benchmark", *, scale: float)
     difference = _as_float(a) - _as_float(b)
     if chosen.luma:
         difference = difference @ _LUMA
+    return decibels(difference)
+
+
+def decibels(difference: np.ndarray) -> float:
+    """Return the peak signal-to-noise ratio in dB of a difference of values in [0, 1]; inf where it is 0 everywhere."""
     error = np.square(difference, dtype=np.float64).mean()
     return math.inf if error == 0 else float(-10 * np.log10(error))
 

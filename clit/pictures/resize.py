@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from clit.errors import UserError
+from clit.geometry import Window
 
 _PIL_PRECISION = 2.0**22
 """PIL rounds the weights of 8-bit images to this many parts."""
@@ -65,13 +66,33 @@ def resize_pil(image: np.ndarray | Tensor, size: tuple[int, int]) -> np.ndarray 
     as in PIL; floating point gives the same type, neither rounded nor clipped (PIL's mode F).
     """
     x, back = _channels_first(image)
-    exact = not x.is_floating_point()
-    for axis, n_out in ((-1, size[1]), (-2, size[0])):
-        index, weight = axis_taps(x.shape[axis], n_out)
-        if exact:
-            weight = np.trunc(weight * _PIL_PRECISION + np.copysign(0.5, weight)) / _PIL_PRECISION
-        x = _resize_axis(x, index, weight, axis)
-    return back(x)
+    return back(_resize_pil(x, [axis_taps(n_in, n_out) for n_in, n_out in zip(x.shape[-2:], size, strict=True)]))
+
+
+def pil_source(whole: tuple[int, int], size: tuple[int, int], window: Window) -> Window:
+    """Return the part of an image of `whole` (H, W) from which a window of its resized version, of `size`, is made."""
+    bounds = []
+    for n_in, n_out, part in zip(whole, size, window.slices(), strict=True):
+        index, weight = (each[part] for each in axis_taps(n_in, n_out))
+        used = index[weight != 0]
+        bounds.append((int(used.min()), int(used.max()) + 1))
+    (top, bottom), (left, right) = bounds
+    return Window(top, left, bottom - top, right - left)
+
+
+def resize_pil_window(image: np.ndarray, whole: tuple[int, int], size: tuple[int, int], window: Window) -> np.ndarray:
+    """Return a window of what `resize_pil` makes of an image of `whole` (H, W), pixel for pixel the same.
+
+    image: (h, w, C), its `pil_source` alone.
+    """
+    source, taps = pil_source(whole, size, window), []
+    for n_in, n_out, first, n, part in zip(
+        whole, size, (source.top, source.left), image.shape[:2], window.slices(), strict=True
+    ):
+        index, weight = (each[part] for each in axis_taps(n_in, n_out))
+        taps.append((np.clip(index - first, 0, n - 1), weight))  # those outside have no weight
+    x, back = _channels_first(image)
+    return back(_resize_pil(x, taps))
 
 
 def resize_matlab(
@@ -118,6 +139,15 @@ def cubic(x: np.ndarray) -> np.ndarray:
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((x - 5) * x + 8) * x * -0.5 + 2
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def _resize_pil(x: Tensor, taps: list[tuple[np.ndarray, np.ndarray]]) -> Tensor:
+    """Resize (..., h, w) by the taps of its rows and of its columns: along the width first, as PIL does."""
+    for axis, (index, weight) in ((-1, taps[1]), (-2, taps[0])):
+        if not x.is_floating_point():
+            weight = np.trunc(weight * _PIL_PRECISION + np.copysign(0.5, weight)) / _PIL_PRECISION
+        x = _resize_axis(x, index, weight, axis)
+    return x
 
 
 def _channels_first(image):

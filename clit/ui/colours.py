@@ -9,8 +9,11 @@ from clit.pictures.colour_maps import directions, viridis
 ERROR_TOP = 0.2
 """Error, of colours in [0, 1], that gets the brightest colour, in all panes alike."""
 
-PAINTS = ("colours", "entropy", "direction")
-"""What a pane shows: the model's colours, or how wide a head attends, or where to."""
+HEAD_PAINTS = ("entropy", "entropy-mean", "direction")
+"""What a pane shows of a head: how wide it attends, at each pixel or over those of each latent, or where to."""
+
+PAINTS = ("colours", *HEAD_PAINTS, "returned")
+"""What a pane shows: a model's colours, those of a head, or its output made small again."""
 
 _LEAST_SPAN = 0.1  # bits: rounding alone must not make a picture
 

@@ -11,23 +11,25 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from clit.errors import UserError
 from clit.exports.figures import Look, encode_attention
+from clit.geometry import Window
 from clit.networks.model import SRModel
 from clit.pictures import metrics
 from clit.pictures.files import to_bytes
 from clit.pictures.metrics import luma
 from clit.rendering.attention import Attention, StageAttention
-from clit.ui.colours import attention_colours, entropy_span, error_colours
+from clit.ui.colours import HEAD_PAINTS, attention_colours, entropy_span, error_colours
 from clit.ui.differences import choose_step, find_places, sample
 from clit.ui.entries import read_picture, read_token
 from clit.ui.failures import describe_failure
 from clit.ui.jobs import KINDS, predict_file
+from clit.ui.latents import mean_over_latents, whole_latents
 from clit.ui.pictures import Picture, encode_lossless, make_smaller
 from clit.ui.requests import (
     TRUTH,
@@ -41,6 +43,7 @@ from clit.ui.requests import (
     TruthRequest,
     ViewRequest,
 )
+from clit.ui.returning import make_small_again
 from clit.ui.sessions import Session
 from clit.ui.site import Site
 from clit.ui.sources import check_sources, describe_source
@@ -110,7 +113,9 @@ def render_view(site: Site, sent: Any) -> dict:
     """Render a part of the enlarged picture: {token, picture, as ViewRequest} ->
 
     {image (lossless WebP in base64), size [H, W] of the whole output, window [top, left, height, width], scale,
-    milliseconds, wanted, factors of all stages of a cascade, span of the entropies painted in bits}.
+    milliseconds, wanted, factors of all stages of a cascade, span of the entropies painted in bits, psnr}. An output
+    made small again has the size of the small picture, all its pixels that the window touches, and a psnr in dB, which
+    is None where nothing was lost.
     """
     session, picture = _find_visitor(site, sent)
     request = ViewRequest.read(sent, picture, site.limits)
@@ -126,41 +131,71 @@ def render_view(site: Site, sent: Any) -> dict:
 
     with site.slots.take(is_stale, request.kind):
         start = time.perf_counter()
-        rgb, span = _draw(site, request, picture, model, cancel)
+        drawn = _draw(site, request, picture, model, cancel)
         milliseconds = (time.perf_counter() - start) * 1000
-    window = request.window
+    window = drawn.window
     return {
-        "image": encode_lossless(rgb),
-        "size": list(request.enlargement.size),
+        "image": encode_lossless(drawn.rgb),
+        "size": list(drawn.size),
         "window": [window.top, window.left, window.height, window.width],
         "scale": request.enlargement.scale,
         "milliseconds": round(milliseconds, 1),
         "wanted": request.wanted,
         "factors": _stage_factors(model, picture, request.enlargement),
-        "span": span,
+        "span": drawn.span,
+        "psnr": drawn.psnr,
     }
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What a view shows: rgb (h, w, 3) in [0, 1] of a window of a picture of `size`, the output or what it is made of.
+
+    span: of the entropies painted, in bits. psnr: of an output made small again.
+    """
+
+    rgb: np.ndarray
+    window: Window
+    size: tuple[int, int]
+    span: tuple[float, float] | None = None
+    psnr: float | None = None
 
 
 def _draw(
     site: Site, request: ViewRequest, picture: Picture, model: SRModel | None, cancel: Callable[[], bool]
-) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Return a view's colours (height, width, 3) in [0, 1], and the span of the entropies they show, if they do.
+) -> _Drawn:
+    """Draw a view. model: None is the ground truth."""
+    enlargement, window = request.enlargement, request.window
+    size, options = enlargement.size, {"chain": enlargement.chain, "stages": request.stages, "cancel": cancel}
 
-    model: None is the ground truth.
-    """
-    enlargement, span = request.enlargement, None
-    options = {"size": enlargement.size, "window": request.window, "chain": enlargement.chain}
-    options |= {"stages": request.stages, "cancel": cancel}
-    truth = picture.truth[request.window.slices()] if request.needs_truth else None
-    if model is None:
-        rgb = truth
-    elif request.paint == "colours":
-        rgb = site.renderer.render(model, picture.rgb, **options)
-    else:
-        survey = site.renderer.survey(model, picture.rgb, **options)
-        rgb = attention_colours(survey, request.paint, request.head, model.radius)
-        span = entropy_span(survey, request.head) if request.paint == "entropy" else None
-    return error_colours(rgb, truth) if request.error else rgb, span
+    def render(part: Window) -> np.ndarray:
+        if model is None:
+            return picture.truth[part.slices()]
+        return site.renderer.render(model, picture.rgb, size=size, window=part, **options)
+
+    if request.paint == "returned":
+        found = make_small_again(render, picture.rgb, size, window)
+        return _Drawn(found.rgb / 255, found.window, picture.size, psnr=_finite(found.psnr))
+    if request.paint in HEAD_PAINTS:
+        survey = _survey(site, request, picture, model, options)
+        paint = "direction" if request.paint == "direction" else "entropy"
+        span = entropy_span(survey, request.head) if paint == "entropy" else None
+        return _Drawn(attention_colours(survey, paint, request.head, model.radius), window, size, span)
+    rgb = render(window)
+    return _Drawn(error_colours(rgb, picture.truth[window.slices()]) if request.error else rgb, window, size)
+
+
+def _survey(site: Site, request: ViewRequest, picture: Picture, model: SRModel, options: dict) -> np.ndarray:
+    """Return the survey of a view's window; for "entropy-mean", with the means over the pixels of each latent."""
+    window, size = request.window, request.enlargement.size
+    if request.paint != "entropy-mean":
+        return site.renderer.survey(model, picture.rgb, size=size, window=window, **options)
+    view = model.view(picture.size, size, chain=request.enlargement.chain, stages=request.stages)
+    grid = view.grids()[-1]  # heads are surveyed in the last stage
+    whole = whole_latents(window, size, grid)
+    survey = site.renderer.survey(model, picture.rgb, size=size, window=whole, **options)
+    means = mean_over_latents(survey, whole, size, grid)
+    return means[window.top - whole.top :, window.left - whole.left :][: window.height, : window.width]
 
 
 def _stage_factors(model: SRModel | None, picture: Picture, enlargement: Enlargement) -> list[float]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from clit.errors import UserError
 from clit.exports.figures import FORMS
 from clit.geometry import Window, output_size
-from clit.ui.colours import PAINTS
+from clit.ui.colours import HEAD_PAINTS, PAINTS
 from clit.ui.differences import LARGEST_SCALE
 from clit.ui.entries import (
     LARGEST,
@@ -161,11 +161,13 @@ class ViewRequest:
         )
         if request.needs_truth and (picture.truth is None or enlargement.size != picture.truth.shape[:2]):
             raise UserError("There is no ground truth at this scale: switch it on first.")
+        if request.error and request.paint != "colours":
+            raise UserError("How far a method is from the ground truth can be told of its colours alone.")
         return request
 
     def check_head(self, heads: int) -> None:
         """Raise a UserError if a model with so many heads, 0 for none, cannot be painted so."""
-        if self.paint == "colours":
+        if self.paint not in HEAD_PAINTS:
             return
         if not heads:
             raise UserError("Only LIT and CLIT have heads to look at: choose one of them.")

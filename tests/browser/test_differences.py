@@ -1,5 +1,5 @@
 """Differences made visible: blink, a pane of what one method has more than another, where they differ most,
-and the loupe."""
+the loupe, what does not come back, entropies without the grid of pixels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import clit
+from browser.expected import MODELS
 from clit.pictures.colour_maps import diverging
 from clit.pictures.files import to_bytes
 from clit.pictures.metrics import luma
@@ -340,3 +341,73 @@ def test_a_finger_moves_the_loupe_and_not_the_picture(new_viewer, url):
     assert abs((left + right) / 2 - 150) <= 1
     lift()
     assert viewer.centre() == centre and viewer.picked() is None
+
+
+def test_what_does_not_come_back_of_every_method(new_viewer, open_photograph, photograph, models):
+    viewer = open_photograph(new_viewer())
+    viewer.paint.select_option("returned")
+    viewer.set_scale(5.3)
+    viewer.wait_until_exact(5.3)
+    given = np.asarray(Image.open(photograph).convert("RGB"))
+    for name in ("bicubic", *MODELS):
+        output = to_bytes(clit.upscale(models.get(name) or clit.load(name), photograph, scale=5.3))
+        whole = np.asarray(Image.fromarray(output).resize((96, 72), Image.Resampling.BICUBIC))
+        back = viewer.rendering(name)
+        assert back.size == (72, 96)
+        top, left, height, width = back.window
+        part = whole[top : top + height, left : left + width]
+        assert (back.pixels != part).mean() < 0.01 and np.abs(back.pixels.astype(int) - part).max() <= 1, name
+        own = given[top : top + height, left : left + width]
+        error = np.square((luma(back.pixels) - luma(own)).astype(float)).mean()
+        assert viewer.mark(name) == f"exact, {-10 * np.log10(error):.1f} dB"
+    for gain in (8, 2):
+        viewer.paint_gain.select_option(str(gain))
+        viewer.wait_for_next_frame()
+        canvas, back = viewer.canvas("lit-light"), viewer.rendering("lit-light")
+        top, left, height, width = back.window
+        expected = np.rint(expected_place(back.pixels, given[top : top + height, left : left + width], gain))
+        step = round(72 * 5.3) / 72, round(96 * 5.3) / 96
+        for row in range(top + 1, top + height - 1, 5):
+            for column in range(left + 1, left + width - 1, 7):
+                y = round(canvas.corner[0] + (row + 0.5) * step[0])
+                x = round(canvas.corner[1] + (column + 0.5) * step[1])
+                place = int(expected[row - top, column - left])
+                near = DIVERGING[max(0, place - 1) : place + 2]
+                assert (canvas.rgba[y, x, :3] == near).all(-1).any(), "the middle of a small pixel has its colour"
+    viewer.wait_for_link("paint=returned,0", "gain=2")
+    viewer.set_scale(1)
+    viewer.wait_until_exact(1)
+    assert viewer.mark("bicubic") == "exact, comes back whole"
+    assert (place_in_colours(viewer, "bicubic", (0, 0, 72, 96)) == 128).all()
+    viewer.choose(3, LIT_LIIF)
+    viewer.wait_until_exact(1)
+    viewer.paint.select_option("colours")
+    viewer.wait_until_exact(1)
+    assert viewer.rendering("lit-light").window == (0, 0, 72, 96)
+    expect(viewer.paint_gain).to_be_hidden()
+
+
+def test_entropies_per_neighbour_have_no_grid_of_pixels(viewer):
+    def spread_within_latents() -> float:
+        viewer.wait_until_exact(4)
+        rendering = viewer.rendering("lit-light")
+        top, left, height, width = rendering.window
+        down, right = -top % 4, -left % 4
+        pixels = rendering.pixels[down:, right:]
+        pixels = pixels[: len(pixels) // 4 * 4, : pixels.shape[1] // 4 * 4].astype(int)
+        blocks = pixels.reshape(len(pixels) // 4, 4, -1, 4, 3)
+        return np.ptp(blocks, axis=(1, 3)).max()
+
+    viewer.paint.select_option("entropy")
+    assert spread_within_latents() > 10
+    viewer.paint.select_option("entropy-mean")
+    assert spread_within_latents() == 0
+    expect(viewer.paint_note).to_have_text(re.compile("the mean over the pixels nearest to each neighbour"))
+    viewer.paint_head.select_option("2")
+    assert spread_within_latents() == 0
+    viewer.wait_for_link("paint=entropy-mean,2")
+    assert re.fullmatch(r"exact, [0-9.]+–[0-9.]+ bits", viewer.mark("lit-light"))
+    for pane in range(4):
+        viewer.choose(pane, "bicubic")
+    expect(viewer.paint.locator("option:disabled")).to_have_count(3)
+    expect(viewer.paint.locator("option[value=returned]")).to_be_enabled()

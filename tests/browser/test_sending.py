@@ -16,7 +16,6 @@ from browser.expected import MODELS
 from clit.pictures.colour_maps import viridis
 
 HELD = 2500  # ms: longer than a place must be held for Back to lead there
-DIFFERENCE = "diff:lit-light:bicubic"
 PASSED = 700  # ms: long enough for the address to follow, and no more
 
 
@@ -166,7 +165,6 @@ def test_the_picture_of_a_view_shows_its_panes_and_its_maps(viewer, photograph, 
 def test_the_page_of_a_view_works_without_a_server(viewer, new_context, photograph, models, tmp_path):
     viewer.set_scale(20)
     viewer.choose(0, "bicubic")
-    viewer.choose(0, DIFFERENCE)
     viewer.open_more()
     viewer.chain.select_option("balanced")
     viewer.press("Escape")
@@ -175,8 +173,7 @@ def test_the_page_of_a_view_works_without_a_server(viewer, new_context, photogra
     viewer.press("p")
     viewer.wait_for_pins(1, looks=3)
     pixel = viewer.picked()
-    shown = {name: viewer.rendering(name).pixels for name in MODELS}
-    canvas = viewer.canvas(DIFFERENCE)
+    shown = {name: viewer.rendering(name).pixels for name in ("bicubic", *MODELS)}
     viewer.share.click()
     download = viewer.download(viewer.share_page)
     assert download.suggested_filename == "photograph-x20.html"
@@ -198,10 +195,6 @@ def test_the_page_of_a_view_works_without_a_server(viewer, new_context, photogra
     assert saved.picked() == pixel
     assert [(pin["row"], pin["column"]) for pin in saved.pins()] == [pixel]
     assert all(np.array_equal(saved.rendering(name).pixels, pixels) for name, pixels in shown.items())
-    down, across = (a - b for a, b in zip(saved.canvas(DIFFERENCE).corner, canvas.corner, strict=True))
-    height, width = canvas.rgba.shape[:2]
-    difference = saved.canvas(DIFFERENCE).rgba[down : down + height, across : across + width]
-    assert np.array_equal(difference, canvas.rgba) and np.ptp(difference[..., 0]) > 100
     saved.let_go.click()
     for y, x in ((100, 90), (200, 301), (40, 5)):
         saved.press("Escape")
@@ -230,7 +223,7 @@ def test_the_page_of_a_view_works_without_a_server(viewer, new_context, photogra
     saved.pick(1, 100, saved.view()["pane"]["width"] - 9)
     expect(saved.notice_text).to_contain_text("knows its own view alone")
     assert [each for each in requests if not each.startswith(("data:", "blob:"))] == [file.as_uri()]
-    assert not saved.frame.locator("button:visible:disabled, select:visible:not(.gain)").count()
+    assert not saved.frame.locator("button:visible:disabled, select:visible").count()
     assert not [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
     page.set_viewport_size({"width": 390, "height": 844})
     saved.wait_for_view("magnification < 1")
@@ -244,7 +237,6 @@ def test_a_page_that_would_be_too_large_is_refused(new_viewer, url, tmp_path):
     viewer = new_viewer()
     tiny.save_photograph(tmp_path / "large.jpg", 900, 1200)
     viewer.open(url)
-    viewer.tour_end.click()
     viewer.upload(tmp_path / "large.jpg")
     viewer.wait_for_picture(1200)
     viewer.set_scale(1)

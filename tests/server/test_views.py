@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import clit
+from clit.pictures.colour_maps import viridis
 from clit.ui.colours import attention_colours, entropy_span
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
@@ -170,3 +171,34 @@ def test_panes_painted_by_attention(site, visit, examples):
     for wrong in ({"head": 3}, {"head": -1}, {"paint": "no"}, {"model": "liif-light"}, {"model": "bicubic"}):
         more = {"model": "clit-light", "paint": "entropy", "head": 0, **wrong}
         assert set(ask(render_view, site, {**asked, **more})) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("model", "scale", "stages", "grid"),
+    [("lit-light", 3, None, (30, 40)), ("lit-light", 2.5, None, (30, 40)), ("clit-light", 7, 2, (120, 160))],
+)
+def test_entropies_can_be_means_over_each_latents_pixels(site, visit, examples, model, scale, stages, grid):
+    network, size = clit.load(model), (round(30 * scale), round(40 * scale))
+    survey = clit.survey(network, examples / "one.png", scale=scale, stages=stages)[..., 0].mean(2)
+    # The nearest latent as the published formulas have it, in float32.
+    rows, columns = (
+        np.rint(
+            ((np.float32(-1 + 1 / n_out) + np.float32(2 / n_out) * np.arange(n_out, dtype=np.float32) + 1) * n - 1) / 2
+        )
+        for n_out, n in zip(size, grid, strict=True)
+    )
+    means = np.empty(size)
+    for row in np.unique(rows):
+        for column in np.unique(columns):
+            latent = np.ix_(rows == row, columns == column)
+            means[latent] = survey[latent].mean()
+    for window in ([0, 0, *size], [7, 11, 20, 30], [size[0] - 5, size[1] - 8, 5, 8]):
+        asked = {"model": model, "scale": scale, "stages": stages, "window": window, "paint": "entropy-mean", "head": 0}
+        answer = ask(render_view, site, view(visit, **asked))
+        part = means[window[0] : window[0] + window[2], window[1] : window[1] + window[3]]
+        low, high = np.percentile(part, (1, 99))
+        margin = max(0, 0.1 - (high - low)) / 2
+        assert answer["span"] == pytest.approx((low - margin, high + margin), abs=1e-3)
+        assert answer["window"] == window
+        expected = viridis((part - low + margin) / (high - low + 2 * margin))
+        assert np.abs(decoded(answer) / 255 - expected).max() <= 5 / 255

@@ -8,11 +8,11 @@ import { drawLoupe } from "./loupe.js";
 import { modelOf } from "./models.js";
 import { clamp, sameSize, seconds, times } from "./numbers.js";
 import { drawOverlay } from "./overlay.js";
-import { partsOf, shownPanes } from "./panes.js";
+import { isReturned, partsOf, shownPanes } from "./panes.js";
 import { finishedFrame, framesOf, previewOf } from "./passes.js";
 import { state, subscribe } from "./store.js";
 
-/** @import { Window } from "./engine.js" */
+/** @import { Frame, Window } from "./engine.js" */
 /** @import { Size } from "./numbers.js" */
 /** @import { Pane, Source } from "./panes.js" */
 
@@ -57,29 +57,48 @@ function drawPane(pane) {
   context.clearRect(0, 0, pane.canvas.width, pane.canvas.height);
   if (!state.picture) return;
   const parts = partsOf(pane);
-  if (parts) context.putImageData(drawDifference(parts), 0, 0);
+  if (parts) drawDifference(context, parts.map((part) => (each) => drawSource(each, part)));
+  else if (isReturned(pane)) drawDifference(context, [(each) => drawReturned(each, pane), (each) => drawLayer(each, smallLayer(), isShrunk())]);
   else drawSource(context, pane);
 }
 
-/** @param {Source[]} parts */
-function drawDifference(parts) {
+/** @typedef {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} Context */
+
+/** Draw what the first of two pictures has more than the second. @param {CanvasRenderingContext2D} context @param {((context: Context) => void)[]} parts */
+function drawDifference(context, parts) {
   const { height, width } = state.pane;
   if (scratch[0]?.canvas.width !== width || scratch[0].canvas.height !== height) {
     scratch = parts.map(() => new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true }));
   }
   const [more, less] = parts.map((part, index) => {
     scratch[index].clearRect(0, 0, width, height);
-    drawSource(scratch[index], part);
+    part(scratch[index]);
     return scratch[index].getImageData(0, 0, width, height);
   });
   colourDifference(more, less);
-  return more;
+  context.putImageData(more, 0, 0);
 }
 
-/** @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context @param {Source} pane */
-function drawSource(context, pane) {
+/** The small picture. */
+function smallLayer() {
   const { bitmap, height, width } = state.picture;
-  const small = { bitmap, size: { height, width }, window: { top: 0, left: 0, height, width } };
+  return { bitmap, size: { height, width }, window: { top: 0, left: 0, height, width } };
+}
+
+/** Whether a pixel of the small picture is smaller than one of the screen. */
+const isShrunk = () => shownScale() * state.view.magnification < 1;
+
+/** Draw what has come back, in the small picture's pixels. @param {Context} context @param {Source} pane */
+function drawReturned(context, pane) {
+  const target = goal();
+  if (target.isTooSmall) return drawLayer(context, smallLayer(), isShrunk());
+  const finished = finishedFrame(pane, target);
+  for (const frame of finished ? [finished] : pane.frames) drawLayer(context, frame, isShrunk());
+}
+
+/** @param {Context} context @param {Source} pane */
+function drawSource(context, pane) {
+  const small = smallLayer();
   if (pane.model === "input") return drawLayer(context, small, false);
   if (!modelOf(pane.model)?.available) return;
   const target = goal();
@@ -99,7 +118,7 @@ function drawSource(context, pane) {
 
 /**
  * Draw a part of some rendering of the picture where it belongs in the present view.
- * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context @param {{bitmap: ImageBitmap, size: Size, window: Window}} layer @param {boolean} smooth
+ * @param {Context} context @param {{bitmap: ImageBitmap, size: Size, window: Window}} layer @param {boolean} smooth
  */
 function drawLayer(context, { bitmap, size, window }, smooth) {
   const shown = outputSize(shownScale());
@@ -142,6 +161,9 @@ function markPane(pane) {
   pane.empty.textContent = pane.empty.hidden ? "" : model.reason;
 }
 
+/** How true an output is to the small picture. @param {Frame} frame */
+const returned = ({ psnr }) => (psnr === null ? "comes back whole" : `${psnr.toFixed(1)} dB`);
+
 const PASSES = ["failed", "none", "stretched", "preview", "overview", "exact"]; // from the worst
 
 /** A difference stands where the worse of its parts does. @param {Source[]} parts @param {any} model */
@@ -159,12 +181,12 @@ function paneStatus(pane, model) {
   if (!model?.available) return ["none", "no weights", model?.reason ?? ""];
   if (pane.failed === state.wanted) return ["failed", "failed", "Move the view to try again"];
   const target = goal();
-  if (target.isTooSmall && !state.saved)
+  if (target.isTooSmall)
     return ["input", "the input: zoom in", "This pane has fewer pixels than the small picture, so all methods would look like it here"];
   const frame = state.saved ? pane.frames.at(-1) : finishedFrame(pane, target); // a saved page has no better one
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
-  const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : took(each));
+  const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : each.covers ? returned(each) : took(each));
   if (frame && pane.model === "truth") return ["exact", `${frame.size.width} × ${frame.size.height}`, detail(frame)];
   if (frame?.pass === "exact") return ["exact", `exact, ${told(frame)}`, detail(frame)];
   if (frame)

@@ -40,7 +40,8 @@
  * @property {boolean} error how far it is from the ground truth
  * @property {"exact" | "preview" | "ahead"} kind "ahead" makes way for all others
  * @property {string} chain
- * @property {string} [paint] with `head`: where the heads look, in place of colours
+ * @property {string} [paint] one of PAINTS, in place of colours: where a `head` looks, or the output made small again, whose
+ *   pixels are those of the small picture
  * @property {number} [head]
  * @property {number} scale
  * @property {Size | null} size of the whole output where that does not follow from the scale
@@ -56,6 +57,7 @@
  * @property {number} milliseconds
  * @property {number[]} factors of a cascade's stages
  * @property {[number, number] | null} span of the entropies painted, bits
+ * @property {number | null} psnr dB, of an output made small again; null where that is the small picture itself
  */
 
 /**
@@ -107,6 +109,9 @@
  * @property {number} [milliseconds]
  * @property {number[]} [factors]
  * @property {[number, number] | null} [span]
+ * @property {number | null} [psnr]
+ * @property {{size: Size, window: Window}} [covers] the part of the output that it stands for, where its own pixels are those
+ *   of the small picture
  * @property {number} [trip] milliseconds from the question to the screen
  */
 

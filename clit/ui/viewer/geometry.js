@@ -119,7 +119,7 @@ export function preview(target) {
   return { pass: "preview", scale, size, window: visibleWindow(size) };
 }
 
-/** Whether a part of an output of one size shows all of another part, at no less than a preview's scale. @param {Target} part @param {Target} target */
+/** Whether a part of an output of one size shows all of another part, at no less than a preview's scale. @param {{size: Size, window: Window}} part @param {Target} target */
 export function isPreviewOf({ size, window }, target) {
   const y = target.size.height / size.height;
   const x = target.size.width / size.width;

@@ -90,17 +90,27 @@ export function partsOf(pane) {
 /** All that ask for views now, each once. @returns {Source[]} */
 export const sources = () => [...new Set(shownPanes().flatMap((pane) => partsOf(pane) ?? [pane]))];
 
-/** Forget what was answered of methods that `wants`. @param {(model: any) => boolean} wants */
-export function forgetFrames(wants) {
-  for (const each of [...state.panes, ...state.parts.values()]) if (wants(modelOf(each.model))) Object.assign(each, unanswered());
+/**
+ * Forget what was answered of methods that `wants`.
+ * @param {(model: any) => boolean} wants @param {Source[]} [among]
+ */
+export function forgetFrames(wants, among = [...state.panes, ...state.parts.values()]) {
+  for (const each of among) if (wants(modelOf(each.model))) Object.assign(each, unanswered());
 }
 
-/** Whether a pane shows where its heads look instead of what they make. @param {Source} pane */
+/** Whether a pane shows something else than the colours that its method makes. @param {Source} pane */
 export function isPainted(pane) {
-  if (pane.isPart) return false;
+  if (pane.isPart || state.paint === "colours") return false;
   const model = modelOf(pane.model);
-  return Boolean(state.paint !== "colours" && model?.available && model.kind === "attention" && !model.error);
+  if (!model?.available || model.error || model.parts) return false;
+  return state.paint === "returned" || model.kind === "attention";
 }
+
+/** Whether a pane shows what of its output does not come back when it is made small again. @param {Source} pane */
+export const isReturned = (pane) => state.paint === "returned" && isPainted(pane);
+
+/** The part of the output that a frame stands for. @param {Frame} frame */
+export const covered = (frame) => frame.covers ?? frame;
 
 /** The newest frame and the last two finished ones: enough to stretch from while the next is on its way. @param {Source} pane @param {Frame} frame */
 export function keepFrame(pane, frame) {

@@ -6,7 +6,7 @@ import { contains, goal, isPreviewOf, preview, sizeAsked } from "./geometry.js";
 import { modelOf } from "./models.js";
 import { complain } from "./notice.js";
 import { sameSize } from "./numbers.js";
-import { finishedFrames, isPainted, keepFrame, sources } from "./panes.js";
+import { covered, finishedFrames, isPainted, isReturned, keepFrame, sources } from "./panes.js";
 import { changed, state, subscribe } from "./store.js";
 
 /** @import { Frame } from "./engine.js" */
@@ -21,7 +21,7 @@ export const isHeld = () => !state.picture || state.opening || state.forgotten !
 
 /** Whether a frame is what the last pass must render. @param {Frame} frame @param {Target} target */
 export const reaches = (frame, target) =>
-  frame.pass !== "preview" && sameSize(frame.size, target.size) && contains(frame.window, target.window);
+  frame.pass !== "preview" && sameSize(covered(frame).size, target.size) && contains(covered(frame).window, target.window);
 
 /** The frame of a pane that needs no better one, if there is one. @param {Source} pane @param {Target} target */
 export const finishedFrame = (pane, target) => pane.frames.findLast((frame) => reaches(frame, target));
@@ -37,15 +37,15 @@ export const previewOf = (pane, target) =>
   framesOf(pane).findLast(
     (frame) =>
       (frame.pass === "preview" && frame.wanted === state.wanted) || // made to be, whatever rounding made of it
-      isPreviewOf(frame, target),
+      isPreviewOf(covered(frame), target),
   );
 
 /** Whether every pane shows its last pass, or cannot. */
-export function areFinished() {
-  const target = goal();
-  const isAwaited = (source) => modelOf(source.model)?.available && source.failed !== state.wanted && !finishedFrame(source, target);
-  return target.isTooSmall || !sources().some(isAwaited);
-}
+export const areFinished = () =>
+  sources().every((pane) => {
+    const awaited = modelOf(pane.model)?.available && pane.failed !== state.wanted;
+    return !awaited || goal().isTooSmall || finishedFrame(pane, goal());
+  });
 
 /** Ask for the pass this pane needs next, if it needs one and is not already waiting for it. @param {Source} pane */
 function pump(pane) {
@@ -61,7 +61,7 @@ function pump(pane) {
 
 /** @param {Source} pane @param {Target} target */
 function previewHelps(pane, target) {
-  if (target.scale < COARSE_FROM || pane.model === "truth" || modelOf(pane.model).error) return false;
+  if (target.scale < COARSE_FROM || pane.model === "truth" || isReturned(pane) || modelOf(pane.model).error) return false;
   const last = finishedFrames(pane).at(-1);
   const area = target.window.height * target.window.width;
   return !last || (last.milliseconds * area) / (last.window.height * last.window.width) > COARSE_WORTH_MS;
@@ -94,7 +94,11 @@ async function requestPass(pane, { pass, scale, size, window }) {
         complain(answer.error);
       }
     } else if (wanted >= pane.newest) {
-      keepFrame(pane, { pass, scale, wanted, trip: performance.now() - asked, ...answer });
+      keepFrame(pane, {
+        ...answer,
+        ...{ pass, scale, wanted, trip: performance.now() - asked },
+        covers: isReturned(pane) ? { size, window } : undefined,
+      });
     }
   }
   changed("frames");

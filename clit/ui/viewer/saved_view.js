@@ -35,15 +35,15 @@ export async function saveView() {
   if (!answer.sources) return answer;
   const { bitmap, credit, notice, name, height, width, truth } = state.picture;
   const crop = cropAbout(window, size);
-  const used = new Set([...shownPanes(), ...sources()].map(({ model }) => modelOf(model)?.of || model));
+  const used = new Set([...shownPanes(), ...sources()].map((pane) => pane.model));
   return {
     ...Object.fromEntries(KEPT.map((key) => [key, state[key]])),
     quantity: state.quantity === "influence" ? "weights" : state.quantity,
     picture: { credit, notice, name, height, width, truth, crop, png: await cutPng(bitmap, crop) },
     pane: state.pane,
-    panes: await Promise.all(shownPanes().map(saveSource)),
-    parts: await Promise.all(sources().filter(({ isPart }) => isPart).map(saveSource)),
-    models: [...state.models.values()].filter((model) => used.has(model.of)),
+    panes: await Promise.all(shownPanes().map(savePane)),
+    parts: await Promise.all(sources().filter((each) => each.isPart).map(savePane)),
+    models: [...state.models.values()].filter((model) => used.has(model.name) || [...used].some((each) => modelOf(each)?.of === model.name)),
     scores: [...state.scores].map(([method, found]) => [method, [...found]]),
     picked: state.picked && saveLooks({ ...state.picked, looks: state.looks }),
     pins: state.pins.map(saveLooks),
@@ -71,8 +71,8 @@ async function cutPng(bitmap, { top, left, height, width }) {
   return toBase64(await encodePng(canvas));
 }
 
-/** A method with the finest that it was answered. @param {Source} source */
-async function saveSource({ model, frames }) {
+/** A pane, or a part of one, with the finest that it has. @param {Source} pane */
+async function savePane({ model, frames }) {
   const frame = frames.at(-1);
   if (!frame) return { model };
   const { bitmap, ...told } = frame;
@@ -91,12 +91,6 @@ function saveLook({ answer, ...rest }) {
     ...{ latents, inside, grid, influence: null },
   }));
   return { ...rest, answer: { ...answer, stages } };
-}
-
-/** @param {Source} source @param {any} saved */
-async function restoreSource(source, { model, frame }) {
-  source.model = model;
-  if (frame) source.frames = [{ ...frame, bitmap: await decodePicture(frame.png, "image/png") }];
 }
 
 /** Show what a page holds, in panes that are there. @param {any} saved what `saveView` returned */
@@ -118,10 +112,12 @@ export async function restoreView(saved) {
   }
   for (const pane of state.panes.splice(saved.panes.length)) pane.element.remove();
   state.paneCount = saved.panes.length;
-  await Promise.all(state.panes.map((pane, index) => restoreSource(pane, saved.panes[index])));
+  const framesOf = async ({ frame }) => (frame ? [{ ...frame, bitmap: await decodePicture(frame.png, "image/png") }] : []);
+  for (const [index, pane] of state.panes.entries()) {
+    Object.assign(pane, { model: saved.panes[index].model, frames: await framesOf(saved.panes[index]) });
+  }
   for (const part of saved.parts) {
-    state.parts.set(part.model, { model: part.model, isPart: true, ...unanswered() });
-    await restoreSource(state.parts.get(part.model), part);
+    state.parts.set(part.model, { model: part.model, isPart: true, ...unanswered(), frames: await framesOf(part) });
   }
   const { window, outputSize: size } = saved;
   const [perRow, perColumn] = [picture.height / size.height, picture.width / size.width];

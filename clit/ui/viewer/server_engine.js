@@ -40,6 +40,7 @@ async function view({ size, window, ...rest }) {
     milliseconds: answer.milliseconds,
     factors: answer.factors,
     span: answer.span,
+    psnr: answer.psnr,
   };
 }
 

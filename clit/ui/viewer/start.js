@@ -9,7 +9,7 @@
 //   models, geometry, view, panes, decibels    the methods; where things lie; how the view changes; what panes show
 //   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
 //   colours, difference, maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
-//   layout, wipe, blink, input                        the panes on the page; mouse, touch and keyboard
+//   layout, wipe, blink, input                 the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, look_files, all_maps  what a pixel looked at
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
@@ -64,7 +64,7 @@ export function start(component) {
   for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
   buildMaking(component);
-  for (const build of [buildPrograms, buildVisits, buildAddress, buildShare, buildTour, buildNotice]) build();
+  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
 }

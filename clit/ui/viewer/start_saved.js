@@ -3,9 +3,9 @@
 // those that need a server; where they stand in each other's order `start.js` says.
 
 import { buildAllMaps } from "./all_maps.js";
-import { buildBlink } from "./blink.js";
 import { drawWheel } from "./colours.js";
 import { $, mount, root } from "./dom.js";
+import { buildBlink } from "./blink.js";
 import { buildDock } from "./dock.js";
 import { buildDrawing } from "./drawing.js";
 import { useEngine } from "./engine.js";
@@ -30,8 +30,8 @@ export async function startSaved(saved) {
   dark.addEventListener("change", follow);
   follow();
   useEngine(savedEngine(saved));
-  for (const build of [buildDock, buildView, buildLayout, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive]) build();
-  for (const build of [buildLoupe, buildInput, buildInspector, buildAllMaps, buildNotice]) build();
+  for (const build of [buildDock, buildView, buildLayout, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildLoupe, buildInput]) build();
+  for (const build of [buildInspector, buildAllMaps, buildNotice]) build();
   $(".asks [value=influence]").remove(); // that needs the whole network
   drawWheel($(".paint-wheel"));
   await restoreView(saved);

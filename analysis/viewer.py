@@ -184,6 +184,7 @@ class Viewer:
     truth_off = _element(".truth-off")
     scores_section = _element(".scores")
     error_note = _element(".error-told")
+    scores_none = _element(".scores-none")
     few_note = _element(".few-told")
     best_decibels = _element(".pane:visible .decibel[data-best=yes]")
     best_score = _element(".score-table .best")

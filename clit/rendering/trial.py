@@ -37,6 +37,15 @@ def predict_seconds(model: SRModel, view: View) -> float:
     return seconds
 
 
+@torch.inference_mode()
+def decoder_pace(model: SRModel, view: View) -> float:
+    """Return the seconds of a multiply-add of a view's decoder on this machine as it is now."""
+    if model.kind != "plain":
+        kernels.wait(_PATIENCE)
+    run, done = _try_decoder(model, view)
+    return _time(run) / done
+
+
 def _try_encoder(model: SRModel, view: View) -> tuple[Callable[[], object], float]:
     """Return what encodes a small picture, and its multiply-adds."""
     each = model.encoder_work(view) / model.sees(view).area

@@ -14,9 +14,10 @@ import clit
 from clit.errors import Cancelled
 from clit.exports.compare import compare_pair
 from clit.exports.figures import draw_comparison
-from clit.exports.film import Film, save_film
+from clit.exports.film import Film, predict_film_seconds, save_film
 from clit.networks.model import SRModel
 from clit.pictures.files import to_bytes
+from clit.rendering.trial import predict_seconds
 from clit.ui.entries import read_picture, read_run, read_token
 from clit.ui.failures import Stale, describe_failure
 from clit.ui.pictures import Picture
@@ -24,7 +25,7 @@ from clit.ui.requests import FileRequest, FilmRequest, PictureRequest, SheetRequ
 from clit.ui.sessions import MadeFile
 from clit.ui.site import Site
 
-FILM_SECONDS, FILM_FPS = 6.0, 16
+FILM_SECONDS, FILM_FPS = 6.0, 20
 """Length of the page's films, and frames a second."""
 
 _STATE_SECONDS = 0.25  # how often the viewer hears how far a job is
@@ -36,20 +37,27 @@ class Progress:
     def __init__(self, stop: threading.Event):
         self.stop = stop
         self._done = 0.0
-        self._start = time.monotonic()
+        self._first: tuple[float, float] | None = None  # what was done, and when, at the first report
+        self._last = 0.0
 
     def report(self, done: float) -> None:
         """Note the share 0..1 that is done."""
-        self._done = done
+        self._done, self._last = done, time.monotonic()
+        self._first = self._first or (done, self._last)
 
     def is_stopped(self) -> bool:
         """Tell whether nobody waits for the file any more."""
         return self.stop.is_set()
 
     def describe(self) -> dict:
-        """Return the state that the viewer hears; seconds_left is None until something is done."""
-        passed = time.monotonic() - self._start
-        left = passed / self._done * (1 - self._done) if self._done else None
+        """Return the state that the viewer hears; seconds_left is None until two reports tell the pace.
+
+        What came before the first one, such as encoding the picture, comes once and tells nothing of it.
+        """
+        left = None
+        if self._first and self._done > self._first[0]:
+            pace = (self._last - self._first[1]) / (self._done - self._first[0])
+            left = max(0.0, pace * (1 - self._done) - (time.monotonic() - self._last))
         return {"state": "running", "done": self._done, "seconds_left": left}
 
 
@@ -78,11 +86,25 @@ def make_picture(job: Job) -> tuple[int, int]:
 def make_film(job: Job) -> tuple[int, int]:
     """Write a film, all methods side by side; return its frames' size."""
     request, progress = job.request, job.progress
-    film = Film(1.0, request.end, request.about, request.side, FILM_SECONDS, FILM_FPS)
     return save_film(
-        job.models, job.picture.rgb, job.path, film, chain=request.chain, renderer=job.renderer,
+        job.models, job.picture.rgb, job.path, _film_of(request), chain=request.chain, renderer=job.renderer,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
+
+
+def predict_picture(request: PictureRequest, picture: Picture, models: dict[str, SRModel], suffix: str) -> float:
+    """Return the seconds that `make_picture` takes, about."""
+    [model] = models.values()
+    return predict_seconds(model, model.view(picture.size, request.enlargement.size, chain=request.enlargement.chain))
+
+
+def predict_film(request: FilmRequest, picture: Picture, models: dict[str, SRModel], suffix: str) -> float:
+    """Return the seconds that `make_film` takes, about."""
+    return predict_film_seconds(models, picture.rgb, suffix, _film_of(request), chain=request.chain)
+
+
+def _film_of(request: FilmRequest) -> Film:
+    return Film(1.0, request.end, request.about, request.side, FILM_SECONDS, FILM_FPS)
 
 
 def make_sheet(job: Job) -> tuple[int, int]:
@@ -100,18 +122,38 @@ def make_sheet(job: Job) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: its suffixes, what may be asked of it, and the function that makes it."""
+    """A kind of file: its suffixes, what may be asked of it, what makes it, and what tells how long that takes."""
 
     suffixes: tuple[str, ...]
     request: type[PictureRequest] | type[FilmRequest] | type[SheetRequest]
     make: Callable[[Job], tuple[int, int]]
+    predict: Callable[[Any, Picture, dict[str, SRModel], str], float] | None = None
 
 
 KINDS = {
-    "picture": Kind((".png",), PictureRequest, make_picture),
-    "film": Kind((".mp4", ".webp", ".gif"), FilmRequest, make_film),
+    "picture": Kind((".png",), PictureRequest, make_picture, predict_picture),
+    "film": Kind((".webp", ".mp4", ".gif"), FilmRequest, make_film, predict_film),
     "sheet": Kind((".png", ".pdf", ".svg"), SheetRequest, make_sheet),
 }
+
+
+def predict_file(site: Site, sent: Any) -> dict:
+    """Say how long a file will take: {as `make_file`} -> {seconds, or None where that is not known}."""
+    session = site.session(read_token(sent))
+    picture = session.open_picture(read_picture(sent))
+    kind, suffix, request, models = _read_wish(site, sent, picture)
+    if kind.predict is None:
+        return {"seconds": None}
+    with site.slots.take(lambda: session.is_stale(picture), "ahead"):
+        return {"seconds": kind.predict(request, picture, models, suffix)}
+
+
+def _read_wish(site: Site, sent: Any, picture: Picture) -> tuple[Kind, str, Any, dict[str, SRModel]]:
+    """Read what file is asked for: its kind, suffix, request and methods."""
+    wanted = FileRequest.read(sent, {name: kind.suffixes for name, kind in KINDS.items()})
+    kind = KINDS[wanted.kind]
+    request = kind.request.read(sent, picture, site.limits)
+    return kind, wanted.suffix, request, {name: site.models.get(name) for name in request.models}
 
 
 def make_file(site: Site, sent: Any) -> Iterator[dict]:
@@ -134,13 +176,10 @@ def make_file(site: Site, sent: Any) -> Iterator[dict]:
 def _make_file(site: Site, sent: Any) -> Iterator[dict]:
     session = site.session(read_token(sent))
     picture = session.open_picture(read_picture(sent))
-    wanted = FileRequest.read(sent, {name: kind.suffixes for name, kind in KINDS.items()})
-    kind = KINDS[wanted.kind]
-    request = kind.request.read(sent, picture, site.limits)
-    models = {name: site.models.get(name) for name in request.models}
+    kind, suffix, request, models = _read_wish(site, sent, picture)
     progress = Progress(session.start_making())
     renderer = site.renderer.in_turn(lambda: site.slots.take(progress.is_stopped))
-    job = Job(request, picture, models, site.new_path(wanted.suffix), renderer, progress)
+    job = Job(request, picture, models, site.new_path(suffix), renderer, progress)
     yield progress.describe()
     making = run_in_thread(lambda: kind.make(job))
     try:
@@ -151,7 +190,7 @@ def _make_file(site: Site, sent: Any) -> Iterator[dict]:
         progress.stop.set()  # nobody listens any more
         raise
     size = making.result()
-    file = MadeFile(job.path, f"{Path(picture.name).stem}-{request.label}{wanted.suffix}")
+    file = MadeFile(job.path, f"{Path(picture.name).stem}-{request.label}{suffix}")
     site.keep_file(session, file, progress.stop)
     length = file.path.stat().st_size
     yield {"state": "done", "file": f"made/{file.path.name}", "name": file.name, "bytes": length, "size": list(size)}

@@ -77,6 +77,7 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     scores = viewer.scores()
     for name, rgb in every.items():
         assert abs(scores[name][3]["psnr"] - metrics.psnr(rgb, whole, scale=3)) < 0.01
+    assert viewer.mark("truth") == "96 × 72"
     assert viewer.scale_slider.is_disabled(), "the small picture was made for this scale"
     expect(viewer.scale_rests).to_be_visible()  # and the page says so
     expect(viewer.scale_label).to_have_text("Made smaller by")
@@ -93,8 +94,16 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     assert viewer.scores_section.is_hidden()
     assert viewer.methods.nth(0).input_value() == "input"
     viewer.set_scale(6)
-    viewer.switch_truth(True)
-    expect(viewer.few_note).to_be_visible()  # 16 x 12 pixels
+    expect(viewer.truth_toggle).to_have_attribute("aria-disabled", "true")
+    reason = (
+        "Made smaller by ×6.00, this picture would have 16 × 12 pixels, too few to judge: choose a scale of at most ×3."
+    )
+    expect(viewer.scores_none).to_have_text(reason)
+    viewer.truth_toggle.click()
+    expect(viewer.notice_text).to_have_text(reason)
+    assert viewer.picture()["width"] == 96
+    viewer.follow("#scale=6&truth=6")
+    expect(viewer.few_note).to_be_visible()  # a link may ask for it
 
 
 def test_an_example_opens_where_it_tells_most_and_its_truth_is_its_original(new_viewer, url):
@@ -165,8 +174,7 @@ def test_captions_tell_decibels(viewer, new_context, tmp_path):
 
 def test_scores_are_those_of_the_chosen_chain(viewer, photograph, models):
     viewer.choose(0, "bicubic")
-    viewer.set_scale(6)
-    viewer.switch_truth(True)
+    viewer.follow("#scale=6&truth=6")  # fewer pixels than the page itself would judge by, but two stages
     viewer.wait_for_scores(4)
     viewer.hold_answers()
     viewer.open_more()

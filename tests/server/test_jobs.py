@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 import clit
 from clit.rendering.renderer import TILE
 from clit.ui import jobs
-from clit.ui.jobs import make_file
+from clit.ui.jobs import make_file, predict_file
 from clit.ui.limits import Limits
 from clit.ui.questions import ask, open_truth, stop_making
 from clit.ui.site import Site
@@ -45,6 +47,31 @@ def test_full_pictures_are_bounded_together(examples, uploads):
         state = list(make_file(site, {**arrive(site), **PNG, "models": ["bicubic"], "scale": 2}))[-1]
         files.append(site.made_file(state["file"].removeprefix("made/")).path)
     assert [path.exists() for path in files] == [False, True, True]
+
+
+def test_the_time_left_is_told_by_the_pace_after_the_first_report(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
+    progress = jobs.Progress(threading.Event())
+    assert progress.describe() == {"state": "running", "done": 0.0, "seconds_left": None}
+    now[0] = 30  # the picture is encoded, kernels are loaded
+    progress.report(0.1)
+    assert progress.describe()["seconds_left"] is None
+    now[0] = 32
+    progress.report(0.2)
+    assert progress.describe()["seconds_left"] == pytest.approx(16)
+    now[0] = 33
+    assert progress.describe()["seconds_left"] == pytest.approx(15)
+
+
+def test_how_long_a_file_takes_is_told_before(site, visit):
+    film = {"kind": "film", "suffix": ".webp", "models": ["bilinear", "lit-light"], "about": [3, 3], "side": [40, 50]}
+    asked = {**visit, "models": ["lit-light"], "scale": 4, "crops": []}
+    for sent in (PNG, film):
+        assert 0 < ask(predict_file, site, {**asked, **sent})["seconds"] < 600
+    assert ask(predict_file, site, {**asked, "kind": "sheet", "suffix": ".png"}) == {"seconds": None}
+    assert set(ask(predict_file, site, {**asked, **film, "side": [1, 1]})) == {"error"}
+    assert set(ask(predict_file, site, {**asked, "kind": "film", "suffix": ".exe"})) == {"error"}
 
 
 def test_full_picture_stops(site, visit):

@@ -22,7 +22,7 @@ export function setGain(gain) {
 }
 
 /** How large a difference gets the brightest colour, in words. */
-const gainRange = () => `±${Math.round(MIDDLE / state.gain)} of 255`;
+export const gainRange = () => `±${Math.round(MIDDLE / state.gain)} of 255`;
 
 /**
  * Colour what `more` has more than `less`, pixel by pixel; clear where one of them is. It is written over `more`.

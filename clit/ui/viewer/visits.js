@@ -27,7 +27,6 @@ async function begin() {
   }
   state.token = offer.token;
   state.kinds = offer.kinds;
-  state.filmFrames = offer.film_frames;
   state.limits = offer.limits;
   state.models = new Map(offer.models.flatMap(variants).map((model) => [model.name, model]));
   changed("models");

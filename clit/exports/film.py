@@ -26,7 +26,6 @@ from clit.errors import UserError
 from clit.geometry import View, Window, check_scale, output_size
 from clit.pictures.files import as_array, check_writable, to_bytes
 from clit.rendering.renderer import Renderer
-from clit.rendering.trial import decoder_pace
 from clit.system.atomic import write_bytes
 
 SUFFIXES = (".mp4", ".webp", ".gif")
@@ -44,7 +43,7 @@ GROUND = 17
 _LABEL = 22  # pixels: height of the strip above a panel that names method and scale
 _WEBP_QUALITY = 90
 _AHEAD = 4  # frames drawn before they are written
-# Multiply-adds that drawing could do while a pixel of every frame is written, and one of the last: VP9 keeps 25 frames back.
+# Multiply-adds that drawing could do while a pixel of each frame is written, and of the end: VP9 keeps 25 frames back.
 _WRITING = {".mp4": (0.0, 7e5), ".webp": (1e3, 4e5), ".gif": (3e4, 1e5)}
 _TRIAL_FRAMES, _TRIAL_SIDE = 4, 240  # of what is written to see how long that takes
 
@@ -138,9 +137,8 @@ def save_film(
 ) -> tuple[int, int]:
     """Write a film and return its size (height, width). The file appears complete or not at all.
 
-    models, image: as for `draw_frames`. progress(done) is called with a share 0..1 after each frame and at the end,
-    by the work that is done. UserError if the
-    film cannot be made or written.
+    models, image: as for `draw_frames`. progress(done) is called with the share 0..1 of the work that is done, after
+    each frame and at the end. UserError if the film cannot be made or written.
     """
     suffix = check_writable(path, SUFFIXES).suffix.lower()
     lr = as_array(image).shape[:2]
@@ -167,19 +165,23 @@ def save_film(
 
 
 def predict_film_seconds(
-    models: Mapping[str, Any], image, suffix: str, film: Film, *, chain: str = "published"
+    models: Mapping[str, Any],
+    image,
+    suffix: str,
+    film: Film,
+    *,
+    chain: str = "published",
+    renderer: Renderer | None = None,
 ) -> float:
-    """Return the seconds that `save_film` takes on this machine as it is now: a small part is drawn and written."""
-    rgb = as_array(image)
+    """Return the seconds that `save_film` will take on this machine as it is now: a small part is drawn and written."""
+    rgb, renderer = as_array(image), renderer or Renderer()
     lr = rgb.shape[:2]
     film.check(lr, len(models))
-    drawing = 0.0
+    drawing, scales = 0.0, dict.fromkeys(film.scales)  # each once
     for model in models.values():
-        work = sum(_drawing_work({"": model}, lr, film, chain))
-        middle = _view_frame(model, lr, math.sqrt(film.start * film.end), film, chain)
-        drawing += work * decoder_pace(model, middle)
+        drawing += renderer.predict_seconds(model, rgb, [_view_frame(model, lr, s, film, chain) for s in scales])
     writing = len(film.scales) * math.prod(film.side) * len(models) * _writing_pace(rgb, suffix)
-    return max(writing, drawing + writing / torch.get_num_threads())
+    return max(writing, drawing + writing / torch.get_num_threads())  # frames are drawn on all cores
 
 
 def _writing_pace(rgb: np.ndarray, suffix: str) -> float:

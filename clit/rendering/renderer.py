@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -239,8 +239,17 @@ class Renderer:
         Takes about half a second: `trial` says why.
         """
         request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
-        seconds = predict_seconds(model, request.view)
+        seconds = predict_seconds(model, [request.view], [1.0])
         return Estimate(model.multiply_adds(request.view), seconds, self._estimate_memory(request, request.view.count))
+
+    def predict_seconds(self, model: SRModel, image, views: Sequence[View]) -> float:
+        """Return the seconds that rendering views of an image will take, features that are cached left out.
+
+        views: from `model.view`, in the order of rendering. Takes about half a second: `trial` says why.
+        """
+        image = as_array(image)
+        read, key = [model.decoder.reads(view) for view in views], self._cache.image_key(image)
+        return predict_seconds(model, views, self._cache.missing_shares(model, key, read, image.shape[:2]))
 
     def attend(
         self,

@@ -56,7 +56,7 @@ function predict() {
     if (isHeld() || !areFinished()) return predict();
     const about = subject();
     const answer = await ask("predict_file", wish());
-    if (!answer.stale) predicted = { about, seconds: answer.seconds ?? null };
+    if (!answer.stale) predicted = { about, seconds: answer.seconds ?? null }; // nothing where it cannot be made
     showMaking();
   }, PREDICT_MS);
 }

@@ -99,7 +99,7 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
         "Made smaller by ×6.00, this picture would have 16 × 12 pixels, too few to judge: choose a scale of at most ×3."
     )
     expect(viewer.scores_none).to_have_text(reason)
-    viewer.truth_toggle.click()
+    viewer.truth_toggle.click(force=True)  # it rests, and says why
     expect(viewer.notice_text).to_have_text(reason)
     assert viewer.picture()["width"] == 96
     viewer.follow("#scale=6&truth=6")

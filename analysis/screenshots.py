@@ -36,10 +36,7 @@ def open_page(browser: Browser, url: str, window: tuple[int, int], dark: bool) -
 def pick_pixel(viewer: Viewer, across: float, down: float) -> None:
     """Click at this part of the first pane and wait for what the pixel looked at."""
     _, _, height, width = viewer.box(0)
-    if viewer.grip.is_visible():
-        viewer.tap(0, down * height, across * width)
-    else:
-        viewer.pick(0, down * height, across * width)
+    viewer.pick(0, down * height, across * width)
     viewer.wait_until_inspected()
     viewer.page.mouse.move(0, 0)
 
@@ -47,6 +44,13 @@ def pick_pixel(viewer: Viewer, across: float, down: float) -> None:
 def pick_edge(viewer: Viewer) -> None:
     """Pick one pixel near the middle."""
     pick_pixel(viewer, 0.49, 0.51)
+
+
+def tap_edge(viewer: Viewer) -> None:
+    """Touch a pixel of the second method, beside the handle of the wipe that lies in the middle."""
+    _, _, height, width = viewer.box(1)
+    viewer.tap(1, 0.51 * height, 0.7 * width)
+    viewer.wait_until_inspected()
 
 
 def pick_two_pixels(viewer: Viewer) -> None:
@@ -69,6 +73,28 @@ def compare_with_truth(viewer: Viewer) -> None:
     viewer.wait_until_exact()
 
 
+PICTURES = {
+    "light": ("letters", WIDE, False, pick_edge),
+    "dark": ("pagoda", WIDE, True, pick_edge),
+    "inspector": ("letters", WIDE, False, pick_two_pixels),
+    "narrow": ("pagoda", PHONE, False, tap_edge),
+    "truth": ("city", WIDE, False, compare_with_truth),
+}
+"""Name of a picture -> example, window, whether it is dark, and what is done before it is taken."""
+
+
+def take_picture(browser: Browser, url: str, name: str, out: Path) -> Path:
+    """Take one of PICTURES from the page at `url`, and return its file."""
+    example, window, dark, prepare = PICTURES[name]
+    methods = "bicubic,lit-light&wipe=0.5" if window == PHONE else "bicubic,liif-light,lit-light,clit-light"
+    viewer = open_page(browser, f"{url}#example={example}.png&panes={methods}", window, dark)
+    prepare(viewer)
+    path = out / f"page-{name}.png"
+    viewer.page.screenshot(path=path)
+    viewer.page.close()
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Take the README's pictures of the page.")
     parser.add_argument("out", type=Path, help="folder for the pictures")
@@ -77,20 +103,8 @@ def main() -> None:
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
     with serve_page(flags.checkpoints) as url, launch_chromium(flags.chromium) as browser:
-        for name, example, window, dark, prepare in (
-            ("light", "letters", WIDE, False, pick_edge),
-            ("dark", "pagoda", WIDE, True, pick_edge),
-            ("inspector", "letters", WIDE, False, pick_two_pixels),
-            ("narrow", "pagoda", PHONE, False, pick_edge),
-            ("truth", "city", WIDE, False, compare_with_truth),
-        ):
-            methods = "bicubic,lit-light&wipe=0.5" if window == PHONE else "bicubic,liif-light,lit-light,clit-light"
-            viewer = open_page(browser, f"{url}#example={example}.png&panes={methods}", window, dark)
-            prepare(viewer)
-            path = flags.out / f"page-{name}.png"
-            viewer.page.screenshot(path=path)
-            print(path)
-            viewer.page.close()
+        for name in PICTURES:
+            print(take_picture(browser, url, name, flags.out))
 
 
 if __name__ == "__main__":

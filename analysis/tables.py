@@ -19,8 +19,10 @@ import folders
 import latency
 import live_map
 import paired
+import places
 import scale_curves
 import scores
+import shaking
 import shapes
 import speed
 import throughput
@@ -44,6 +46,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "live-map": live_map.line,
+    "shaking": shaking.line,
+    "opening": places.line,
     "folders": lambda: folders.table(folders.read(), "pictures"),
     "bands": lambda: folders.table(folders.read(), "bands"),
     "million": lambda: folders.plan(folders.read()),

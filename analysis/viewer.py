@@ -56,6 +56,34 @@ HOLD_ANSWERS = """() => {
     String(args[0]?.url ?? args[0]).includes('component_server') ? new Promise(() => {}) : real(...args);
 }"""
 
+# Moves the slider to and fro over all scales, an event for every frame, then to `target`; waits for exact panes.
+SHAKE = """async ([viewer, slider, seconds, target]) => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const move = (value) => {
+    slider.value = value;
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+  };
+  let events = 1;
+  for (const began = performance.now(); performance.now() - began < 1000 * seconds; events += 1) {
+    move(Math.round(200 + 199 * Math.sin((performance.now() - began) / 150)));
+    await frame();
+  }
+  move(Math.round((400 * Math.log(target)) / Math.log(30)));
+  const ended = performance.now();
+  do await frame();
+  while (!Object.values(viewer.passes()).every((pass) => ['exact', 'input', 'overview'].includes(pass)));
+  return { events, settled_ms: performance.now() - ended };
+}"""
+
+# Whether no group of controls lies over another.
+LIE_APART = """() => {
+  const groups = [...document.querySelectorAll('.scale, .modes, .paint, .more')];
+  const boxes = groups.filter((each) => each.checkVisibility()).map((each) => each.getBoundingClientRect());
+  const apart = (one, other) =>
+    one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
+  return boxes.every((one, at) => boxes.slice(at + 1).every((other) => apart(one, other)));
+}"""
+
 
 @contextlib.contextmanager
 def launch_chromium(path: str = CHROMIUM) -> Iterator[Browser]:
@@ -140,6 +168,7 @@ class Viewer:
     loupes = _element(".loupe:visible")
     differ_count = _element(".differ-count")
     place_marks = _element(".overlay:visible .place.light")
+    key = _element(".difference-key:visible")
     gain = _element(".difference-key:visible .gain")
     gain_range = _element(".difference-key:visible .range")
     paint = _element(".paint-what")
@@ -155,7 +184,9 @@ class Viewer:
     truth_off = _element(".truth-off")
     scores_section = _element(".scores")
     error_note = _element(".error-told")
+    scores_none = _element(".scores-none")
     few_note = _element(".few-told")
+    best_decibels = _element(".pane:visible .decibel[data-best=yes]")
     best_score = _element(".score-table .best")
     curve_start = _element(".curve-start")
     curves = _element(".curve svg")
@@ -176,6 +207,7 @@ class Viewer:
     maps = _element(".maps")
     map_rows = _element(".maps tbody tr")
     map_buttons = _element(".maps .map-button")
+    map_grids = _element(".maps tbody th .note:nth-of-type(3)")
     map_captions = _element(".maps .map-button + .largest")
     let_go = _element(".unpick")
     held = _element(".inspector .held")
@@ -235,6 +267,13 @@ class Viewer:
         """Type a scale."""
         self.scale_number.fill(str(scale))
         self.scale_number.press("Enter")
+
+    def shake(self, seconds: float, scale: float) -> dict[str, float]:
+        """Move the slider to and fro, end about a scale, and wait until every pane is exact.
+
+        Return how many `events` that were, and `settled_ms`, milliseconds from the last to exact panes.
+        """
+        return self.frame.evaluate(SHAKE, [self.hook(), self.scale_slider.element_handle(), seconds, scale])
 
     def press(self, *keys: str) -> None:
         """Press these keys one after the other where the panes hear them."""
@@ -457,6 +496,10 @@ class Viewer:
         """Return the few words beside a method's name."""
         return self.frame.locator(f'.pane[data-model="{method}"] .mark').inner_text()
 
+    def decibel(self, method: str) -> str:
+        """Return how near a method's pane says it is to the ground truth; empty where it does not."""
+        return self.frame.locator(f'.pane[data-model="{method}"] .decibel').text_content()
+
     def link(self) -> str:
         """Return the address, which holds the view."""
         return self.frame.evaluate("location.href")
@@ -464,6 +507,10 @@ class Viewer:
     def content_width(self) -> int:
         """Return how many CSS pixels the whole page takes from left to right."""
         return self.frame.evaluate("document.documentElement.scrollWidth")
+
+    def controls_lie_apart(self) -> bool:
+        """Return whether no group of controls lies over another."""
+        return self.frame.evaluate(LIE_APART)
 
     def rectangle(self, element: Locator) -> tuple[float, float, float, float]:
         """Return an element's top, left, bottom and right in the browser's window, where it is without scrolling."""
@@ -597,7 +644,7 @@ class Viewer:
 
     def wait_for_scores(self, count: int) -> None:
         """Wait until so many methods have scores."""
-        self.wait(f"{HOOK}.scores().length === {count}")
+        self.wait(f"{HOOK}.scores().filter(([, found]) => found.length).length === {count}")
 
     def wait_for_curves(self) -> None:
         """Wait until the curves against scale are whole."""

@@ -80,7 +80,8 @@ class Window:
         if self.height < 1 or self.width < 1 or not inside:
             raise UserError(
                 f"The window (top {self.top}, left {self.left}, height {self.height}, width {self.width}) "
-                f"does not lie inside the output of {size[0]} x {size[1]} pixels: choose one that does."
+                f"does not lie inside the output of {size[1]} x {size[0]} pixels (width x height): "
+                "choose one that does."
             )
         return self
 

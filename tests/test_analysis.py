@@ -1,11 +1,13 @@
 """The analysis scripts' own arithmetic."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from clit.errors import UserError
+from clit.pictures.files import to_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -122,6 +124,36 @@ def test_a_new_latency_keeps_the_other_lines(tmp_path, monkeypatch):
     assert "three panes of 160360 pixels" in latency.table("new")
     latency.write("new-before", [row | {"exact_ms": 4000.0}] * 2)
     assert "| 4 × 3   | x1.5  | 4.00 s       | 1.06 s    | 3.8          |" in latency.comparison("new")
+
+
+@pytest.mark.slow
+def test_the_page_opens_where_methods_differ_to_the_eye():
+    """As far as analysis/places.csv says, and as far as was asked for: 5 and 2.2 of 255."""
+    import places
+
+    import clit
+
+    opening = places.read()[0]
+    scale, row, column = (float(opening[key]) for key in ("scale", "row", "column"))
+    height, width = places.PANE
+    window = int(row * scale) - height // 2, int(column * scale) - width // 2, height, width
+    for (label, pair), least in zip(places.PAIRS.items(), (5, 2.2), strict=True):
+        one, other = (
+            to_bytes(clit.upscale(clit.load(name), places.EXAMPLES / opening["example"], scale, window=window))
+            for name in pair
+        )
+        mean = np.abs(one.astype(float) - other).mean()
+        assert mean == pytest.approx(float(opening[label]), abs=0.01), "python analysis/places.py"
+        assert mean >= least
+
+
+def test_every_place_that_an_example_opens_at_was_measured():
+    import places
+
+    credits = json.loads((places.EXAMPLES / "credits.json").read_text(encoding="utf-8"))
+    chosen = [(name, *(credit["place"][key] for key in ("scale", "row", "column"))) for name, credit in credits.items()]
+    measured = [(each["example"], *(float(each[key]) for key in ("scale", "row", "column"))) for each in places.read()]
+    assert measured == chosen, "python analysis/places.py --scales"
 
 
 def test_only_what_stands_between_marks_is_written():

@@ -81,7 +81,7 @@ def test_upscale_is_what_the_package_renders(photo, tmp_path, name):
 
 def test_upscale_to_a_size_by_the_default_model(photo, tmp_path):
     result = done("upscale", photo, tmp_path / "out.tif", "--size", "20x50")
-    assert as_array(tmp_path / "out.tif").shape == (20, 50, 3) and "20 x 50" in result.stdout
+    assert as_array(tmp_path / "out.tif").shape == (20, 50, 3) and "50 x 20 pixels (width x height)" in result.stdout
 
 
 def test_upscale_takes_chain_and_stages(photo, tmp_path):
@@ -402,7 +402,7 @@ def test_film(photo, tmp_path):
         "film", photo, out, "--model", "bicubic", "--model", "bilinear", "--about", "3,4.5", "--end", "4",
         "--side", "40x50", "--seconds", "0.5", "--fps", "10",
     )  # fmt: skip
-    assert "5 frames of 62 x 100 pixels (height x width)" in told.stdout
+    assert "5 frames of 100 x 62 pixels (width x height)" in told.stdout
     with Image.open(out) as film:
         assert film.size == (100, 62)
     refused("film", photo, tmp_path / "zoom.avi")

@@ -156,7 +156,7 @@ def test_windows():
         Window(0, 0, 0, 2),
         Window(0, 0, 2, -1),
     ):
-        with pytest.raises(UserError, match="does not lie inside the output of 4 x 6"):
+        with pytest.raises(UserError, match="does not lie inside the output of 6 x 4 pixels"):
             window.check((4, 6))
 
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
 CREDITS = json.loads((EXAMPLES / "credits.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SIZE = re.compile(r"\{([^{}]*)\} ?(?:x|×|by) ?\$?\{([^{}]*)\}")  # as f-strings and JavaScript's templates tell it
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -115,6 +116,18 @@ def test_links_lead_somewhere(page):
         if heading:
             headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.M)
             assert heading in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, target
+
+
+@pytest.mark.parametrize("folder", ["clit", "analysis", "assets", "docs"])
+def test_sizes_that_people_read_are_width_first(folder):
+    """In sentences and on figures; numbers for programs are (rows, columns), as arrays are."""
+    files = [path for ending in ("py", "js", "html", "md") for path in (ROOT / folder).rglob(f"*.{ending}")]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in [*files, ROOT / "README.md"]}
+    pairs = [(name, *pair) for name, text in texts.items() for pair in SIZE.findall(text)]
+    assert len(pairs) >= (10 if folder == "clit" else 0), "sizes are written otherwise now"
+    heights, widths = re.compile(r"height|\[0\]|rows"), re.compile(r"width|\[1\]|columns")
+    assert not [each for each in pairs if heights.search(each[1]) or widths.search(each[2])]
+    assert not {name for name, text in texts.items() if re.search(r"(height|rows) (x|×|by) (width|columns)", text)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -341,6 +341,24 @@ def test_an_estimate_times_a_part_of_the_work(name, options, image, monkeypatch)
         assert slow / 2 > 2 * one
 
 
+def test_a_prediction_counts_features_once_and_not_if_they_are_cached(image, monkeypatch):
+    """With a machine of one multiply-add a second."""
+    for part in ("encoder", "decoder"):
+        monkeypatch.setattr(f"clit.rendering.trial._try_{part}", lambda model, view: (model, 1.0))
+    monkeypatch.setattr("clit.rendering.trial._time", lambda model: 1.0)
+    renderer, model, large = clit.Renderer(), make_tiny("lit"), np.tile(image, (8, 8, 1))  # 72 x 56 pixels
+    whole = model.view(large.shape[:2], (144, 112))
+    encoder = model.encoder_work(whole)
+    twice = [whole, model.view(large.shape[:2], (216, 168))]
+    decoder = [model.decoder.multiply_adds(view) for view in twice]
+    assert renderer.predict_seconds(model, large, [whole]) == pytest.approx(encoder + decoder[0])
+    assert renderer.predict_seconds(model, large, twice) == pytest.approx(encoder + sum(decoder))
+    renderer.render(model, large, size=(144, 112), window=(0, 0, 9, 112))  # features of rows 0 to 15 of 72
+    assert renderer.predict_seconds(model, large, twice) == pytest.approx(encoder * 4 / 5 + sum(decoder))
+    renderer.render(model, large, size=(144, 112))
+    assert renderer.predict_seconds(model, large, twice) == pytest.approx(sum(decoder))
+
+
 @pytest.mark.parametrize("ending", ["png", "tiff", "webp"])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_file_written_in_bands_holds_what_is_rendered(ending, bits, tmp_path, monkeypatch):

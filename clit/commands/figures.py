@@ -91,7 +91,7 @@ def compare(
             typer.echo(f"{panel.name}: {panel.psnr:.2f} dB, {panel.ssim:.4f}")
     height, width = sheet.size
     crop_count = f"{len(sheet.crops)} crop{'s' if len(sheet.crops) > 1 else ''}"
-    typer.echo(f"{out}: {crop_count} of {height} x {width} pixels (height x width)")
+    typer.echo(f"{out}: {crop_count} of {width} x {height} pixels (width x height)")
 
 
 def _make_figures(
@@ -219,4 +219,4 @@ def film(
     networks = load_models(names)
     with show_progress("film") as progress:
         height, width = save_film(networks, picture.opaque(), out, wanted, chain=chain, progress=progress)
-    typer.echo(f"{out}: {len(wanted.scales)} frames of {height} x {width} pixels (height x width), labels included")
+    typer.echo(f"{out}: {len(wanted.scales)} frames of {width} x {height} pixels (width x height), labels included")

@@ -121,4 +121,4 @@ def _upscale_file(
         save(network, picture, out, size=size, progress=progress, **options)
     for notice in list_losses(out, picture, options["strip"]):
         note(notice)
-    typer.echo(f"{out}: {size[0]} x {size[1]} pixels (height x width)")
+    typer.echo(f"{out}: {size[1]} x {size[0]} pixels (width x height)")

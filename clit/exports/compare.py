@@ -84,7 +84,7 @@ def compare_pair(
     cancel: Callable[[], bool] | None = None,
 ) -> Comparison:
     """Return the comparison for a small picture and its truth (H, W, 3) uint8, or None. See `compare`."""
-    windows = [Window(*crop).check(size) for crop in crops] or [_choose_default_crop(size)]
+    windows = _choose_windows(crops, size)
     renderer, panels = renderer or Renderer(), []
     if hr is not None:
         whole = hr.astype(np.float32) / 255
@@ -102,9 +102,29 @@ def compare_pair(
     return Comparison(scale, size, windows, panels, as_array(small) if hr is None else whole)
 
 
-def _choose_default_crop(size: tuple[int, int]) -> Window:
+def predict_pair_seconds(
+    models: Mapping[str, Any],
+    small,
+    scored: bool,
+    size: tuple[int, int],
+    *,
+    crops: Sequence[tuple[int, int, int, int]] = (),
+    chain: str = "published",
+    renderer: Renderer | None = None,
+) -> float:
+    """Return the seconds that `compare_pair` will take on this machine as it is now. scored: there is a truth."""
+    image, renderer = as_array(small), renderer or Renderer()
+    windows = [None] if scored else _choose_windows(crops, size)
+    views = {name: [m.view(image.shape[:2], size, w, chain) for w in windows] for name, m in models.items()}
+    return sum(renderer.predict_seconds(model, image, views[name]) for name, model in models.items())
+
+
+def _choose_windows(crops: Sequence[tuple[int, int, int, int]], size: tuple[int, int]) -> list[Window]:
+    """Return the windows of crops, or without any one in the middle."""
+    if crops:
+        return [Window(*crop).check(size) for crop in crops]
     height, width = (min(CROP, n) for n in size)
-    return Window((size[0] - height) // 2, (size[1] - width) // 2, height, width)
+    return [Window((size[0] - height) // 2, (size[1] - width) // 2, height, width)]
 
 
 def parse_crop(text: str) -> tuple[int, int, int, int]:

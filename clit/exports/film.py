@@ -1,24 +1,29 @@
 """Zoom films: a picture enlarged more and more about a point.
 
 `Renderer.render` draws every frame at its own scale; frames are never blended. Where the enlarged picture is smaller
-than the frame, the ground shows.
+than the frame, its pixels are drawn larger, so that it fills the frame from the first one on: the picture first gets
+sharper, then nearer. A file is written while the next frames are drawn.
 """
 
 from __future__ import annotations
 
 import math
+import queue
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 
 from clit.errors import UserError
-from clit.geometry import Window, check_scale, output_size
+from clit.geometry import View, Window, check_scale, output_size
 from clit.pictures.files import as_array, check_writable, to_bytes
 from clit.rendering.renderer import Renderer
 from clit.system.atomic import write_bytes
@@ -33,10 +38,14 @@ MOST_FRAMES = 3000
 """Largest number of frames."""
 
 GROUND = 17
-"""Grey level around a picture smaller than its frame."""
+"""Grey level of the strips that name methods and scale."""
 
 _LABEL = 22  # pixels: height of the strip above a panel that names method and scale
 _WEBP_QUALITY = 90
+_AHEAD = 4  # frames drawn before they are written
+# Multiply-adds that drawing could do while a pixel of each frame is written, and of the end: VP9 keeps 25 frames back.
+_WRITING = {".mp4": (0.0, 7e5), ".webp": (1e3, 4e5), ".gif": (3e4, 1e5)}
+_TRIAL_FRAMES, _TRIAL_SIDE = 4, 240  # of what is written to see how long that takes
 
 
 @dataclass(frozen=True)
@@ -67,11 +76,13 @@ class Film:
         height, width = self.side
         if min(height, width) < 32 or max(height + _LABEL, methods * width) > LARGEST:
             raise UserError(
-                f"A frame of {methods} x {width} by {height} pixels is not possible: from 32 to {LARGEST} a side are."
+                f"Frames of {width} x {height} pixels for each method are not possible: "
+                f"32 a side are the least, {LARGEST} the most for all methods side by side, under their names."
             )
         if self.about is not None and not all(0 <= at <= n for at, n in zip(self.about, lr, strict=True)):
             raise UserError(
-                f"The point is {self.about}, but must be (y, x) inside the picture of {lr[0]} x {lr[1]} pixels."
+                f"The point is {self.about}, but must be (y, x) inside the picture of {lr[1]} x {lr[0]} pixels "
+                "(width x height)."
             )
         return self
 
@@ -100,13 +111,14 @@ def draw_frames(
     rgb, renderer = as_array(image), renderer or Renderer()
     lr = rgb.shape[:2]
     film.check(lr, len(models))
-    about = film.about or (lr[0] / 2, lr[1] / 2)
     drawn: tuple[float, np.ndarray] | None = None
     for scale in film.scales:
         if drawn is None or drawn[0] != scale:
             panels = []
             for name, model in models.items():
-                panel = _render_panel(renderer, model, rgb, scale, about, film.side, chain, cancel)
+                framing = _frame_output(lr, scale, film)
+                options = {"size": framing.size, "window": framing.window, "chain": chain, "cancel": cancel}
+                panel = _fill_side(to_bytes(renderer.render(model, rgb, **options)), film.side)
                 panels.append(np.concatenate([_draw_label(f"{name}  x{scale:.1f}", film.side[1]), panel]))
             drawn = scale, np.concatenate(panels, 1)
         yield drawn[1]
@@ -125,45 +137,141 @@ def save_film(
 ) -> tuple[int, int]:
     """Write a film and return its size (height, width). The file appears complete or not at all.
 
-    models, image: as for `draw_frames`. progress(done) is called with a share 0..1 after each frame. UserError if the
-    film cannot be made or written.
+    models, image: as for `draw_frames`. progress(done) is called with the share 0..1 of the work that is done, after
+    each frame and at the end. UserError if the film cannot be made or written.
     """
     suffix = check_writable(path, SUFFIXES).suffix.lower()
-    count = len(film.check(as_array(image).shape[:2], len(models)).scales)
+    lr = as_array(image).shape[:2]
+    film.check(lr, len(models))
 
     def report_frames() -> Iterator[np.ndarray]:
+        each, end = (part * math.prod(film.side) * len(models) for part in _WRITING[suffix])
+        work = [drawing + each for drawing in _drawing_work(models, lr, film, chain)]
+        done, whole = 0.0, sum(work) + end
         shown = draw_frames(models, image, film, chain=chain, renderer=renderer, cancel=cancel)
-        for done, frame in enumerate(shown):
+        for frame, share in zip(_draw_ahead(shown), work, strict=True):
             yield frame
+            done += share
             if progress:
-                progress((done + 1) / count)
+                progress(done / whole)
 
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / f"film{suffix}"
-        size = (_write_mp4 if suffix == ".mp4" else _write_pillow)(part, report_frames(), film.fps)
+        size = _WRITERS[suffix](part, report_frames(), film.fps)
         write_bytes(path, part.read_bytes())
+    if progress:
+        progress(1.0)
     return size
 
 
-def _render_panel(
-    renderer: Renderer, model: Any, rgb: np.ndarray, scale: float, about: Sequence[float], side: tuple[int, int],
-    chain: str, cancel: Callable[[], bool] | None,
-) -> np.ndarray:  # fmt: skip
-    """Render one method at one scale: (height, width, 3) uint8, with `about` as central as the picture allows."""
+def predict_film_seconds(
+    models: Mapping[str, Any],
+    image,
+    suffix: str,
+    film: Film,
+    *,
+    chain: str = "published",
+    renderer: Renderer | None = None,
+) -> float:
+    """Return the seconds that `save_film` will take on this machine as it is now: a small part is drawn and written."""
+    rgb, renderer = as_array(image), renderer or Renderer()
     lr = rgb.shape[:2]
+    film.check(lr, len(models))
+    drawing, scales = 0.0, dict.fromkeys(film.scales)  # each once
+    for model in models.values():
+        drawing += renderer.predict_seconds(model, rgb, [_view_frame(model, lr, s, film, chain) for s in scales])
+    writing = len(film.scales) * math.prod(film.side) * len(models) * _writing_pace(rgb, suffix)
+    return max(writing, drawing + writing / torch.get_num_threads())  # frames are drawn on all cores
+
+
+def _writing_pace(rgb: np.ndarray, suffix: str) -> float:
+    """Return the seconds that a pixel of a frame takes to be written."""
+    frame = cv2.resize(to_bytes(rgb), (_TRIAL_SIDE, _TRIAL_SIDE))
+    frames = [np.roll(frame, i, 1) for i in range(_TRIAL_FRAMES)]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        _WRITERS[suffix](Path(folder) / f"trial{suffix}", iter(frames), _TRIAL_FRAMES)
+        return (time.perf_counter() - began) / (_TRIAL_FRAMES * _TRIAL_SIDE**2)
+
+
+def _drawing_work(models: Mapping[str, Any], lr: tuple[int, int], film: Film, chain: str) -> list[float]:
+    """Return the multiply-adds of each frame. A frame like the one before is not drawn again."""
+    work, before = [], None
+    for scale in film.scales:
+        views = [] if scale == before else [(m, _view_frame(m, lr, scale, film, chain)) for m in models.values()]
+        work.append(sum(model.decoder.multiply_adds(view) for model, view in views))
+        before = scale
+    return work
+
+
+def _draw_ahead(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield frames while the next ones are drawn on another thread."""
+    ready: queue.Queue = queue.Queue(_AHEAD)
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def draw() -> None:
+        try:
+            for frame in frames:
+                put(frame)
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=draw, name="clit-film", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class _Framing:
+    """What a frame shows of an output: its window, and the size (height, width) that this is drawn at."""
+
+    size: tuple[int, int]
+    window: Window
+
+
+def _frame_output(lr: tuple[int, int], scale: float, film: Film) -> _Framing:
+    """Place a frame: `about` as central as the picture allows, and never more than the picture."""
     size = output_size(*lr, scale)
-    cuts, places = [], []
-    for at, n, n_out, length in zip(about, lr, size, side, strict=True):
-        middle = at / n * n_out
-        first = min(max(math.floor(middle - length / 2), 0), n_out - length) if n_out > length else 0
-        cuts.append((first, min(length, n_out)))
-        places.append(max(0, (length - n_out) // 2))
+    about = film.about or (lr[0] / 2, lr[1] / 2)
+    filling = max(scale, *(length / n for length, n in zip(film.side, lr, strict=True)))
+    cuts = []
+    for at, n, n_out, length in zip(about, lr, size, film.side, strict=True):
+        seen = min(n_out, max(1, round(length * scale / filling)))
+        cuts.append((min(max(math.floor(at / n * n_out - seen / 2), 0), n_out - seen), seen))
     (top, height), (left, width) = cuts
-    window = Window(top, left, height, width)
-    drawn = renderer.render(model, rgb, size=size, window=window, chain=chain, cancel=cancel)
-    panel = np.full((*side, 3), GROUND, np.uint8)
-    panel[places[0] : places[0] + height, places[1] : places[1] + width] = to_bytes(drawn)
-    return panel
+    return _Framing(size, Window(top, left, height, width))
+
+
+def _view_frame(model: Any, lr: tuple[int, int], scale: float, film: Film, chain: str) -> View:
+    framing = _frame_output(lr, scale, film)
+    return model.view(lr, framing.size, framing.window, chain)
+
+
+def _fill_side(drawn: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+    """Draw the pixels of (h, w, 3) uint8 larger, as squares, so that they fill `side`."""
+    h, w = drawn.shape[:2]
+    if (h, w) == side:
+        return drawn
+    times = max(math.ceil(length / n) for length, n in zip(side, (h, w), strict=True))
+    squares = drawn.repeat(times, 0).repeat(times, 1)
+    return cv2.resize(squares, side[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _draw_label(text: str, width: int) -> np.ndarray:
@@ -200,3 +308,10 @@ def _write_pillow(path: Path, shown: Iterator[np.ndarray], fps: int) -> tuple[in
         path, form, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **options
     )
     return first.shape[:2]
+
+
+_WRITERS: dict[str, Callable[[Path, Iterator[np.ndarray], int], tuple[int, int]]] = {
+    ".mp4": _write_mp4,
+    ".webp": _write_pillow,
+    ".gif": _write_pillow,
+}

@@ -102,7 +102,7 @@ def check_output(path: str | os.PathLike, size: tuple[int, int] | None = None) -
     limit = _LONGEST_SIDE.get(kind)
     if size is not None and limit is not None and max(size) > limit:
         raise UserError(
-            f"A {kind} file holds at most {limit} pixels a side, but the output is {size[0]} x {size[1]}: "
+            f"A {kind} file holds at most {limit} pixels a side, but the output is {size[1]} x {size[0]}: "
             "write a .png or .tiff file."
         )
     return path

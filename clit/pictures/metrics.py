@@ -93,7 +93,7 @@ def _cropped(a: np.ndarray, b: np.ndarray, border: int, least: int) -> tuple[np.
     h, w = a.shape[0] - 2 * border, a.shape[1] - 2 * border
     if min(h, w) < least:
         raise UserError(
-            f"A picture of {a.shape[0]} x {a.shape[1]} pixels is too small to compare: "
+            f"A picture of {a.shape[1]} x {a.shape[0]} pixels is too small to compare: "
             f"a border of {border} pixels is left out, and {least} a side must remain."
         )
     inner = np.s_[border : border + h, border : border + w]

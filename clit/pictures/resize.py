@@ -125,7 +125,7 @@ def published_pair(hr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray
     """
     size = tuple(math.floor(n / scale + 1e-9) for n in hr.shape[:2])
     if min(size) < 1:
-        raise UserError(f"An image of {hr.shape[0]} x {hr.shape[1]} pixels is too small for scale {scale:g}.")
+        raise UserError(f"An image of {hr.shape[1]} x {hr.shape[0]} pixels is too small for scale {scale:g}.")
     hr = hr[: round(size[0] * scale), : round(size[1] * scale)]
     if scale not in (2, 3, 4):
         return resize_pil(hr, size), hr

@@ -12,7 +12,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -85,6 +85,19 @@ class FeatureCache:
                 self._store_cells(encoder, key, fresh)
                 found.update(fresh)
         return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
+
+    def missing_shares(self, model: SRModel, key: str, regions: Sequence[Region], size: tuple[int, int]) -> list[float]:
+        """Return the share 0..1 of each region's cells that is neither cached nor in a region before it.
+
+        key: the image's, from `image_key`. size: the image's (h, w).
+        """
+        encoder, seen, shares = self._get_encoder_key(model), set(), []
+        for region in regions:
+            cells = _cover(region, size)
+            missing = set(_cells_in(cells)) - self._get_cells(encoder, key, cells).keys() - seen
+            shares.append(len(missing) / max(1, cells.area))
+            seen |= missing
+        return shares
 
     def _remember(
         self, features: tuple[str, str], module: nn.Module, of: Hashable, region: Region, make: Callable[[Region], Maps]

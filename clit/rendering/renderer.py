@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -239,8 +239,17 @@ class Renderer:
         Takes about half a second: `trial` says why.
         """
         request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
-        seconds = predict_seconds(model, request.view)
+        seconds = predict_seconds(model, [request.view], [1.0])
         return Estimate(model.multiply_adds(request.view), seconds, self._estimate_memory(request, request.view.count))
+
+    def predict_seconds(self, model: SRModel, image, views: Sequence[View]) -> float:
+        """Return the seconds that rendering views of an image will take, features that are cached left out.
+
+        views: from `model.view`, in the order of rendering. Takes about half a second: `trial` says why.
+        """
+        image = as_array(image)
+        read, key = [model.decoder.reads(view) for view in views], self._cache.image_key(image)
+        return predict_seconds(model, views, self._cache.missing_shares(model, key, read, image.shape[:2]))
 
     def attend(
         self,
@@ -258,7 +267,8 @@ class Renderer:
         row, column = whole_numbers(pixel, 2) or (-1, -1)
         if not (0 <= row < height and 0 <= column < width):
             raise UserError(
-                f"The pixel is {pixel}, but must be (row, column) inside the output of {height} x {width} pixels."
+                f"The pixel is {pixel}, but must be (row, column) inside the output of {width} x {height} pixels "
+                "(width x height)."
             )
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         found = attend_pixel(model, self._get_features(request, view), view)
@@ -391,7 +401,7 @@ def _choose_tile_side(model: SRModel, view: View) -> int:
 
 
 def _cut_tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
-    """Cut height x width pixels into tiles: (rows, columns) of each, those nearest to the centre first."""
+    """Cut (height, width) pixels into tiles: (rows, columns) of each, those nearest to the centre first."""
     tiles = [
         (slice(top, min(top + side, height)), slice(left, min(left + side, width)))
         for top in range(0, height, side)

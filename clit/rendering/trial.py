@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -25,14 +25,19 @@ _PATIENCE = 3.0  # seconds: kernels compiled before are loaded by then
 
 
 @torch.inference_mode()
-def predict_seconds(model: SRModel, view: View) -> float:
-    """Return the seconds that a view will take on this machine as it is now, with the features it reads."""
+def predict_seconds(model: SRModel, views: Sequence[View], shares: Sequence[float]) -> float:
+    """Return the seconds that views of a picture will take on this machine as it is now.
+
+    shares: 0..1 for each view, how much of the features that it reads must be computed. The middle view stands for all.
+    """
     if model.kind != "plain":
         kernels.wait(_PATIENCE)
-    seconds, works = 0.0, (model.encoder_work(view), model.decoder.multiply_adds(view))
-    for work, make_trial in zip(works, (_try_encoder, _try_decoder), strict=True):
+    encoding = sum(model.encoder_work(view) * share for view, share in zip(views, shares, strict=True))
+    decoding = sum(model.decoder.multiply_adds(view) for view in views)
+    seconds, middle = 0.0, views[len(views) // 2]
+    for work, make_trial in ((encoding, _try_encoder), (decoding, _try_decoder)):
         if work:
-            run, done = make_trial(model, view)
+            run, done = make_trial(model, middle)
             seconds += work / done * _time(run)
     return seconds
 

@@ -92,7 +92,7 @@ def _shared_pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def blocks(height: int, width: int, most: int) -> list[tuple[slice, slice]]:
-    """Cut height x width pixels into nearly square blocks of about `most` pixels: (rows, columns) of each."""
+    """Cut (height, width) pixels into nearly square blocks of about `most` pixels: (rows, columns) of each."""
     down = even_size(height, math.ceil(math.sqrt(most)))
     across = even_size(width, max(1, most // down))
     return [

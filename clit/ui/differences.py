@@ -73,6 +73,6 @@ def find_places(difference: np.ndarray, lr: tuple[int, int], size: tuple[int, in
 
 
 def _box_sums(x: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the sums over all boxes of height x width in (h, w): (h - height + 1, w - width + 1)."""
+    """Return the sums over all boxes of (height, width) in (h, w): (h - height + 1, w - width + 1)."""
     sums = np.pad(x.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     return sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]

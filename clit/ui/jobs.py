@@ -12,22 +12,23 @@ from typing import Any
 
 import clit
 from clit.errors import Cancelled
-from clit.exports.compare import compare_pair
-from clit.exports.figures import draw_comparison
-from clit.exports.film import Film, save_film
+from clit.exports.compare import compare_pair, predict_pair_seconds
+from clit.exports.figures import draw_comparison, predict_comparison_seconds
+from clit.exports.film import Film, predict_film_seconds, save_film
 from clit.networks.model import SRModel
 from clit.pictures.files import to_bytes
 from clit.ui.entries import read_picture, read_run, read_token
 from clit.ui.failures import Stale, describe_failure
 from clit.ui.pictures import Picture
 from clit.ui.requests import FileRequest, FilmRequest, PictureRequest, SheetRequest
-from clit.ui.sessions import MadeFile
+from clit.ui.sessions import MadeFile, Session
 from clit.ui.site import Site
 
-FILM_SECONDS, FILM_FPS = 6.0, 16
+FILM_SECONDS, FILM_FPS = 6.0, 20
 """Length of the page's films, and frames a second."""
 
 _STATE_SECONDS = 0.25  # how often the viewer hears how far a job is
+_TRUST = 0.1  # what is expected of a job counts as if it had been seen of this share of it
 
 
 class Progress:
@@ -35,83 +36,149 @@ class Progress:
 
     def __init__(self, stop: threading.Event):
         self.stop = stop
+        self._expected: float | None = None  # seconds of all of it
+        self._start = self._last = 0.0  # when it began, and when it last reported
         self._done = 0.0
-        self._start = time.monotonic()
+
+    def begin(self, expected: float) -> None:
+        """Note that the job begins, and the seconds that it is expected to take."""
+        self._start = self._last = time.monotonic()
+        self._expected = expected
 
     def report(self, done: float) -> None:
         """Note the share 0..1 that is done."""
-        self._done = done
+        self._done, self._last = done, time.monotonic()
 
     def is_stopped(self) -> bool:
         """Tell whether nobody waits for the file any more."""
         return self.stop.is_set()
 
     def describe(self) -> dict:
-        """Return the state that the viewer hears; seconds_left is None until something is done."""
-        passed = time.monotonic() - self._start
-        left = passed / self._done * (1 - self._done) if self._done else None
+        """Return the state that the viewer hears; seconds_left is None before the job begins.
+
+        At first the whole takes what is expected; what is done then tells more and more of it.
+        """
+        left = None
+        if self._expected is not None:
+            whole = (self._last - self._start + _TRUST * self._expected) / (self._done + _TRUST)
+            left = max(0.0, whole * (1 - self._done) - (time.monotonic() - self._last))
         return {"state": "running", "done": self._done, "seconds_left": left}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A file to be made at `path`. The renderer lets other visitors in between two tiles."""
+    """A file that is asked for."""
 
+    suffix: str
     request: Any  # of the class that its kind reads
     picture: Picture
     models: dict[str, SRModel]
-    path: Path
-    renderer: clit.Renderer
-    progress: Progress
+
+    @property
+    def key(self) -> tuple:
+        """What tells it from other files of the same visitor."""
+        return self.suffix, self.request, self.picture.id
 
 
-def make_picture(job: Job) -> tuple[int, int]:
+Make = Callable[[Job, clit.Renderer, Path, Progress], tuple[int, int]]
+Predict = Callable[[Job, clit.Renderer], float]
+
+
+def make_picture(job: Job, renderer: clit.Renderer, path: Path, progress: Progress) -> tuple[int, int]:
     """Write the whole output; return its size."""
     [model] = job.models.values()
-    enlargement, progress = job.request.enlargement, job.progress
-    return job.renderer.save(
-        model, job.picture.in_8_bit, job.path, size=enlargement.size, chain=enlargement.chain,
+    enlargement = job.request.enlargement
+    return renderer.save(
+        model, job.picture.in_8_bit, path, size=enlargement.size, chain=enlargement.chain,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
 
 
-def make_film(job: Job) -> tuple[int, int]:
+def predict_picture(job: Job, renderer: clit.Renderer) -> float:
+    """Return the seconds that `make_picture` will take."""
+    [model] = job.models.values()
+    enlargement = job.request.enlargement
+    view = model.view(job.picture.size, enlargement.size, chain=enlargement.chain)
+    return renderer.predict_seconds(model, job.picture.rgb, [view])
+
+
+def make_film(job: Job, renderer: clit.Renderer, path: Path, progress: Progress) -> tuple[int, int]:
     """Write a film, all methods side by side; return its frames' size."""
-    request, progress = job.request, job.progress
-    film = Film(1.0, request.end, request.about, request.side, FILM_SECONDS, FILM_FPS)
     return save_film(
-        job.models, job.picture.rgb, job.path, film, chain=request.chain, renderer=job.renderer,
+        job.models, job.picture.rgb, path, _film_of(job.request), chain=job.request.chain, renderer=renderer,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
 
 
-def make_sheet(job: Job) -> tuple[int, int]:
+def predict_film(job: Job, renderer: clit.Renderer) -> float:
+    """Return the seconds that `make_film` will take."""
+    film, chain = _film_of(job.request), job.request.chain
+    return predict_film_seconds(job.models, job.picture.rgb, job.suffix, film, chain=chain, renderer=renderer)
+
+
+def _film_of(request: FilmRequest) -> Film:
+    return Film(1.0, request.end, request.about, request.side, FILM_SECONDS, FILM_FPS)
+
+
+def make_sheet(job: Job, renderer: clit.Renderer, path: Path, progress: Progress) -> tuple[int, int]:
     """Write crops by every method as a figure, with scores where there is a truth; return the output's size."""
-    enlargement, progress, truth = job.request.enlargement, job.progress, job.picture.truth
-    crops = [(crop.top, crop.left, crop.height, crop.width) for crop in job.request.crops]
+    enlargement, truth = job.request.enlargement, job.picture.truth
     found = compare_pair(
         job.models, job.picture.rgb, None if truth is None else to_bytes(truth), enlargement.scale, enlargement.size,
-        crops=crops, chain=enlargement.chain, renderer=job.renderer,
+        crops=_crops_of(job.request), chain=enlargement.chain, renderer=renderer,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
-    job.path.write_bytes(draw_comparison(found, job.path.suffix.removeprefix(".")))
+    path.write_bytes(draw_comparison(found, path.suffix.removeprefix(".")))
     return enlargement.size
+
+
+def predict_sheet(job: Job, renderer: clit.Renderer) -> float:
+    """Return the seconds that `make_sheet` will take."""
+    enlargement, scored, crops = job.request.enlargement, job.picture.truth is not None, _crops_of(job.request)
+    rendering = predict_pair_seconds(
+        job.models, job.picture.rgb, scored, enlargement.size, crops=crops, chain=enlargement.chain, renderer=renderer
+    )
+    panels = len(job.models) + scored
+    return rendering + predict_comparison_seconds(panels * max(1, len(crops)), job.suffix.removeprefix("."))
+
+
+def _crops_of(request: SheetRequest) -> list[tuple[int, int, int, int]]:
+    return [(crop.top, crop.left, crop.height, crop.width) for crop in request.crops]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: its suffixes, what may be asked of it, and the function that makes it."""
+    """A kind of file: its suffixes, what may be asked of it, what makes it, and what tells how long that takes."""
 
     suffixes: tuple[str, ...]
     request: type[PictureRequest] | type[FilmRequest] | type[SheetRequest]
-    make: Callable[[Job], tuple[int, int]]
+    make: Make
+    predict: Predict
 
 
 KINDS = {
-    "picture": Kind((".png",), PictureRequest, make_picture),
-    "film": Kind((".mp4", ".webp", ".gif"), FilmRequest, make_film),
-    "sheet": Kind((".png", ".pdf", ".svg"), SheetRequest, make_sheet),
+    "picture": Kind((".png",), PictureRequest, make_picture, predict_picture),
+    "film": Kind((".webp", ".mp4", ".gif"), FilmRequest, make_film, predict_film),
+    "sheet": Kind((".png", ".pdf", ".svg"), SheetRequest, make_sheet, predict_sheet),
 }
+
+
+def predict_file(site: Site, sent: Any) -> dict:
+    """Say how long a file will take: {as `make_file`} -> {seconds}."""
+    session = site.session(read_token(sent))
+    kind, job = _read_job(site, session, sent)
+    with site.slots.take(lambda: session.is_stale(job.picture), "ahead"):
+        session.expected = job.key, kind.predict(job, site.renderer)
+    return {"seconds": session.expected[1]}
+
+
+def _read_job(site: Site, session: Session, sent: Any) -> tuple[Kind, Job]:
+    """Read what file is asked for, and its kind."""
+    picture = session.open_picture(read_picture(sent))
+    wanted = FileRequest.read(sent, {name: kind.suffixes for name, kind in KINDS.items()})
+    kind = KINDS[wanted.kind]
+    request = kind.request.read(sent, picture, site.limits)
+    return kind, Job(wanted.suffix, request, picture, {name: site.models.get(name) for name in request.models})
 
 
 def make_file(site: Site, sent: Any) -> Iterator[dict]:
@@ -133,16 +200,18 @@ def make_file(site: Site, sent: Any) -> Iterator[dict]:
 
 def _make_file(site: Site, sent: Any) -> Iterator[dict]:
     session = site.session(read_token(sent))
-    picture = session.open_picture(read_picture(sent))
-    wanted = FileRequest.read(sent, {name: kind.suffixes for name, kind in KINDS.items()})
-    kind = KINDS[wanted.kind]
-    request = kind.request.read(sent, picture, site.limits)
-    models = {name: site.models.get(name) for name in request.models}
-    progress = Progress(session.start_making())
-    renderer = site.renderer.in_turn(lambda: site.slots.take(progress.is_stopped))
-    job = Job(request, picture, models, site.new_path(wanted.suffix), renderer, progress)
+    kind, job = _read_job(site, session, sent)
+    progress, path = Progress(session.start_making()), site.new_path(job.suffix)
+
+    def make() -> tuple[int, int]:
+        if session.expected is None or session.expected[0] != job.key:  # it was not asked how long it will take
+            with site.slots.take(progress.is_stopped):
+                session.expected = job.key, kind.predict(job, site.renderer)
+        progress.begin(session.expected[1])
+        return kind.make(job, site.renderer.in_turn(lambda: site.slots.take(progress.is_stopped)), path, progress)
+
     yield progress.describe()
-    making = run_in_thread(lambda: kind.make(job))
+    making = run_in_thread(make)
     try:
         while not wait([making], timeout=_STATE_SECONDS).done:
             session.last_asked = time.monotonic()
@@ -151,7 +220,7 @@ def _make_file(site: Site, sent: Any) -> Iterator[dict]:
         progress.stop.set()  # nobody listens any more
         raise
     size = making.result()
-    file = MadeFile(job.path, f"{Path(picture.name).stem}-{request.label}{wanted.suffix}")
+    file = MadeFile(path, f"{Path(job.picture.name).stem}-{job.request.label}{job.suffix}")
     site.keep_file(session, file, progress.stop)
     length = file.path.stat().st_size
     yield {"state": "done", "file": f"made/{file.path.name}", "name": file.name, "bytes": length, "size": list(size)}

@@ -28,7 +28,7 @@ from clit.ui.colours import HEAD_PAINTS, attention_colours, entropy_span, error_
 from clit.ui.differences import choose_step, find_places, sample
 from clit.ui.entries import read_picture, read_token
 from clit.ui.failures import describe_failure
-from clit.ui.jobs import FILM_FPS, FILM_SECONDS, KINDS
+from clit.ui.jobs import KINDS, predict_file
 from clit.ui.latents import mean_over_latents, whole_latents
 from clit.ui.pictures import Picture, encode_lossless, make_smaller
 from clit.ui.requests import (
@@ -69,7 +69,6 @@ def begin(site: Site, sent: Any) -> dict:
         "duplicate": _duplicate_link(),
         "examples": site.examples.describe(),
         "kinds": {name: list(kind.suffixes) for name, kind in KINDS.items()},
-        "film_frames": round(FILM_SECONDS * FILM_FPS),
         "limits": {
             "scale": limits.scale,
             "view_pixels": limits.view_pixels,
@@ -308,7 +307,7 @@ def stop_making(site: Site, sent: Any) -> dict:
 
 QUESTIONS: tuple[Question, ...] = (
     begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, view_sources,
-    look_file, stop_making,
+    look_file, predict_file, stop_making,
 )  # fmt: skip
 """All questions; the viewer's script asks them by the functions' names."""
 

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clit.errors import UserError
 from clit.ui.failures import Stale
@@ -32,6 +33,7 @@ class Session:
     uploaded: bool = False  # whether the visitor brought the picture
     file: MadeFile | None = None
     stop: threading.Event = field(default_factory=threading.Event)  # of the file being made
+    expected: tuple[Any, float] | None = None  # the file last asked about, and the seconds that it will take
     _newest: dict[str, int] = field(default_factory=dict)  # series of views -> number of the newest
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -95,8 +95,8 @@ def test_by_keyboard_alone(viewer):
     tab_to("make-start")
     wanted = {
         "example", "upload-input", "truth-toggle", "tour-begin", "full-screen", "scale-number", "scale-slider",
-        "pane-count", "wipe-toggle", "paint-what", "magnify-in", "fit", "size-width", "chain", "method", "fold",
-        "make-kind", "make-model",
+        "pane-count", "wipe-toggle", "blink-toggle", "differ", "loupe-toggle", "paint-what", "magnify-in",
+        "fit", "size-width", "chain", "method", "fold", "make-kind", "make-model",
     }  # fmt: skip
     assert wanted <= set(reached)
     viewer.pane_group.focus()
@@ -116,12 +116,13 @@ def test_phone_width_in_the_dark(viewer):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_serious(viewer, scheme, width):
+@pytest.mark.parametrize("width, height", [(390, 844), (1366, 630), (1440, 900), (1920, 1080)])
+def test_axe_finds_nothing_serious(viewer, scheme, width, height):
     viewer.page.emulate_media(color_scheme=scheme)
-    viewer.page.set_viewport_size({"width": width, "height": 900})
+    viewer.page.set_viewport_size({"width": width, "height": height})
     viewer.wait_for_view(f"pane.width < {width / 2}")
     viewer.wait_until_exact(4)
+    assert viewer.content_width() <= width and viewer.controls_lie_apart()
     viewer.press("Enter")
     viewer.wait_for_looks("clit-light")
     viewer.page.keyboard.press("p")

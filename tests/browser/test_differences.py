@@ -7,8 +7,11 @@ import io
 import re
 
 import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
+from viewer import Viewer
 
 import clit
 from browser.expected import MODELS
@@ -411,3 +414,66 @@ def test_entropies_per_neighbour_have_no_grid_of_pixels(viewer):
         viewer.choose(pane, "bicubic")
     expect(viewer.paint.locator("option:disabled")).to_have_count(3)
     expect(viewer.paint.locator("option[value=returned]")).to_be_enabled()
+
+
+def test_the_page_of_a_view_keeps_differences(viewer, new_context, tmp_path):
+    viewer.choose(0, LIT_LIIF)
+    viewer.paint.select_option("returned")
+    viewer.set_scale(20)  # more than the panes hold, so that the saved page need not magnify
+    viewer.wait_until_exact(20)
+    viewer.pick(2, 120, 90)
+    viewer.wait_for_looks("lit-light")
+    viewer.share.click()
+    file = tmp_path / "view.html"
+    viewer.download(viewer.share_page).save_as(file)
+    viewer.page.keyboard.press("Escape")
+    guarded = new_context(offline=True).new_page()  # by the file's own policy
+    guarded.goto(file.as_uri())
+    expect(guarded.locator(".overlay[data-painted]")).to_have_count(3)
+    page = new_context(offline=True, bypass_csp=True, viewport=viewer.page.viewport_size).new_page()
+    page.goto(file.as_uri())
+    saved = Viewer(page.main_frame, viewer.patience)
+    saved.wait_until_open()
+    saved.wait_until_exact(20)
+    names = [LIT_LIIF, *MODELS]
+    marks = [viewer.mark(name) for name in names]
+    assert marks[0] == "exact, brightness"
+    assert all(re.fullmatch(r"exact, \d+[.]\d dB", mark) for mark in marks[1:])
+    assert [saved.mark(name) for name in names] == marks
+    captions = saved.frame.locator(".pane:visible figcaption b")
+    expect(captions).to_have_text(["LIT − LIIF", "LIIF", "LIT", "CLIT"])
+    row, column = saved.picked()
+    for gain in ("8", "32"):
+        for each in (viewer, saved):
+            each.paint_gain.select_option(gain)
+            each.wait_for_next_frame()
+        for name in (LIT_LIIF, "clit-light"):
+            parts = []
+            for each in (viewer, saved):
+                canvas = each.canvas(name)
+                y, x = canvas.corner[0] + row, canvas.corner[1] + column
+                parts.append(canvas.rgba[y - 60 : y + 60, x - 60 : x + 200])
+            assert np.array_equal(*parts), name
+    saved.press("ArrowRight")
+    saved.wait_for_looks("lit-light", column=column + 1)
+    assert saved.look("lit-light")["answer"]["rgb"] is None, "what is painted is no colour of the method"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_serious(viewer, width, scheme):
+    viewer.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    viewer.page.set_viewport_size({"width": width, "height": 800})
+    viewer.choose(0, "diff:lit-light:bicubic")
+    viewer.loupe_toggle.click()
+    viewer.differ.click()
+    viewer.wait_at_place(1)
+    viewer.wait_until_exact(4)
+    for inner, outer in ((viewer.gain, viewer.key), (viewer.key, viewer.panes.first)):
+        (top, left, bottom, right), around = viewer.rectangle(inner), viewer.rectangle(outer)
+        assert around[0] <= top and around[1] <= left and bottom <= around[2] and right <= around[3]
+    found = Axe().run(viewer.page).response["violations"]
+    viewer.blink_toggle.click()
+    viewer.wait_until_exact(4)
+    found += Axe().run(viewer.page).response["violations"]
+    grave = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    assert not grave

@@ -33,6 +33,8 @@ def test_click_shows_what_attend_computes(viewer, photograph, models):
     expect(viewer.stage_windows(0)).to_have_count(3)
     viewer.open_all_maps()
     expect(viewer.map_rows).to_have_count(rows)
+    grids = [f"{width} × {height} latents" for width, height in ((96, 72), (96, 72), (384, 288), (1536, 1152))]
+    expect(viewer.map_grids).to_have_text(["four neighbours", *grids])
     expect(viewer.map_buttons).to_have_count(1 + (rows - 1) * (1 + heads))
     viewer.all_close.click()
     viewer.head_maps.nth(0).hover()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 from viewer import HOOK
@@ -157,6 +160,39 @@ def test_late_answers_never_overwrite_newer_views(new_viewer, open_photograph, p
     assert_panes_equal_upscale(viewer, photograph, models, 3.3)
 
 
+def shake_by_hand(viewer) -> None:
+    box = viewer.scale_slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    viewer.page.mouse.move(box["x"] + box["width"] / 2, middle)
+    viewer.page.mouse.down()
+    for place in (0.9, 0.1, 0.8, 0.05, 0.95, 0.3, 0.7, 0.2, 0.9, 0.45):
+        viewer.page.mouse.move(box["x"] + place * box["width"], middle, steps=12)
+    viewer.page.mouse.up()
+
+
+def shake_by_keys(viewer) -> None:
+    for key in ("PageUp", "PageUp", "Home", "End", "PageDown", "Home", "PageUp", "PageUp", "ArrowRight", "PageUp"):
+        viewer.scale_slider.press(key)
+
+
+@pytest.mark.parametrize("shake", [lambda viewer: viewer.shake(6, 7.4), shake_by_hand, shake_by_keys])
+def test_a_shaken_slider_shows_the_last_value(new_viewer, open_photograph, photograph, models, shake):
+    viewer = new_viewer()
+    viewer.delay_answers()
+    open_photograph(viewer)
+    viewer.slow_down()  # the earlier a question was asked, the later its answer comes
+    shake(viewer)
+    scale = viewer.scale()
+    asked = 30 ** (int(viewer.scale_slider.input_value()) / 400)
+    assert 1.2 < scale < 29 and scale == pytest.approx(asked, abs=0.01), "where the slider ends"
+    viewer.wait_until_exact(scale)
+    viewer.wait_for_late_answers()
+    assert viewer.answers()["delayed"] > 3
+    assert viewer.scale() == scale and set(viewer.passes().values()) == {"exact"}
+    assert viewer.scale_number.input_value() == f"{scale:.2f}"
+    assert_panes_equal_upscale(viewer, photograph, models, scale)
+
+
 def test_what_was_drawn_ahead_previews_a_view_without_the_server(new_viewer, open_photograph, photograph, models):
     viewer = open_photograph(new_viewer(viewport={"width": 1000, "height": 500}))  # panes that x4 fills
     viewer.wait_until_drawn_ahead()
@@ -195,3 +231,20 @@ def test_a_pane_with_fewer_pixels_than_the_picture_shows_the_picture(viewer, tmp
     for _ in range(8):
         viewer.press(">")
     viewer.wait(f"['liif-light', 'clit-light'].every(m => {HOOK}.passes()[m] === 'exact')")
+
+
+def test_a_fitted_output_is_asked_for_with_the_pixels_that_a_pane_can_show(viewer, photograph, models):
+    viewer.set_scale(30)
+    viewer.wait_until_exact(30)
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.post_data or ""))
+    viewer.press("f")
+    viewer.wait(f"{list(MODELS)}.every(m => {HOOK}.passes()[m] === 'overview')")
+    pane = viewer.view()["pane"]
+    windows = [json.loads(found) for each in asked for found in re.findall(r'"window":(\[[^]]*\])', each)]
+    assert windows
+    for *_, height, width in windows:
+        assert height * width <= 1.6 * pane["height"] * pane["width"], "six million pixels for a small pane"
+    for name in MODELS:
+        scale = float(re.fullmatch(r"overview, from ×([\d.]+), .* s", viewer.mark(name))[1])
+        assert 3 < scale < 30

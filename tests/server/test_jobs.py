@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 import clit
 from clit.rendering.renderer import TILE
 from clit.ui import jobs
-from clit.ui.jobs import make_file
+from clit.ui.jobs import make_file, predict_file
 from clit.ui.limits import Limits
 from clit.ui.questions import ask, open_truth, stop_making
 from clit.ui.site import Site
@@ -45,6 +47,68 @@ def test_full_pictures_are_bounded_together(examples, uploads):
         state = list(make_file(site, {**arrive(site), **PNG, "models": ["bicubic"], "scale": 2}))[-1]
         files.append(site.made_file(state["file"].removeprefix("made/")).path)
     assert [path.exists() for path in files] == [False, True, True]
+
+
+@pytest.mark.parametrize("wrong", [0.5, 1, 2])
+def test_the_time_left_is_told_from_the_start_and_within_a_factor_of_two(wrong, monkeypatch):
+    """However wrong the first estimate within that factor: what is done soon tells it better."""
+    now = [100.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
+    progress, whole = jobs.Progress(threading.Event()), 60.0
+    assert progress.describe() == {"state": "running", "done": 0.0, "seconds_left": None}, "not asked yet"
+    now[0] = 130
+    progress.begin(wrong * whole)
+    assert progress.describe()["seconds_left"] == wrong * whole
+    now[0] += 3  # the picture is encoded
+    assert progress.describe()["seconds_left"] == wrong * whole - 3
+    ratios, now[0] = [], 130
+    for share in np.linspace(0.05, 0.95, 19):
+        now[0] = 130 + share * whole
+        progress.report(share)
+        ratios.append(progress.describe()["seconds_left"] / ((1 - share) * whole))
+    assert all(0.5 <= ratio <= 2 for ratio in ratios)
+    assert abs(ratios[-1] - 1) <= 0.1, "at the end nearly all is known"
+    assert (np.diff(np.abs(np.log(ratios))) <= 1e-9).all(), "it only gets better"
+
+
+def test_the_time_left_falls_between_reports(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
+    progress = jobs.Progress(threading.Event())
+    progress.begin(20)
+    now[0] = 8
+    progress.report(0.4)
+    assert progress.describe()["seconds_left"] == pytest.approx(12)
+    now[0] = 9
+    assert progress.describe()["seconds_left"] == pytest.approx(11)
+    now[0] = 90
+    assert progress.describe()["seconds_left"] == 0
+
+
+FILM = {"kind": "film", "suffix": ".webp", "models": ["bilinear", "lit-light"], "about": [3, 3], "side": [40, 50]}
+SHEET = {"kind": "sheet", "suffix": ".png", "crops": []}
+
+
+@pytest.mark.parametrize("kind", [PNG, FILM, SHEET])
+def test_how_long_a_file_takes_is_told_before_and_at_its_start(kind, site, visit, monkeypatch):
+    monkeypatch.setattr(jobs, "FILM_SECONDS", 0.3)
+    asked = {**visit, "models": ["lit-light"], "scale": 4, **kind}
+    told = ask(predict_file, site, asked)["seconds"]
+    assert 0 < told < 600
+    session = site.session(visit["token"])
+    assert session.expected[1] == told
+    session.expected = session.expected[0], 1234.0
+    heard = []
+    monkeypatch.setattr(jobs.Progress, "begin", lambda self, expected: heard.append(expected))
+    assert list(make_file(site, asked))[-1]["state"] == "done"
+    assert heard == [1234.0], "it begins with what was told"
+    assert list(make_file(site, {**asked, "scale": 3}))[-1]["state"] == "done"
+    assert 0 < heard[1] < 600, "another file was not asked about"
+
+
+def test_wrong_files_get_a_sentence_when_their_time_is_asked(site, visit):
+    for wrong in ({"side": [1, 1]}, {"suffix": ".exe"}, {"scale": 0}):
+        assert set(ask(predict_file, site, {**visit, "scale": 4, **FILM, **wrong})) == {"error"}
 
 
 def test_full_picture_stops(site, visit):

@@ -19,7 +19,8 @@ export function setChain(chain) {
   if (chain === state.chain) return;
   state.chain = chain;
   forgetFrames(isCascade);
-  changed("chain");
+  for (const [name, model] of state.models) if (isCascade(model)) state.scores.delete(name);
+  changed("chain", "scores");
 }
 
 /** The factors, as the newest frames tell; nothing while no pane shows a cascade. */

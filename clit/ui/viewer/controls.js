@@ -42,9 +42,14 @@ function showSize() {
     field.disabled = !size || Boolean(state.picture.truth);
     if (document.activeElement !== field) field.value = size ? size[side] : "";
   }
-  $(".per-axis").textContent = state.size
-    ? `${times(size.width / state.picture.width)} across, ${times(size.height / state.picture.height)} down`
-    : "";
+  $(".per-axis").textContent = sizeNote(size);
+}
+
+/** What the size means, or why it rests. @param {import("./numbers.js").Size | null} size */
+function sizeNote(size) {
+  if (state.picture?.truth) return "that of the ground truth: press Enlarge to change it";
+  if (!state.size) return "";
+  return `${times(size.width / state.picture.width)} across, ${times(size.height / state.picture.height)} down`;
 }
 
 /** One sentence about a wrong scale or size, and which field it is of; an empty one takes it back. */

@@ -1,18 +1,35 @@
 // @ts-check
 // How near a pane comes to the ground truth, in a few characters.
 
-import { shownPanes } from "./panes.js";
-import { state } from "./store.js";
+import { modelOf } from "./models.js";
+import { isPainted, shownPanes } from "./panes.js";
+import { state, subscribe } from "./store.js";
 
 /** @import { Pane } from "./panes.js" */
 
-/** @param {Pane} pane @returns {number | undefined} decibels of the whole picture by its method */
-const psnrOf = ({ model }) => state.scores.get(model)?.get(state.picture?.truth)?.psnr;
+/** @param {Pane} pane @returns {number | undefined} decibels of the whole picture by its method, where it shows that or its error */
+function psnrOf(pane) {
+  const { of, stop, parts } = modelOf(pane.model) ?? {};
+  return stop || parts || isPainted(pane) ? undefined : state.scores.get(of)?.get(state.picture?.truth)?.psnr;
+}
 
 /** The score of a pane, and whether no other shown is better; nothing where it has none. @param {Pane} pane */
 export function scoreOf(pane) {
   const psnr = psnrOf(pane);
   if (!psnr) return null;
-  const others = shownPanes().map((each) => psnrOf(each) ?? -Infinity);
-  return { text: `${psnr.toFixed(2)} dB`, best: others.filter(Number.isFinite).length > 1 && psnr === Math.max(...others) };
+  const all = new Set(shownPanes().map(psnrOf).filter((each) => each));
+  return { text: `${psnr.toFixed(2)} dB`, best: all.size > 1 && psnr === Math.max(...all) };
+}
+
+function showDecibels() {
+  for (const pane of shownPanes()) {
+    const score = scoreOf(pane);
+    pane.decibel.textContent = score?.text ?? "";
+    pane.decibel.dataset.best = score?.best ? "yes" : "no";
+    pane.decibel.title = score ? `PSNR of the whole picture, luma${score.best ? ": the best of those shown" : ""}` : "";
+  }
+}
+
+export function buildDecibels() {
+  subscribe(["picture", "panes", "paint", "scores"], showDecibels);
 }

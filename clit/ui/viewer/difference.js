@@ -2,8 +2,8 @@
 // Differences of two pictures in colours: how much brighter one is than the other, amplified.
 
 import { diverging } from "./colours.js";
-import { make } from "./dom.js";
-import { changed, state } from "./store.js";
+import { $$, make, root } from "./dom.js";
+import { changed, state, subscribe } from "./store.js";
 
 export const GAINS = [1, 2, 4, 8, 16, 32];
 
@@ -42,12 +42,22 @@ export function colourDifference(more, less) {
   }
 }
 
-/** The menu of gains. */
+/** The menu of gains; `buildGains` hears it. */
 export function gainMenu() {
   const options = GAINS.map((gain) => make("option", { value: gain }, `gain ×${gain}`));
   const menu = make("select", { class: "gain", "aria-label": "Gain of differences" }, ...options);
   menu.value = state.gain;
-  menu.addEventListener("change", () => setGain(Number(menu.value)));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return menu;
+}
+
+export function buildGains() {
+  root.addEventListener("change", ({ target }) => target.matches(".gain") && setGain(Number(target.value)));
+  subscribe(["gain"], showGain);
+  showGain();
+}
+
+function showGain() {
+  for (const gain of $$(".gain")) gain.value = state.gain;
+  for (const range of $$(".range")) range.textContent = gainRange();
 }

@@ -184,6 +184,7 @@ function paneStatus(pane, model) {
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
   const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : each.covers ? returned(each) : took(each));
+  if (frame && pane.model === "truth") return ["exact", `${frame.size.width} × ${frame.size.height}`, detail(frame)];
   if (frame?.pass === "exact") return ["exact", `exact, ${told(frame)}`, detail(frame)];
   if (frame)
     return [

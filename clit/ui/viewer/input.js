@@ -130,6 +130,9 @@ function arrow(event, down, right) {
   else pan(-down * step, -right * step);
 }
 
+/** Enlarge by a step: by magnification where the scale rests, as the wheel does. @param {1 | -1} step */
+const grow = (step) => (restsScale() ? stepMagnification(step) : setScale(state.view.scale * 1.05 ** step));
+
 /** What a key does on the panes. @param {KeyboardEvent} event */
 export function viewerKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -138,9 +141,9 @@ export function viewerKey(event) {
     ArrowDown: () => arrow(event, 1, 0),
     ArrowLeft: () => arrow(event, 0, -1),
     ArrowRight: () => arrow(event, 0, 1),
-    "+": () => setScale(state.view.scale * 1.05),
-    "=": () => setScale(state.view.scale * 1.05),
-    "-": () => setScale(state.view.scale / 1.05),
+    "+": () => grow(1),
+    "=": () => grow(1),
+    "-": () => grow(-1),
     ">": () => stepMagnification(1),
     "<": () => stepMagnification(-1),
     w: toggleWipe,

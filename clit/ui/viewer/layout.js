@@ -1,7 +1,7 @@
 // @ts-check
 // The panes on the page: their elements, and how large they are.
 
-import { gainMenu, gainRange } from "./difference.js";
+import { buildGains, gainMenu } from "./difference.js";
 import { $, $$, make, svg } from "./dom.js";
 import { LOUPE_SIDE } from "./loupe.js";
 import { differences, modelOf, modelOptions, shortLabel, truthModels } from "./models.js";
@@ -15,6 +15,7 @@ const GAP = 2; // CSS pixels between panes
 function makePane(model, index) {
   const menu = make("select", { "aria-label": `Method of pane ${index + 1}`, class: "method" });
   const name = make("b");
+  const decibel = make("span", { class: "decibel" });
   const mark = make("span", { class: "mark" });
   const chevron = svg("svg", { class: "chevron", width: 10, height: 6, "aria-hidden": "true" }, svg("path", { d: "M1 1l4 4 4-4" }));
   const canvas = make("canvas");
@@ -24,10 +25,10 @@ function makePane(model, index) {
   const stage = make("div", { class: "stage" }, canvas, overlay, loupe, empty);
   const ends = [make("span", { class: "less" }), make("i", { class: "bar diverging", "aria-hidden": "true" }), "brighter"];
   const key = make("div", { class: "on-pane difference-key", hidden: true }, ...ends, make("span", { class: "range" }), gainMenu());
-  const caption = make("figcaption", {}, name, chevron, mark, menu); // the menu covers the others, unseen
+  const caption = make("figcaption", {}, name, chevron, decibel, mark, menu); // the menu covers the others, unseen
   const element = make("figure", { class: "pane", "data-index": index }, caption, stage, key);
   /** @type {Pane} */
-  const pane = { model, isPart: false, menu, name, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
+  const pane = { model, isPart: false, menu, name, decibel, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
   menu.addEventListener("change", () => choose(pane, menu.value));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return pane;
@@ -56,11 +57,6 @@ function showMethods() {
     pane.key.hidden = !model?.parts;
     if (model?.parts) pane.key.querySelector(".less").textContent = `${shortLabel(modelOf(model.parts[0]))} darker`;
   }
-}
-
-function showGain() {
-  for (const gain of $$(".gain")) gain.value = state.gain;
-  for (const range of $$(".range")) range.textContent = gainRange();
 }
 
 /** Columns of so many panes in an area: the panes' shorter sides shall be as long as can be. */
@@ -112,9 +108,7 @@ export function buildLayout() {
   new ResizeObserver(layout).observe($(".panes"));
   layout();
   subscribe(["models", "picture", "panes"], fillMenus);
-  subscribe(["gain"], showGain);
-  showGain();
-  subscribe(["panes"], showMethods);
+  buildGains();
   subscribe(["panes"], showCounts);
   subscribe(["panes"], layout);
 }

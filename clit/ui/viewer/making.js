@@ -3,14 +3,21 @@
 
 import { $, make } from "./dom.js";
 import { outputSize, shownScale, sizeAsked, visibleWindow } from "./geometry.js";
-import { modelOf, modelOptions } from "./models.js";
+import { isPhone } from "./menus.js";
+import { modelOptions } from "./models.js";
 import { clamp, duration, times } from "./numbers.js";
-import { covered, finishedFrames, shownMethods, shownPanes } from "./panes.js";
+import { shownMethods } from "./panes.js";
+import { areFinished, isHeld } from "./passes.js";
 import { ask, serverUrl } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 
 const FILM_LARGEST = 400; // side of a method's frame at most, pixels
 const CROP = 128; // side of a crop about a pinned place
+
+const PREDICT_MS = 500; // after the last change
+
+let predicted = { about: "", /** @type {number | null} */ seconds: null };
+let waiting = 0;
 
 const methods = () => shownMethods(() => true);
 
@@ -30,22 +37,32 @@ function fillMaking() {
 
 const makingKind = () => $(".make-kind").value.split(" ");
 
-// Seconds that a method's pane last took for each pixel; nothing while it shows none that is finished.
-function pace(name) {
-  const panes = shownPanes().filter((pane) => modelOf(pane.model)?.of === name);
-  const last = panes.flatMap(finishedFrames).at(-1);
-  return last && last.milliseconds / 1000 / (covered(last).window.height * covered(last).window.width);
+/** What would be made now, as the server hears it. */
+function wish() {
+  const [kind, suffix] = makingKind();
+  return { kind, suffix, chain: state.chain, ...makingDetails(kind) };
 }
 
-// How long it will take, about, going by the panes: nothing where they do not show all of the methods.
-function makingTime() {
-  const [kind] = makingKind();
-  if (kind === "sheet") return "";
-  const { height, width } = kind === "film" ? filmSide() : outputSize(shownScale());
-  const paces = (kind === "film" ? methods() : [$(".make-model").value]).map(pace);
-  const seconds = paces.reduce((sum, each) => sum + each, 0) * height * width * (kind === "film" ? state.filmFrames : 1);
-  return seconds ? `, about ${duration(seconds)}` : "";
+/** What a time that was told is about. */
+const subject = () => JSON.stringify([state.picture.id, wish()]);
+
+/** Ask how long it will take, once nothing else is asked for; the server does a small part of it to find out. */
+function predict() {
+  clearTimeout(waiting);
+  const { tab, open, sheet } = state.dock;
+  const seen = tab === "make" && (isPhone() ? sheet === "half" : open);
+  if (!seen || isHeld() || $(".make-start").disabled || predicted.about === subject()) return;
+  waiting = setTimeout(async () => {
+    if (isHeld() || !areFinished()) return predict();
+    const about = subject();
+    const answer = await ask("predict_file", wish());
+    if (!answer.stale) predicted = { about, seconds: answer.seconds ?? null }; // nothing where it cannot be made
+    showMaking();
+  }, PREDICT_MS);
 }
+
+// How long it will take, about, where that is known.
+const makingTime = () => (predicted.seconds && predicted.about === subject() ? `, about ${duration(predicted.seconds)}` : "");
 
 const filmSide = () => ({
   height: clamp(state.pane.height, 64, FILM_LARGEST),
@@ -58,10 +75,12 @@ function makingText() {
   const scale = shownScale();
   const size = outputSize(scale);
   const names = methods().map((name) => state.models.get(name).label);
-  if (kind === "film") return `×1 to ${times(scale)} about ${state.picked ? "the picked pixel" : "the middle of the view"}`;
+  if (kind !== "picture" && !names.length) return "of no method: choose some in the panes";
+  const by = `by ${names.join(", ")}`;
+  if (kind === "film") return `×1 to ${times(scale)} about ${state.picked ? "the picked pixel" : "the middle of the view"}, ${by}`;
   if (kind === "sheet") {
     const crops = state.pins.length ? `the ${state.pins.length} pinned place${state.pins.length > 1 ? "s" : ""}` : "this view";
-    return `${crops} by ${names.length ? names.join(", ") : "no method: choose some in the panes"}`;
+    return `${crops} ${by}`;
   }
   return `${size.width} × ${size.height} pixels at ${times(scale)}`;
 }
@@ -84,6 +103,7 @@ function showMaking() {
     $(".make-left").textContent =
       left == null ? "Starting…" : `${Math.round(100 * making.done)} %, about ${duration(left)} left`;
   }
+  predict();
   if (making.state === "done") {
     const [height, width] = making.size;
     const suffix = making.name.split(".").at(-1).toUpperCase();
@@ -129,10 +149,8 @@ export function buildMaking({ make: startMaking, watch, props }) {
   for (const menu of [".make-kind", ".make-model"]) $(menu).addEventListener("change", showMaking);
   $(".make-start").addEventListener("click", () => {
     const run = state.making.run + 1;
-    const [kind, suffix] = makingKind();
     set({ run, state: "running", done: 0, seconds_left: null });
-    const { token, picture, chain } = state;
-    startMaking({ token, picture: picture.id, kind, suffix, chain, run, ...makingDetails(kind) });
+    startMaking({ token: state.token, picture: state.picture.id, run, ...wish() });
   });
   $(".make-stop").addEventListener("click", () => {
     ask("stop_making");
@@ -142,5 +160,5 @@ export function buildMaking({ make: startMaking, watch, props }) {
     if (props.value?.run === state.making.run) set(props.value);
   });
   subscribe(["models", "picture"], fillMaking);
-  subscribe(["models", "picture", "view", "panes", "layout", "frames", "pixel", "pins", "making"], showMaking);
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "pixel", "pins", "chain", "dock", "making"], showMaking);
 }

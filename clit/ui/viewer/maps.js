@@ -66,7 +66,7 @@ export function lookRows(model, look, at, quantity = state.quantity) {
     model,
     rgb: index === stages.length - 1 ? look.answer.rgb : null,
     note: stages.length > 1 ? `stage ${index + 1} of ${stages.length}` : "one stage",
-    detail: `${stage.grid[1]} × ${stage.grid[0]} grid`,
+    detail: `${stage.grid[1]} × ${stage.grid[0]} latents`,
     stage,
     at,
     area: latentArea(stage),

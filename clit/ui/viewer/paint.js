@@ -44,7 +44,10 @@ function showPaint() {
   const isOfHeads = OF_HEADS.includes(state.paint);
   $(".paint").hidden = !models.length;
   $(".paint-key").hidden = isOfHeads ? !heads : !models.length || state.paint === "colours";
-  for (const option of $(".paint-what").options) option.disabled = OF_HEADS.includes(option.value) && !heads;
+  for (const option of $(".paint-what").options) {
+    option.disabled = OF_HEADS.includes(option.value) && !heads;
+    option.textContent = PAINTS[option.value].label + (option.disabled ? ": choose LIT or CLIT in a pane" : "");
+  }
   $(".paint-what").value = state.paint;
   $(".paint-head").hidden = !heads || !isOfHeads;
   showKey();

@@ -22,6 +22,7 @@ import { changed, state } from "./store.js";
  * @property {any} element
  * @property {any} menu
  * @property {any} name
+ * @property {any} decibel how near it is to the ground truth
  * @property {any} mark
  * @property {any} canvas
  * @property {any} overlay

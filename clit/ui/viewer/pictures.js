@@ -103,13 +103,14 @@ export const openPicture = (source) => wish(async () => source);
 /** @param {string} name */
 export const openExample = (name) => openPicture({ example: name });
 
-function openFile(file) {
-  if (!file) return;
+/** Open a file of the visitor's own: whether it is there. @param {File} file */
+export async function openFile(file) {
   if (file.size > state.limits.upload_bytes) {
     const most = Math.round(state.limits.upload_bytes / 1e6);
-    return complain(`This file has ${Math.round(file.size / 1e6)} MB: choose one of at most ${most} MB.`);
+    complain(`This file has ${Math.round(file.size / 1e6)} MB: choose one of at most ${most} MB.`);
+    return false;
   }
-  wish(async () => ({ path: await sendFile(file), name: file.name }), "Sending the picture…");
+  return wish(async () => ({ path: await sendFile(file), name: file.name }), "Sending the picture…");
 }
 
 function showExample() {
@@ -141,16 +142,20 @@ export function offerExamples(examples, choose) {
   showExample();
 }
 
-export function buildPictures() {
+/** @param {(file: File) => void} choose what is done with a file that a visitor chooses or drops */
+export function offerFiles(choose) {
   const input = $(".upload-input");
   input.addEventListener("change", () => {
-    openFile(input.files[0]);
+    if (input.files.length) choose(input.files[0]);
     input.value = ""; // the same file may be chosen again
   });
   root.addEventListener("dragover", (event) => event.preventDefault());
   root.addEventListener("drop", (event) => {
     event.preventDefault();
-    openFile(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) choose(event.dataTransfer.files[0]);
   });
+}
+
+export function buildPictures() {
   subscribe(["picture"], showExample);
 }

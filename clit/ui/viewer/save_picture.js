@@ -3,6 +3,7 @@
 
 import { encodePng } from "./bitmaps.js";
 import { scoreOf } from "./decibels.js";
+import { gainRange } from "./difference.js";
 import { $, make, root } from "./dom.js";
 import { nameOfView, saveFile } from "./files.js";
 import { pickedPixel, shownScale } from "./geometry.js";
@@ -12,7 +13,7 @@ import { mapPicture } from "./map_pictures.js";
 import { QUANTITIES, chosenMap, isFixed } from "./maps.js";
 import { modelOf, shortLabel } from "./models.js";
 import { times } from "./numbers.js";
-import { shownPanes } from "./panes.js";
+import { shownPanes, sources } from "./panes.js";
 import { describeView } from "./pictures.js";
 import { state } from "./store.js";
 
@@ -33,7 +34,7 @@ const STYLES = [
 
 /** Save the picture of the present view. */
 export async function savePicture() {
-  const panes = shownPanes();
+  const panes = state.blink === null ? shownPanes() : [shownPanes()[state.blink]];
   const frame = $(".panes").getBoundingClientRect();
   const boxes = panes.map((pane) => pane.stage.getBoundingClientRect());
   const width = Math.ceil(Math.max(...boxes.map((box) => box.right)) - frame.left);
@@ -80,6 +81,7 @@ async function drawPane(context, pane, index, x, y) {
   const score = scoreOf(pane);
   /** @type {Words[]} */
   const words = [{ text: pane.name.textContent, bold: true }, { text: times(shownScale()) }];
+  if (modelOf(pane.model)?.parts) words.push({ text: `blue to orange: ${gainRange()}` });
   if (score) words.push({ text: score.text, bold: true, tone: score.best ? BEST : "#ffffff" });
   drawChip(context, words, x + from + 8, y + 8);
 }
@@ -145,7 +147,7 @@ const fitLines = (context, words, width) =>
 
 /** Where the methods shown were published. */
 function citation() {
-  const families = shownPanes().map((pane) => modelOf(pane.model)?.family);
+  const families = sources().map(({ model }) => modelOf(model)?.family);
   return [...new Set(families.map((family) => CITATIONS[family]).filter(Boolean))].join(" ");
 }
 

@@ -2,6 +2,7 @@
 // The engine of a saved page: it has one view, and computes what every pixel of that looked at.
 
 import { attend, attendByDistance, readSource } from "./attention.js";
+import { isPainted } from "./panes.js";
 import { state } from "./store.js";
 
 /** @import { Source } from "./attention.js" */
@@ -39,8 +40,9 @@ export function savedEngine(saved) {
 
 /** The colour that a method's pane gives a pixel, if it shows that very pixel. @param {string} name @param {number} row @param {number} column */
 function colourAt(name, row, column) {
-  const frame = state.panes.find((pane) => pane.model === name)?.frames.at(-1);
-  if (frame?.pass !== "exact" || frame.span) return null;
+  const pane = state.panes.find((each) => each.model === name);
+  const frame = pane?.frames.at(-1);
+  if (frame?.pass !== "exact" || isPainted(pane)) return null;
   const { top, left, height, width } = frame.window;
   if (row < top || column < left || row >= top + height || column >= left + width) return null;
   const canvas = new OffscreenCanvas(1, 1);

@@ -21,12 +21,12 @@ const measured = () => [...new Set(["bicubic", ...shownMethods(() => true)])];
 async function scoreOne(model, scale) {
   const { picture, chain } = state;
   const known = state.scores.get(model) ?? state.scores.set(model, new Map()).get(model);
-  if (known.get(scale)?.chain === chain) return true;
+  if (known.has(scale)) return true;
   const answer = await ask("score", { model, scale, chain });
   if (picture !== state.picture || chain !== state.chain) return false;
   if (answer.error && !answer.expired) complain(answer.error);
   if (answer.ssim === undefined) return false;
-  known.set(scale, { ...answer, chain });
+  known.set(scale, answer);
   changed("scores");
   return true;
 }
@@ -36,14 +36,18 @@ async function scoreAll() {
   for (const model of measured()) if (!(await scoreOne(model, state.picture?.truth))) return;
 }
 
+/** Scales that leave enough of the picture. */
+function curveScales() {
+  const { height, width, truth } = state.picture;
+  return CURVE_SCALES.filter((scale) => Math.min(height, width) * truth >= scale * CURVE_LEAST);
+}
+
 /** PSNR against scale, a point at a time, until the picture changes or its scales run out. */
 async function scoreCurve() {
   const { picture } = state;
   state.curving = true;
   changed("scores");
-  const sides = [picture.height, picture.width].map((side) => side * picture.truth);
-  const scales = CURVE_SCALES.filter((scale) => Math.min(...sides) >= scale * CURVE_LEAST);
-  const points = scales.flatMap((scale) => measured().map((model) => ({ model, scale })));
+  const points = curveScales().flatMap((scale) => measured().map((model) => ({ model, scale })));
   for (const { model, scale } of points) {
     if (picture !== state.picture || !(await scoreOne(model, scale))) break;
   }
@@ -60,9 +64,11 @@ function showScores() {
   $(".error-told").hidden = !shownPanes().some((pane) => modelOf(pane.model)?.error);
   $(".few-told").hidden = Math.min(picture.height, picture.width) >= FEW_PIXELS;
   $(".score-table").replaceChildren(...scoreTable(truth));
-  $(".curve-start").disabled = state.curving;
-  $(".curve-start").textContent = state.curving ? "Computing…" : "PSNR against scale";
-  drawCurves(measured(), CURVE_SCALES);
+  const rests = curveScales().length < 2;
+  $(".curve-start").disabled = state.curving || rests;
+  $(".curve-start").textContent = state.curving ? "Computing…" : "Decibels against scale";
+  $(".curve-rests").hidden = !rests;
+  drawCurves(measured(), CURVE_SCALES, truth);
 }
 
 function scoreTable(truth) {

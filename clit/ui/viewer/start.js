@@ -22,6 +22,7 @@ import { buildAllMaps } from "./all_maps.js";
 import { buildBlink } from "./blink.js";
 import { buildCascade } from "./cascade.js";
 import { buildControls } from "./controls.js";
+import { buildDecibels } from "./decibels.js";
 import { mount, root } from "./dom.js";
 import { buildDock } from "./dock.js";
 import { buildDrawing } from "./drawing.js";
@@ -62,7 +63,7 @@ export function start(component) {
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
   for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
-  for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores]) build();
+  for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores, buildDecibels]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildNotice]) build();
   root.__viewer = readOnlyHook;

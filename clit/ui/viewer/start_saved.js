@@ -7,6 +7,7 @@ import { drawWheel } from "./colours.js";
 import { $, mount, root } from "./dom.js";
 import { buildBlink } from "./blink.js";
 import { buildDock } from "./dock.js";
+import { buildDecibels } from "./decibels.js";
 import { buildDrawing } from "./drawing.js";
 import { useEngine } from "./engine.js";
 import { readOnlyHook } from "./hook.js";
@@ -31,7 +32,7 @@ export async function startSaved(saved) {
   follow();
   useEngine(savedEngine(saved));
   for (const build of [buildDock, buildView, buildLayout, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildLoupe, buildInput]) build();
-  for (const build of [buildInspector, buildAllMaps, buildNotice]) build();
+  for (const build of [buildInspector, buildAllMaps, buildDecibels, buildNotice]) build();
   $(".asks [value=influence]").remove(); // that needs the whole network
   drawWheel($(".paint-wheel"));
   await restoreView(saved);

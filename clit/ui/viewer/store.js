@@ -123,7 +123,6 @@ export const state = {
   curving: false, // whether PSNR against scale is being computed
   /** @type {Record<string, string[]>} what can be made -> suffixes of its files */
   kinds: {},
-  filmFrames: 0,
   /** @type {any} newest state of the file being made */
   making: { run: 0, state: "idle" },
   dock: { tab: "attention", open: true, sheet: "peek" }, // sheet: how far it is open on phones, "peek" or "half"

@@ -4,12 +4,18 @@
 import { showTab } from "./dock.js";
 import { $ } from "./dom.js";
 import { outputSize, shownScale } from "./geometry.js";
+import { complain } from "./notice.js";
+import { times } from "./numbers.js";
 import { pickPlace } from "./pixel.js";
-import { openExample, openPicture } from "./pictures.js";
+import { offerFiles, openFile, openPicture } from "./pictures.js";
 import { state, subscribe } from "./store.js";
 import { changeView } from "./view.js";
 
 /** @import { Picture } from "./engine.js" */
+
+const ABOUT = "Make this picture smaller by the scale, and measure every method against what it was";
+const LEAST_SIDE = 24; // pixels of a small picture from which scores tell something
+const LEAST_SCALE = 1.5; // below this there is little to tell
 
 /** @type {any} how the whole picture was seen before: {view, at, picked, pickedAt} */
 let whole = null;
@@ -17,10 +23,22 @@ let whole = null;
 /** How many pixels of the original a pixel of the picture is wide. @param {Picture} picture */
 const pixelSide = ({ height, original, truth }) => truth ?? original.height / height;
 
+/** Why a picture cannot be made smaller by a scale and judged, if so. @param {Picture} picture without ground truth @param {number} scale */
+function truthRests({ original }, scale) {
+  const least = Math.min(original.height, original.width);
+  if (least >= scale * LEAST_SIDE) return "";
+  const most = Math.floor((10 * least) / LEAST_SIDE) / 10;
+  const size = [original.width, original.height].map((side) => Math.floor(side / scale)).join(" × ");
+  const instead = most >= LEAST_SCALE ? `choose a scale of at most ×${most}.` : "open a larger one.";
+  return `Made smaller by ${times(scale)}, this picture would have ${size} pixels, too few to judge: ${instead}`;
+}
+
 /** The place stays where it is, the picked pixel too; going back without having moved, all is as it was. */
 async function switchTruth(on) {
   if (!state.picture || state.opening || on === Boolean(state.picture.truth)) return;
   const { picture, picked, view } = state;
+  const rests = on ? truthRests(picture, shownScale()) : "";
+  if (rests) return complain(rests);
   const before = { ...view };
   const opened = await openPicture({ truth: picture.truth ? null : shownScale(), example: picture.example });
   if (!opened) return; // there is a sentence that says why
@@ -42,11 +60,15 @@ async function switchTruth(on) {
   showTab(on ? "scores" : "attention");
 }
 
-/** Open an example as the page now asks for it: with its ground truth, where that is on. @param {string} name */
-export async function openExampleAsAsked(name) {
+/** Open another picture as the page now asks for it: with its ground truth, where that is on. @param {() => Promise<boolean>} open */
+export async function openAsAsked(open) {
   const scale = state.picture?.truth;
+  if (!(await open())) return;
   whole = null;
-  if ((await openExample(name)) && scale) await openPicture({ truth: scale, example: name });
+  if (!scale) return;
+  const rests = truthRests(state.picture, scale);
+  if (rests) complain(rests);
+  else await openPicture({ truth: scale, example: state.picture.example });
 }
 
 function showToggle() {
@@ -54,6 +76,10 @@ function showToggle() {
   $(".truth-toggle").setAttribute("aria-pressed", String(Boolean(truth)));
   $(".truth-off").setAttribute("aria-pressed", String(!truth));
   $(".truth-toggle").disabled = !state.picture;
+  const rests = state.picture && !truth ? truthRests(state.picture, shownScale()) : "";
+  $(".truth-toggle").setAttribute("aria-disabled", String(Boolean(rests)));
+  $(".truth-toggle").title = rests || ABOUT;
+  $(".scores-none").textContent = rests || `Scores need a ground truth: press Ground truth, and this picture is made smaller by the scale; every method is then measured against what it was.`;
   $(".scale > label").textContent = truth ? "Made smaller by" : "Scale";
   $(".scale-rests").hidden = !truth; // why the scale cannot be moved
 }
@@ -61,5 +87,6 @@ function showToggle() {
 export function buildTruth() {
   $(".truth-toggle").addEventListener("click", () => switchTruth(true));
   $(".truth-off").addEventListener("click", () => switchTruth(false));
-  subscribe(["picture"], showToggle);
+  offerFiles((file) => openAsAsked(() => openFile(file)));
+  subscribe(["picture", "view"], showToggle);
 }

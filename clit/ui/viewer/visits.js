@@ -12,7 +12,7 @@ import { choose, showPanes } from "./panes.js";
 import { offerExamples, openExample, openPicture, showCaption, showPicture } from "./pictures.js";
 import { ask, serverUrl } from "./server.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
-import { openExampleAsAsked } from "./truth.js";
+import { openAsAsked } from "./truth.js";
 
 /** @typedef {ReturnType<typeof readLink>} Link */
 
@@ -27,7 +27,6 @@ async function begin() {
   }
   state.token = offer.token;
   state.kinds = offer.kinds;
-  state.filmFrames = offer.film_frames;
   state.limits = offer.limits;
   state.models = new Map(offer.models.flatMap(variants).map((model) => [model.name, model]));
   changed("models");
@@ -39,7 +38,7 @@ export async function arrive(asked) {
   const offer = await begin();
   if (!offer) return;
   if (offer.duplicate) Object.assign($(".duplicate"), { href: offer.duplicate, hidden: false });
-  offerExamples(offer.examples, openExampleAsAsked);
+  offerExamples(offer.examples, (name) => openAsAsked(() => openExample(name)));
   const link = readLink(location.hash.slice(1));
   if (!asked && isPhone()) Object.assign(link, PHONE_VIEW);
   const names = (state.examples = offer.examples.map((example) => example.name));

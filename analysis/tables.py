@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cards
+import films
 import folders
 import latency
 import live_map
@@ -44,6 +45,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "live-map": live_map.line,
+    "films": lambda: films.table(films.read()),
     "folders": lambda: folders.table(folders.read(), "pictures"),
     "bands": lambda: folders.table(folders.read(), "bands"),
     "million": lambda: folders.plan(folders.read()),

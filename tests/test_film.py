@@ -34,9 +34,11 @@ def models():
 def test_scales_grow_by_equal_factors_and_rest_at_the_ends():
     film = Film(2, 18, seconds=4, fps=10)
     assert len(film.scales) == 40
-    assert film.scales[0] == film.scales[5] == 2 and film.scales[-6] == pytest.approx(18)
-    moving = np.array(film.scales[5:-5])
-    assert np.allclose(moving[1:] / moving[:-1], moving[1] / moving[0])
+    assert film.scales[0] == film.scales[10] == 2 and film.scales[-11] == pytest.approx(18)
+    moving = np.array(film.scales[10:-10])
+    assert np.allclose(moving[1:] / moving[:-1], moving[1] / moving[0]) and moving[1] > 2
+    short = Film(2, 18, seconds=0.8, fps=10).scales
+    assert short.count(2) == 3 and max(short) == short[-1], "a quarter of a short one at either end"
 
 
 def test_frames_are_what_upscale_gives(photograph, models):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cards
+import films
 import folders
 import latency
 import live_map
@@ -48,6 +49,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "live-map": live_map.line,
     "shaking": shaking.line,
     "opening": places.line,
+    "films": lambda: films.table(films.read()),
     "folders": lambda: folders.table(folders.read(), "pictures"),
     "bands": lambda: folders.table(folders.read(), "bands"),
     "million": lambda: folders.plan(folders.read()),

@@ -12,6 +12,7 @@ from PIL import Image
 import clit
 from clit.errors import Cancelled
 from clit.exports import film as film_module
+from clit.exports.animated_webp import write_webp
 from clit.exports.film import Film, draw_frames, predict_film_seconds, save_film
 from clit.geometry import output_size
 
@@ -33,9 +34,11 @@ def models():
 def test_scales_grow_by_equal_factors_and_rest_at_the_ends():
     film = Film(2, 18, seconds=4, fps=10)
     assert len(film.scales) == 40
-    assert film.scales[0] == film.scales[5] == 2 and film.scales[-6] == pytest.approx(18)
-    moving = np.array(film.scales[5:-5])
-    assert np.allclose(moving[1:] / moving[:-1], moving[1] / moving[0])
+    assert film.scales[0] == film.scales[10] == 2 and film.scales[-11] == pytest.approx(18)
+    moving = np.array(film.scales[10:-10])
+    assert np.allclose(moving[1:] / moving[:-1], moving[1] / moving[0]) and moving[1] > 2
+    short = Film(2, 18, seconds=0.8, fps=10).scales
+    assert short.count(2) == 3 and max(short) == short[-1], "a quarter of a short one at either end"
 
 
 def test_frames_are_what_upscale_gives(photograph, models):
@@ -91,9 +94,31 @@ def test_a_written_film_plays(tmp_path, photograph, models, suffix):
             played = [np.asarray(file.convert("RGB"))]
             file.seek(file.n_frames - 1)
             played.append(np.asarray(file.convert("RGB")))
+            milliseconds = 0
+            for index in range(file.n_frames):
+                file.seek(index)
+                file.load()
+                milliseconds += file.info["duration"]
+        assert milliseconds == 8 * 250
     for seen, meant in ((played[0], shown[0]), (played[-1], shown[-1])):
         assert np.abs(seen.astype(float) - meant).mean() < 6
     assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_an_animated_webp_holds_each_frame_as_a_still_one_would(tmp_path):
+    """A frame three times in turn is there once, for three times as long."""
+    random = np.random.default_rng(0)
+    first, second = (cv2.resize(random.integers(0, 255, (5, 6, 3), np.uint8), (41, 33)) for _ in range(2))
+    frames = iter([first, first, first, second, first])
+    assert write_webp(tmp_path / "a.webp", frames, 8) == (33, 41)
+    with Image.open(tmp_path / "a.webp") as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (3, (41, 33), 0)
+        for index, (frame, milliseconds) in enumerate([(first, 375), (second, 125), (first, 125)]):
+            film.seek(index)
+            played = np.asarray(film.convert("RGB"))  # reads the frame's duration
+            assert film.info["duration"] == milliseconds
+            Image.fromarray(frame).save(tmp_path / "still.webp", quality=90, method=2)
+            assert np.array_equal(played, np.asarray(Image.open(tmp_path / "still.webp")))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 
 from clit.errors import UserError
+from clit.exports.animated_webp import write_webp
 from clit.geometry import View, Window, check_scale, output_size
 from clit.pictures.files import as_array, check_writable, to_bytes
 from clit.rendering.renderer import Renderer
@@ -41,10 +42,9 @@ GROUND = 17
 """Grey level of the strips that name methods and scale."""
 
 _LABEL = 22  # pixels: height of the strip above a panel that names method and scale
-_WEBP_QUALITY = 90
 _AHEAD = 4  # frames drawn before they are written
 # Multiply-adds that drawing could do while a pixel of each frame is written, and of the end: VP9 keeps 25 frames back.
-_WRITING = {".mp4": (0.0, 7e5), ".webp": (1e3, 4e5), ".gif": (3e4, 1e5)}
+_WRITING = {".mp4": (8e3, 4e5), ".webp": (1e3, 0.0), ".gif": (1e4, 1e5)}
 _TRIAL_FRAMES, _TRIAL_SIDE = 4, 240  # of what is written to see how long that takes
 
 
@@ -88,9 +88,9 @@ class Film:
 
     @property
     def scales(self) -> list[float]:
-        """The scale of each frame. It grows by a constant factor, and rests a moment at both ends."""
+        """The scale of each frame. It grows by a constant factor, and rests at both ends, a second at most."""
         count = max(2, round(self.seconds * self.fps))
-        rest = min(self.fps // 2, count // 4)
+        rest = min(self.fps, count // 4)
         steps = [min(max(i - rest, 0) / max(1, count - 1 - 2 * rest), 1.0) for i in range(count)]
         return [self.start * (self.end / self.start) ** step for step in steps]
 
@@ -299,19 +299,15 @@ def _pad_to_even(frame: np.ndarray) -> np.ndarray:
     return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
 
 
-def _write_pillow(path: Path, shown: Iterator[np.ndarray], fps: int) -> tuple[int, int]:
+def _write_gif(path: Path, shown: Iterator[np.ndarray], fps: int) -> tuple[int, int]:
     first = next(shown)
-    form = {".webp": "WEBP", ".gif": "GIF"}[path.suffix]
-    options = {"quality": _WEBP_QUALITY, "method": 2} if form == "WEBP" else {}
     rest = (Image.fromarray(frame) for frame in shown)
-    Image.fromarray(first).save(
-        path, form, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **options
-    )
+    Image.fromarray(first).save(path, "GIF", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
     return first.shape[:2]
 
 
 _WRITERS: dict[str, Callable[[Path, Iterator[np.ndarray], int], tuple[int, int]]] = {
     ".mp4": _write_mp4,
-    ".webp": _write_pillow,
-    ".gif": _write_pillow,
+    ".webp": write_webp,
+    ".gif": _write_gif,
 }

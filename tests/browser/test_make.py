@@ -35,7 +35,7 @@ def test_film_and_sheet_download(viewer):
         ("sheet .png", "photograph-x4-compared.png"),
     ):
         viewer.make_kind.select_option(kind)
-        what = "×1 to ×4.00 .*, by" if kind.startswith("film") else "this view by"
+        what = "×1 to ×4.00 .*, by" if kind.startswith("film") else "This view by"
         expect(viewer.make_text).to_have_text(re.compile(rf"{what} bilinear, bicubic, about \d+ (s|min)$", re.I))
         viewer.make_start.click()
         viewer.wait_for_file(name)

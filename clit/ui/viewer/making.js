@@ -79,7 +79,7 @@ function makingText() {
   const by = `by ${names.join(", ")}`;
   if (kind === "film") return `×1 to ${times(scale)} about ${state.picked ? "the picked pixel" : "the middle of the view"}, ${by}`;
   if (kind === "sheet") {
-    const crops = state.pins.length ? `the ${state.pins.length} pinned place${state.pins.length > 1 ? "s" : ""}` : "this view";
+    const crops = state.pins.length ? `The ${state.pins.length} pinned place${state.pins.length > 1 ? "s" : ""}` : "This view";
     return `${crops} ${by}`;
   }
   return `${size.width} × ${size.height} pixels at ${times(scale)}`;

@@ -38,6 +38,7 @@ ALLOWED = {
     "starlette": {"ui"},
     "matplotlib": {"exports"},
     "accelerate": {"training"},
+    "triton": {"training"},
     "typer": {"commands"},
     "rich": {"commands"},
     "filelock": {"exports"},

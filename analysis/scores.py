@@ -34,7 +34,7 @@ ABLATED = (
     "lit-light-r1", "lit-light-r2", "lit-light-r3", "lit-light-no-bias", "lit-light-fourier", "clit-light-cumulative",
     "clit-light-at-once",
 )  # fmt: skip
-SUMMARY = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "liif-base", "lit-base")
+SUMMARY = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "liif-base")
 """Models of README.md's table; it has these scales of the benchmarks, and those of the large photographs:"""
 SUMMARY_SCALES, SUMMARY_LARGE = (2.0, 3.0, 4.0), (12.0, 30.0)
 
@@ -54,7 +54,7 @@ def read(name: str) -> list[Row]:
 def table(rows: list[Row], mark_best: bool = True) -> str:
     """Mean luma PSNR in dB as Markdown: a line per dataset and model, a column per scale.
 
-    A dash stands where a dataset was not measured. mark_best: print the best of each dataset in bold.
+    A dash stands where a model was not measured. mark_best: print the best of each dataset in bold.
     """
     found = {(m.dataset, m.model, m.scale): m.psnr for m in means(rows)}
     scales = sorted({row.scale for row in rows})
@@ -63,7 +63,7 @@ def table(rows: list[Row], mark_best: bool = True) -> str:
     for dataset in dict.fromkeys(row.dataset for row in rows):
         columns = [[found.get((dataset, model, scale)) for model in models] for scale in scales]
         cells = zip(*(_cells(column, mark_best) for column in columns), strict=True)
-        lines += [[dataset, model, *each] for model, each in zip(models, cells, strict=True)]
+        lines += [[dataset, model, *each] for model, each in zip(models, cells, strict=True) if set(each) != {"-"}]
     return markdown(lines)
 
 

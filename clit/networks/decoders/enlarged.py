@@ -54,15 +54,17 @@ class Enlarged:
     @staticmethod
     def prepare(image: Tensor, view: View, kernel: str = "bilinear") -> Enlarged:
         """Prepare pictures (B, 3, h, w) for a view by "bilinear" or "bicubic" interpolation."""
-        make_taps, taps = _KERNELS[kernel][view.wrap], []
-        for n, n_out, wanted in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True):
-            taps.append(make_taps(n, n_out).select(wanted.cpu()))
-        region = Region.enclosing(*(index for index, _ in taps))
+        taps, region = _select_taps(view, kernel)
         rows, columns = (
             Taps(index.to(image.device), weight.to(image))
             for index, weight in (taps[0].shift(-region.top), taps[1].shift(-region.left))
         )
         return Enlarged(image.permute(0, 2, 3, 1)[(slice(None), *region.slices())], rows, columns)
+
+    @staticmethod
+    def reads(view: View, kernel: str) -> Region:
+        """Return the part of the small picture that a view reads."""
+        return _select_taps(view, kernel)[1]
 
     def query(self, row: Tensor, column: Tensor) -> Tensor:
         """Return colours (B, Q, 3) at `row`, `column` (Q,): indices into the view's rows and columns."""
@@ -71,3 +73,13 @@ class Enlarged:
     def render(self) -> Tensor:
         """Return colours (B, R, S, 3) of the whole view."""
         return sample_grid(self.image, self.rows, self.columns)
+
+
+def _select_taps(view: View, kernel: str) -> tuple[tuple[Taps, Taps], Region]:
+    """Return the taps of the view's rows and of its columns, and the region of all pixels they read."""
+    make_taps = _KERNELS[kernel][view.wrap]
+    rows, columns = (
+        make_taps(n, n_out).select(wanted.cpu())
+        for n, n_out, wanted in zip(view.lr, view.size, (view.pixels.rows, view.pixels.columns), strict=True)
+    )
+    return (rows, columns), Region.enclosing(rows.index, columns.index)

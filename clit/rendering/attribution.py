@@ -1,0 +1,266 @@
+"""Which input pixels an output pixel comes from: integrated gradients through encoder and decoder.
+
+Gu and Dong, Interpreting Super-Resolution Networks with Local Attribution Maps (CVPR 2021): the picture is made sharp
+step by step, from a blurred one to itself, and the gradients of an objective on the way add up. What each pixel is
+given sums to the change of the objective, up to the gap that is told. Any network can be asked; those of this package
+are asked at any scale, on the part of the picture that counts alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clit.errors import Cancelled, UserError
+from clit.geometry import Region, View, Window, whole_numbers
+from clit.networks.decoders.base import Features
+from clit.networks.decoders.enlarged import Enlarged
+from clit.networks.decoders.interpolation import Interpolation
+from clit.networks.model import SRModel
+from clit.rendering.output import Cancel, Progress
+
+OBJECTIVES = ("texture", "colour")
+MOST_STEPS, GAP = 400, 0.02
+"""Steps are doubled, to at most so many, until the gap is below that."""
+SQUARE = 64
+"""Side in input pixels of the square about the pixel that the diffusion index looks at."""
+
+_SIGMA, _TAPS = 1.2, 9  # of the first blur
+_LUMA = (0.299, 0.587, 0.114)
+_FLOORS = {"texture": 256 / 255, "colour": 1 / 255}  # least change of the objective that gaps are measured against
+_EPSILON = 1e-12  # keeps the gradient of a flat patch finite
+
+# Legend for shapes: h, w of the small picture; H, W of the output; Y, X of the part of the small picture that counts.
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Which input pixels an output pixel comes from.
+
+    map: (h, w, 3) float32, zero where nothing reaches. diffusion: the diffusion index, 0 (one pixel decides) to 100
+    (all alike). gap: |sum of the map - change of the objective| over the change, the error of the map. change: of the
+    objective, from the blurred picture to the picture itself. region: the input pixels that can count. steps: in the
+    end.
+    """
+
+    map: np.ndarray
+    diffusion: float
+    gap: float
+    change: float
+    region: Region
+    steps: int
+    objective: str
+    pixel: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The map as the method's authors show it, (h, w) in 0..1: the square root of its share of the largest."""
+        magnitude = np.abs(self.map.sum(-1))
+        return np.sqrt(magnitude / max(magnitude.max(), np.finfo(np.float32).tiny))
+
+
+class Source(ABC):
+    """A network and what is asked of it: the output's size, the input that counts for a window, its colours."""
+
+    lr: tuple[int, int]
+    size: tuple[int, int]
+
+    @abstractmethod
+    def find_region(self, window: Window) -> Region:
+        """Return the input pixels that a window of the output can depend on."""
+
+    @abstractmethod
+    def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
+        """Return a window's unclipped RGB (rows, columns, 3), in [0, 1]. part: (1, 3, Y, X), the region's pixels."""
+
+
+class ModelSource(Source):
+    """A model of this package, at the scale of a view."""
+
+    def __init__(self, model: SRModel, view: View):
+        self.model, self.view = model, view
+        self.lr, self.size = view.lr, view.size
+
+    def find_region(self, window: Window) -> Region:
+        decoder, reach = self.model.decoder, self.model.encoder.reach
+        if isinstance(decoder, Interpolation):
+            return Enlarged.reads(self.view.with_pixels(window.lattice()), decoder.config.kernel)
+        read = self._read(window)
+        return read.grow(max(self.lr) if reach is None else reach).clip(self.lr)
+
+    def _read(self, window: Window) -> Region:
+        """Return the part of the small picture whose features the decoder reads."""
+        return self.model.decoder.reads(self.view.with_pixels(window.lattice()))
+
+    def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
+        (h, w), model = self.lr, self.model
+        around = (region.left, w - region.right, region.top, h - region.bottom)
+        x = F.pad(model.normalise(part), around)  # nothing reads the pixels around
+        read = self._read(window)
+        features = Features(model.encode_part(x, read), x, read.top, read.left)
+        view = self.view.with_pixels(window.lattice())
+        return model.render(model.prepare(features, view))[0]
+
+
+class ModuleSource(Source):
+    """Any network that enlarges (1, 3, h, w) to (1, 3, s h, s w), RGB in [0, 1]."""
+
+    def __init__(self, module: nn.Module, image: Tensor, reach: int | None):
+        """reach: distance in input pixels up to which an output pixel depends on the input; None: all of it counts.
+
+        UserError for a module that gives something else.
+        """
+        self.module, self.lr, self._reach = module, tuple(image.shape[-2:]), reach
+        with torch.no_grad():
+            out = module(image)
+        shape = tuple(out.shape) if isinstance(out, Tensor) else None
+        if shape is None or len(shape) != 4 or shape[:2] != (1, 3) or min(shape[2:]) < 1:
+            got = shape or type(out).__name__
+            raise UserError(f"The network gives {got}, but must give (1, 3, H, W) for (1, 3, h, w).")
+        self.size = shape[2:]
+        if reach is not None and any(n_out % n for n_out, n in zip(self.size, self.lr, strict=True)):
+            raise UserError("A reach can be given only for a network that enlarges by a whole number: leave it out.")
+
+    def find_region(self, window: Window) -> Region:
+        if self._reach is None:
+            return Region(0, 0, *self.lr)
+        down, across = (n_out // n for n_out, n in zip(self.size, self.lr, strict=True))
+        inner = Region(window.top // down, window.left // across, -(-window.bottom // down), -(-window.right // across))
+        return inner.grow(self._reach).clip(self.lr)
+
+    def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
+        down, across = (n_out // n for n_out, n in zip(self.size, self.lr, strict=True))
+        moved = Window(window.top - region.top * down, window.left - region.left * across, window.height, window.width)
+        return self.module(part)[(0, slice(None), *moved.slices())].permute(1, 2, 0)
+
+
+def attribute(
+    source: Source,
+    image: np.ndarray,
+    pixel: tuple[int, int],
+    *,
+    patch: int = 16,
+    steps: int = 50,
+    objective: str = "texture",
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Attribution:
+    """Return which pixels of an image (h, w, 3), in [0, 1], output pixel (row, column) comes from.
+
+    objective: "texture", the strength of the gradients in the `patch` x `patch` output pixels around the pixel, or
+    "colour", the pixel's luma. steps: on the way from blurred to sharp; doubled up to 400 until the gap is below 2 %.
+    progress(done): called with the share of the steps at hand. When cancel() is true, Cancelled is raised soon.
+    UserError for a pixel outside, an unknown objective, or numbers out of range.
+    """
+    _check(source.size, pixel, patch, steps, objective)
+    window = _place_window(source.size, pixel, patch) if objective == "texture" else Window(*pixel, 1, 1)
+    region = source.find_region(window)
+    blurs = _Blurs(image, region)
+
+    def score(part: Tensor) -> Tensor:
+        return _measure(source.render(part, region, window), objective)
+
+    with torch.no_grad():
+        change = (score(blurs.at(1.0)) - score(blurs.at(0.0))).double().item()
+    while True:
+        total = _integrate(score, blurs, steps, progress, cancel)
+        gap = abs(total.sum().item() - change) / max(abs(change), _FLOORS[objective])
+        if gap < GAP or 2 * steps > MOST_STEPS:
+            break
+        steps *= 2
+    map = np.zeros((*source.lr, 3), np.float32)
+    map[region.slices()] = total[0].permute(1, 2, 0).float().numpy()
+    diffusion = find_diffusion(map, _find_input_pixel(source, pixel))
+    return Attribution(map, diffusion, gap, change, region, steps, objective, pixel, source.size)
+
+
+def find_diffusion(map: np.ndarray, centre: tuple[int, int]) -> float:
+    """Return the diffusion index of a map (h, w, 3): 100 less its Gini coefficient in per cent, about an input pixel.
+
+    The square it looks at is always of one size, but ends where the picture does.
+    """
+    (row, column), half = centre, SQUARE // 2
+    square = map[max(0, row - half) : row + half, max(0, column - half) : column + half]
+    x = np.sort(np.abs(square.sum(-1, dtype=np.float64)).ravel())
+    if not x.sum():
+        return 0.0
+    i = np.arange(1, len(x) + 1)
+    return float(100 * (1 - ((2 * i - len(x) - 1) * x).sum() / (len(x) * x.sum())))
+
+
+class _Blurs:
+    """The part of a picture that counts, more or less blurred: the whole picture is blurred first, then cut."""
+
+    def __init__(self, image: np.ndarray, region: Region):
+        border = _TAPS // 2
+        rows, columns = (slice(s.start, s.stop + 2 * border) for s in region.slices())
+        padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="reflect")[rows, columns]
+        self._seen = torch.from_numpy(np.ascontiguousarray(padded, np.float32)).permute(2, 0, 1)[:, None]
+
+    def at(self, share: float) -> Tensor:
+        """Return the part (1, 3, Y, X) at a share 0 (blurred) to 1 (sharp) of the way."""
+        sigma = _SIGMA * (1 - share)
+        offset = torch.arange(_TAPS) - _TAPS // 2
+        kernel = torch.exp(-0.5 * (offset / sigma) ** 2) if sigma > 0 else (offset == 0).float()
+        kernel = kernel / kernel.sum()
+        down = F.conv2d(self._seen, kernel.view(1, 1, -1, 1))
+        return F.conv2d(down, kernel.view(1, 1, 1, -1)).permute(1, 0, 2, 3).contiguous()
+
+
+def _integrate(score, blurs: _Blurs, steps: int, progress: Progress | None, cancel: Cancel | None) -> Tensor:
+    """Return the sum of the gradients, taken in the middle of each step, times the steps: (1, 3, Y, X) float64."""
+    before, total = blurs.at(0.0), 0.0
+    for k in range(1, steps + 1):
+        if cancel is not None and cancel():
+            raise Cancelled()
+        after = blurs.at(k / steps)
+        middle = blurs.at((k - 0.5) / steps).requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(score(middle), middle)
+        total = total + gradient.double() * (after - before).double()
+        before = after
+        if progress is not None:
+            progress(k / steps)
+    return total
+
+
+def _measure(rgb: Tensor, objective: str) -> Tensor:
+    """Return the objective of the colours (rows, columns, 3) of a window."""
+    if objective == "colour":
+        return rgb[0, 0] @ rgb.new_tensor(_LUMA)
+    rows, columns = (max(1, n - 1) for n in rgb.shape[:2])
+    down = rgb[1:, :columns] - rgb[:-1, :columns] if len(rgb) > 1 else torch.zeros_like(rgb[:, :columns])
+    across = rgb[:rows, 1:] - rgb[:rows, :-1] if rgb.shape[1] > 1 else torch.zeros_like(rgb[:rows])
+    return (down.square() + across.square() + _EPSILON).sqrt().sum()
+
+
+def _place_window(size: tuple[int, int], pixel: tuple[int, int], patch: int) -> Window:
+    """Place the patch and one more row and column about the pixel, shifted inside the output."""
+    sides = [min(patch + 1, n) for n in size]
+    first = [min(max(0, p - patch // 2), n - side) for p, n, side in zip(pixel, size, sides, strict=True)]
+    return Window(*first, *sides)
+
+
+def _find_input_pixel(source: Source, pixel: tuple[int, int]) -> tuple[int, int]:
+    row, column = (int((p + 0.5) * n / n_out) for p, n, n_out in zip(pixel, source.lr, source.size, strict=True))
+    return row, column
+
+
+def _check(size: tuple[int, int], pixel, patch, steps, objective) -> None:
+    row, column = whole_numbers(pixel, 2) or (-1, -1)
+    if not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise UserError(
+            f"The pixel is {pixel}, but must be (row, column) inside the output of {size[0]} x {size[1]} pixels."
+        )
+    if objective not in OBJECTIVES:
+        raise UserError(f'The objective is "{objective}", but must be one of {", ".join(OBJECTIVES)}.')
+    if whole_numbers([patch], 1) is None or not 1 <= patch <= 512:
+        raise UserError(f"The patch is {patch}, but must be a whole number of output pixels from 1 to 512.")
+    if whole_numbers([steps], 1) is None or not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"The number of steps is {steps}, but must be a whole number from 1 to {MOST_STEPS}.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clit.api import attend as attend
+    from clit.api import attribute as attribute
     from clit.api import estimate as estimate
     from clit.api import save as save
     from clit.api import survey as survey
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "attend": "clit.api",
+    "attribute": "clit.api",
     "estimate": "clit.api",
     "load": "clit.networks.checkpoints",
     "save": "clit.api",

@@ -26,6 +26,7 @@ from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.attention_source import AttentionSource, make_source
+from clit.rendering.attribution import Attribution, ModelSource, attribute
 from clit.rendering.features import MAPS_LIMIT, FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
 from clit.rendering.trial import predict_seconds
@@ -273,6 +274,24 @@ class Renderer:
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         found = attend_pixel(model, self._get_features(request, view), view)
         return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
+
+    def attribute(
+        self,
+        model: SRModel,
+        image,
+        *,
+        pixel: tuple[int, int],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        chain: str = "published",
+        **options,
+    ) -> Attribution:
+        """Return which input pixels output pixel (row, column) comes from.
+
+        Arguments as for `render`; options: of `attribution.attribute`.
+        """
+        request = self._check_request(model, image, scale, size, None, chain, None)
+        return attribute(ModelSource(model, request.view), request.image, pixel, **options)
 
     def attention_source(
         self,

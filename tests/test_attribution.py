@@ -1,0 +1,186 @@
+"""Attribution: sums to the change of the objective, is zero beyond the reach, equals closed forms; any network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import clit
+from clit import UserError
+from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig, RDNConfig
+from clit.networks.model import SRModel
+from clit.rendering import attribution
+
+ENCODER = EDSRConfig(width=8, blocks=1)
+MODELS = {
+    "liif": ModelConfig(ENCODER, LIIFConfig(hidden=(12,))),
+    "lte": ModelConfig(ENCODER, LTEConfig(width=8, hidden=(12,))),
+    "lit": ModelConfig(ENCODER, CLITConfig(width=8, heads=2, radius=1, hidden=(12,), fourier=4)),
+    "clit": ModelConfig(ENCODER, CLITConfig(width=8, heads=2, radius=2, hidden=(12,), stages=3)),
+    "rdn": ModelConfig(RDNConfig(width=6, blocks=2, layers=2, growth=4), LIIFConfig(hidden=(8,))),
+}
+
+
+def make_model(name: str) -> SRModel:
+    torch.manual_seed(4)
+    return clit.load(name) if name in ("bicubic", "bilinear") else SRModel(MODELS[name]).eval()
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    random = np.random.default_rng(0)
+    noise = random.random((7, 9, 3), dtype=np.float32)
+    soft = F.interpolate(torch.from_numpy(noise).permute(2, 0, 1)[None], size=(40, 50), mode="bicubic")
+    picture = soft[0].permute(1, 2, 0).clamp(0, 1).numpy().copy()
+    picture[:12, :14] = 0.5  # flat ground
+    return picture
+
+
+@pytest.mark.parametrize("objective", attribution.OBJECTIVES)
+@pytest.mark.parametrize("name", ["bicubic", *MODELS])
+def test_maps_sum_to_the_change_of_the_objective(name, objective, image):
+    model = make_model(name)
+    for scale, pixel in ((3, (60, 70)), (7.3, (5, 8)), (2.5, (99, 124))):  # inside, on flat ground, in a corner
+        found = clit.attribute(model, image, pixel, scale, objective=objective)
+        assert np.isfinite(found.map).all() and found.map.shape == image.shape
+        assert found.gap < attribution.GAP and 50 <= found.steps <= attribution.MOST_STEPS
+        floor = attribution._FLOORS[objective]
+        assert (
+            abs(found.map.sum(dtype=np.float64) - found.change)
+            <= 1.01 * found.gap * max(abs(found.change), floor) + 1e-6
+        )
+        assert 0 <= found.diffusion < 100 and 0 <= found.shown.min() <= found.shown.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["liif", "lte", "lit", "clit", "rdn", "bicubic"])
+def test_nothing_comes_from_beyond_the_region(name, image):
+    model, size = make_model(name), (120, 150)
+    source = attribution.ModelSource(model, model.view(image.shape[:2], size))
+    window = clit.Window(50, 60, 5, 5)
+    region = source.find_region(window)
+    assert region.area < 40 * 50
+    whole = torch.from_numpy(image).permute(2, 0, 1)[None].requires_grad_()
+    rgb = clit.Renderer()  # the same colours as by the usual way
+    view = model.view(image.shape[:2], size, window)
+    features = model.encode(whole)
+    colours = model.render(model.prepare(features, view))[0]
+    (gradient,) = torch.autograd.grad(colours.sum(), whole)
+    outside = torch.ones(40, 50, dtype=torch.bool)
+    outside[region.slices()] = False
+    assert (gradient[0, :, outside] == 0).all()
+    assert gradient[0][(slice(None), *region.slices())].abs().max() > 0
+    with torch.no_grad():
+        part = whole[(..., *region.slices())]
+        assert (source.render(part, region, window) - colours).abs().max() < 1e-5
+    usual = rgb.render(model, image, size=size, window=window, clip=False)
+    assert np.abs(usual - colours.detach().numpy()).max() < 1e-5
+
+
+class Linear(nn.Module):
+    """Enlarges three times by a transposed convolution of fixed random weights."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.weight = nn.Parameter(torch.randn(3, 3, 9, 9) / 20)
+
+    def forward(self, x):
+        return F.conv_transpose2d(x, self.weight, stride=3, padding=3)
+
+
+def test_of_a_linear_network_the_map_is_the_closed_form(image):
+    model, pixel = Linear(), (50, 61)
+    for reach in (None, 2):
+        found = clit.attribute(model, image, pixel, objective="colour", reach=reach)
+        x = torch.from_numpy(image).permute(2, 0, 1)[None].requires_grad_()
+        luma = model(x)[0, :, 50, 61] @ torch.tensor(attribution._LUMA)
+        (gradient,) = torch.autograd.grad(luma, x)
+        blurred = attribution._Blurs(image, clit.geometry.Region(0, 0, 40, 50)).at(0.0)
+        closed = (gradient * (x.detach() - blurred))[0].permute(1, 2, 0).numpy()
+        assert np.abs(found.map - closed).max() < 1e-6
+        assert found.size == (120, 150) and found.steps == 50 and found.gap < 1e-3
+    assert found.region.area <= 25
+
+
+class Bicubic(nn.Module):
+    def forward(self, x):
+        return F.interpolate(x, scale_factor=4, mode="bicubic", align_corners=False)
+
+
+class Network(nn.Module):
+    """A network of one's own: convolutions and a pixel shuffle."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(2)
+        self.body = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 48, 3, padding=1))
+
+    def forward(self, x):
+        return F.pixel_shuffle(self.body(x), 4)
+
+
+def test_bicubic_as_a_module_spreads_less_than_any_network(image):
+    pixel = (81, 102)
+    plain = clit.attribute(Bicubic(), image, pixel)
+    assert plain.region.area == 40 * 50 and plain.gap < 0.001
+    taps = np.zeros((40, 50), bool)
+    taps[(81 - 8) // 4 - 2 : (81 + 9) // 4 + 3, (102 - 8) // 4 - 2 : (102 + 9) // 4 + 3] = True
+    assert (plain.map[~taps] == 0).all() and np.abs(plain.map[taps]).max() > 0
+    for model, scale in ((Network(), None), *((make_model(name), 4) for name in MODELS)):
+        assert clit.attribute(model, image, pixel, scale).diffusion > plain.diffusion
+
+
+def test_diffusion_does_not_depend_on_the_size_of_the_picture():
+    random = np.random.default_rng(5)
+    large = np.zeros((200, 220, 3), np.float32)
+    large[90:110, 95:115] = random.random((20, 20, 3))
+    found = attribution.find_diffusion(large, (100, 105))
+    assert found == attribution.find_diffusion(large[60:150, 60:160], (40, 45))
+    one = np.zeros((64, 64, 3), np.float32)
+    one[32, 32] = 1
+    assert attribution.find_diffusion(one, (32, 32)) == pytest.approx(100 / 64**2)
+    assert attribution.find_diffusion(np.ones((64, 64, 3), np.float32), (32, 32)) == pytest.approx(100)
+    assert attribution.find_diffusion(0 * one, (3, 3)) == 0
+
+
+def test_more_steps_are_taken_where_the_gap_is_wide(monkeypatch, image):
+    monkeypatch.setattr(attribution, "GAP", 1e-5)
+    found = clit.attribute(make_model("lit"), image, (60, 70), 3, steps=3)
+    assert found.steps in (6, 12, 24, 48, 96, 192, 384)
+    monkeypatch.setattr(attribution, "GAP", 2.0)
+    assert clit.attribute(make_model("lit"), image, (60, 70), 3, steps=3).steps == 3
+
+
+def test_it_can_be_stopped_and_tells_how_far_it_is(image):
+    heard = []
+    clit.attribute(make_model("liif"), image, (60, 70), 3, steps=4, progress=heard.append)
+    assert heard[:4] == [0.25, 0.5, 0.75, 1.0]
+    with pytest.raises(clit.Cancelled):
+        clit.attribute(make_model("liif"), image, (60, 70), 3, cancel=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(pixel=(120, 0)), r"The pixel is \(120, 0\), but must be \(row, column\) inside the output of 120 x 150"),
+        (dict(objective="edges"), 'The objective is "edges", but must be one of texture, colour'),
+        (dict(patch=0), "The patch is 0, but must be a whole number"),
+        (dict(steps=401), "The number of steps is 401, but must be a whole number from 1 to 400"),
+        (dict(reach=3), "leave it out"),
+    ],
+)
+def test_wrong_options_are_named(image, options, message):
+    with pytest.raises(UserError, match=message):
+        clit.attribute(make_model("liif"), image, **({"pixel": (1, 1), "scale": 3} | options))
+
+
+def test_networks_that_do_not_enlarge_pictures_are_refused(image):
+    with pytest.raises(UserError, match=r"gives \(1, 16, 38, 48\), but must give"):
+        clit.attribute(nn.Conv2d(3, 16, 3), image, (1, 1))
+    with pytest.raises(UserError, match="has a scale of its own"):
+        clit.attribute(Network(), image, (1, 1), 4)
+    with pytest.raises(UserError, match="whole number: leave it out"):
+        clit.attribute(nn.Upsample(scale_factor=1.5), image, (1, 1), reach=3)

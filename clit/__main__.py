@@ -1,4 +1,4 @@
-"""The command line, `python -m clit COMMAND`: upscale, compare, attend, film, evaluate, import-official, train."""
+"""The command line, `python -m clit COMMAND`: upscale, compare, attend, attribute, film, and those about models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that draw what the models do: compare, attend, film."""
+"""Commands that draw what the models do: compare, attend, film, attribute."""
 
 from __future__ import annotations
 
@@ -220,3 +220,51 @@ def film(
     with show_progress("film") as progress:
         height, width = save_film(networks, picture.opaque(), out, wanted, chain=chain, progress=progress)
     typer.echo(f"{out}: {len(wanted.scales)} frames of {width} x {height} pixels (width x height), labels included")
+
+
+@app.command()
+def attribute(
+    source: Input,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The figure (.png, .svg, .pdf) or numbers (.npz, .json) to write.")
+    ],
+    pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
+    scale: Scale = None,
+    size: Size = None,
+    model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again: side by side.")] = None,
+    objective: Annotated[
+        str,
+        typer.Option(help="texture: the gradients around the pixel; colour: the pixel's luma."),
+    ] = "texture",
+    steps: Annotated[int, typer.Option(help="From blurred to sharp; doubled until the gap is below 2 %.")] = 50,
+    chain: Chain = "published",
+    strict: Strict = False,
+) -> None:
+    """Show which input pixels one output pixel comes from, through encoder and decoder."""
+    from clit.exports.attributions import encode_attribution
+    from clit.exports.figures import FORMS
+    from clit.pictures.files import check_writable
+    from clit.system.atomic import write_bytes
+
+    check_writable(out, FORMS)
+    check_not_input(out, source)
+    position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
+    wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
+    names = model or ["lit-light"]
+    if len(names) > 1 and out.suffix.lower() in (".npz", ".json"):
+        raise UserError("A file of numbers holds what one method was asked: choose one.")
+    picture, wanted = read_picture_and_size(source, scale, wanted, strict)
+    networks, found = load_models(names), {}
+
+    from clit import attribute as find_attribution
+
+    with show_progress("attribute") as progress:
+        for done, (name, network) in enumerate(networks.items()):
+            options = {"size": wanted, "chain": chain, "objective": objective, "steps": steps}
+            found[name] = find_attribution(
+                network, picture.opaque(), position, **options,
+                progress=lambda share, done=done: progress((done + share) / len(networks)),
+            )  # fmt: skip
+    write_bytes(out, encode_attribution(found, picture.opaque(), out.suffix.lower()))
+    for name, each in found.items():
+        typer.echo(f"{name}: diffusion index {each.diffusion:.2f}, gap {each.gap:.2%} after {each.steps} steps")

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
+import sys
 from pathlib import Path
 
 from PIL import Image
 
+from clit.errors import UserError
 from clit.training.photographs import find_photographs, read_photograph, read_pixels
 
 
@@ -26,7 +28,10 @@ def pack(path: Path, folder: Path, quality: int) -> int:
     is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     if is_jpeg and pixels.shape == read_pixels(path).shape and path.stat().st_size <= buffer.tell():
         return Path(shutil.copy(path, folder / path.name)).stat().st_size
-    return (folder / f"{path.stem}.jpg").write_bytes(buffer.getvalue())
+    target = folder / f"{path.stem}.jpg"
+    if target.exists():
+        raise UserError(f"{path} would be written over {target}: give other names, or an empty folder.")
+    return target.write_bytes(buffer.getvalue())
 
 
 def main() -> None:
@@ -45,4 +50,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

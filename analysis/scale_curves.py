@@ -1,7 +1,7 @@
 """How much each method gains over bicubic, and over LIT, against the scale.
 
     python analysis/scores.py --name curves --data cid22 --held-out analysis/held_out.txt \\
-        --scales 1.5,2,3,4,6,8,12,16,24,30 --model bicubic --model liif-light ...
+        --scales 2,3,4 --model bicubic --model liif-light ...
     python analysis/scale_curves.py [--scores curves]
 
 Reads every picture's figures as analysis/scores.py wrote them under that name. Draws the mean difference to bicubic,

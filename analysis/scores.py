@@ -3,11 +3,11 @@
     python analysis/scores.py --data Set5 --data Set14 [--model NAME ...]
     python analysis/scores.py --data BSD100 --scales 2,3,4
     python analysis/scores.py --name large --data budgie --data mate --held-out analysis/held_out.txt \\
-        --scales 8,12,18,24,30
+        --scales 12,30
     python analysis/scores.py --name ablations --data Set5 --data Set14 --scales 2,4,8
 
-Writes every picture's figures to analysis/scores.csv (or NAME.csv), where those of other datasets stay, and prints
-their means as Markdown.
+Writes every picture's figures to analysis/scores.csv (or NAME.csv), where those of other datasets, scales and
+models stay, and prints all means as Markdown.
 `python analysis/tables.py` then puts the tables into README.md, docs/ and the model cards.
 """
 
@@ -125,9 +125,9 @@ def main() -> None:
     if flags.held_out:
         rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
     path = ROOT / "analysis" / f"{flags.name}.csv"
-    measured = {row.dataset for row in rows}
-    others = [row for row in read(flags.name) if row.dataset not in measured] if path.exists() else []
-    write_csv([*others, *rows], path)
+    measured = {(row.dataset, row.scale, row.model) for row in rows}
+    others = read(flags.name) if path.exists() else []
+    write_csv([*(r for r in others if (r.dataset, r.scale, r.model) not in measured), *rows], path)
     print(table(read(flags.name)))
 
 

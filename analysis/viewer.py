@@ -197,6 +197,7 @@ class Viewer:
     grip = _element(".grip")
     attention_tab = _element("[data-tab=attention]")
     make_tab = _element("[data-tab=make]")
+    scores_tab = _element("[data-tab=scores]")
     inspector = _element(".inspector")
     mean_maps = _element(".means .map-button")
     head_maps = _element(".heads .map-button")

@@ -19,7 +19,7 @@ from clit.networks.model import SRModel
 from clit.training.gpu import run as run_module
 from clit.training.gpu import samples
 from clit.training.gpu.decoders import predict
-from clit.training.gpu.run import Run, Settings
+from clit.training.gpu.run import Run, Settings, read_state
 from clit.training.gpu.samples import Kind, Samples
 from clit.training.gpu.train import train
 from clit.training.gpu.weighing import weigh, weigh_plain
@@ -98,25 +98,33 @@ def test_a_run_in_pieces_goes_on_where_it_stopped(small, tmp_path, monkeypatch) 
     options = small | dict(start=start, held_out={"0.png"}, credits="## Thanks\n", report=lines.append)
     train(list(TINY), [folder], tmp_path / "run", settings, piece=0.1, **options)
     assert not (tmp_path / "run/tiny-clit").exists()
-    first = Run(list(TINY), settings, small["encoder"].encoder.state_dict(), start)
-    first.load(tmp_path / "run")
+    encoder = small["encoder"].encoder.state_dict()
+    first = Run(list(TINY), settings, encoder, state=read_state(tmp_path / "run"))
     assert (first.step, first.progress) == (6, 0.5)
-    train(list(TINY), [folder], tmp_path / "run", settings, piece=1, **options)
-    last = Run(list(TINY), settings, small["encoder"].encoder.state_dict(), start)
-    last.load(tmp_path / "run")
+    states = [each for part in first.parts.values() for each in part.optimizer.state.values()]
+    assert max(float(each["step"]) for each in states) == 6 and any(each["exp_avg"].abs().max() > 0 for each in states)
+    (tmp_path / "run/state-00000009.00-of-02").write_bytes(b"half of a state")  # of a run that was stopped meanwhile
+    train(list(TINY), [folder], tmp_path / "run", settings, piece=1, **(options | dict(start=None)))
+    last = Run(list(TINY), settings, encoder, state=read_state(tmp_path / "run"))
     assert (last.step, last.progress) == (12, 1)
+    assert [path.name for path in sorted((tmp_path / "run").glob("state-*"))] == ["state-00000012.00-of-01"]
     for name in TINY:
+        before, after = (run.parts[name].decoder.state_dict() for run in (first, last))
+        moved = max((after[key] - before[key]).abs().max().item() for key in before)
+        assert 0 < moved < 6 * 2 * settings.rate, "six more steps, from where the first six ended"
         made = checkpoints.load(tmp_path / "run" / name)
         for key, value in made.encoder.state_dict().items():
-            assert torch.equal(value, small["encoder"].encoder.state_dict()[key].half().float())
+            assert torch.equal(value, encoder[key].half().float())
         for key, value in made.decoder.state_dict().items():
             assert torch.equal(value, last.averaged()[name][key].half().float())
         card = (tmp_path / "run" / name / "README.md").read_text()
         assert f"| steps | {last.step}, of 2 crops of 8x8" in card and card.endswith("## Thanks\n")
         assert ("decoder from tiny-clit" in card) == (name == "tiny-clit")
-    assert any((last.averaged()["tiny-liif"][k] != v).any() for k, v in first.averaged()["tiny-liif"].items())
     with pytest.raises(UserError, match="This run trains tiny-liif, tiny-clit: choose another --out"):
-        Run(["tiny-liif"], settings, small["encoder"].encoder.state_dict()).load(tmp_path / "run")
+        Run(["tiny-liif"], settings, encoder, state=read_state(tmp_path / "run"))
+    other = SRModel(TINY["tiny-liif"]).encoder.state_dict()
+    with pytest.raises(UserError, match="This run has another encoder"):
+        Run(list(TINY), settings, other, state=read_state(tmp_path / "run"))
 
 
 def test_a_cascade_starts_from_the_model_of_one_stage(small, tmp_path, monkeypatch) -> None:
@@ -129,10 +137,14 @@ def test_a_cascade_starts_from_the_model_of_one_stage(small, tmp_path, monkeypat
     assert torch.equal(stages[0].key_conv.weight, model.decoder.stages[0].key_conv.weight)
     assert torch.equal(stages[2].key_conv.weight, stages[0].key_conv.weight)
     with pytest.raises(UserError, match="clit-tiny needs weights to start from"):
-        Run(["clit-tiny"], Settings(1), encoder, tmp_path / "nowhere")
+        Run(["clit-tiny"], Settings(1), encoder)
+    with pytest.raises(UserError, match="nowhere has no checkpoint of tiny-liif to start from"):
+        Run(["tiny-liif"], Settings(1), encoder, tmp_path / "nowhere")
+    with pytest.raises(UserError, match="lit-light-no-bias leaves out a part of its decoder"):
+        Run(["lit-light-no-bias"], Settings(1), encoder)
 
 
-@pytest.mark.parametrize("wrong", [dict(minutes=0), dict(rate=-1), dict(workers=-1)])
+@pytest.mark.parametrize("wrong", [dict(minutes=0), dict(minutes=float("nan")), dict(rate=-1), dict(workers=-1)])
 def test_wrong_settings_are_named(small, tmp_path, wrong) -> None:
     settings = Settings(**(dict(minutes=1) | wrong))
     with pytest.raises(UserError, match="must be more than 0"):

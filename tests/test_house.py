@@ -122,7 +122,7 @@ def test_links_lead_somewhere(page):
 def test_sizes_that_people_read_are_width_first(folder):
     """In sentences and on figures; numbers for programs are (rows, columns), as arrays are."""
     files = [path for ending in ("py", "js", "html", "md") for path in (ROOT / folder).rglob(f"*.{ending}")]
-    texts = {path.name: path.read_text(encoding="utf-8") for path in [*files, ROOT / "README.md"]}
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in [*files, ROOT / "README.md"]}
     pairs = [(name, *pair) for name, text in texts.items() for pair in SIZE.findall(text)]
     assert len(pairs) >= (10 if folder == "clit" else 0), "sizes are written otherwise now"
     heights, widths = re.compile(r"height|\[0\]|rows"), re.compile(r"width|\[1\]|columns")

@@ -168,8 +168,9 @@ def predict_file(site: Site, sent: Any) -> dict:
     session = site.session(read_token(sent))
     kind, job = _read_job(site, session, sent)
     with site.slots.take(lambda: session.is_stale(job.picture), "ahead"):
-        session.expected = job.key, kind.predict(job, site.renderer)
-    return {"seconds": session.expected[1]}
+        seconds = kind.predict(job, site.renderer)
+    session.expected = job.key, seconds
+    return {"seconds": seconds}
 
 
 def _read_job(site: Site, session: Session, sent: Any) -> tuple[Kind, Job]:
@@ -204,10 +205,11 @@ def _make_file(site: Site, sent: Any) -> Iterator[dict]:
     progress, path = Progress(session.start_making()), site.new_path(job.suffix)
 
     def make() -> tuple[int, int]:
-        if session.expected is None or session.expected[0] != job.key:  # it was not asked how long it will take
+        expected = session.expected
+        if expected is None or expected[0] != job.key:  # it was not asked how long it will take
             with site.slots.take(progress.is_stopped):
-                session.expected = job.key, kind.predict(job, site.renderer)
-        progress.begin(session.expected[1])
+                expected = job.key, kind.predict(job, site.renderer)
+        progress.begin(expected[1])
         return kind.make(job, site.renderer.in_turn(lambda: site.slots.take(progress.is_stopped)), path, progress)
 
     yield progress.describe()

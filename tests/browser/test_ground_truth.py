@@ -102,8 +102,10 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     viewer.truth_toggle.click(force=True)  # it rests, and says why
     expect(viewer.notice_text).to_have_text(reason)
     assert viewer.picture()["width"] == 96
-    viewer.follow("#scale=6&truth=6")
-    expect(viewer.few_note).to_be_visible()  # a link may ask for it
+    viewer.follow("#scale=6&truth=6")  # a link may ask for it
+    viewer.wait_for_picture(16)
+    viewer.scores_tab.click()
+    expect(viewer.few_note).to_be_visible()
 
 
 def test_an_example_opens_where_it_tells_most_and_its_truth_is_its_original(new_viewer, url):

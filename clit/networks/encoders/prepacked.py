@@ -1,4 +1,4 @@
-"""EDSR's convolutions on a CPU by oneDNN's own operations, half as fast again as torch's.
+"""EDSR's convolutions on a CPU by oneDNN's own operations, which take two thirds of the time of torch's.
 
 Each weight is laid out as oneDNN wants it for the size at hand, pixels stay channels-last between layers, ReLUs
 and sums are made within convolutions. torch.compile makes such networks of the same operations, but needs a compiler.
@@ -19,7 +19,12 @@ _laid_out: weakref.WeakKeyDictionary[nn.Conv2d, dict[tuple, Tensor]] = weakref.W
 
 def applies(x: Tensor) -> bool:
     """Whether the operations are there, and do what depends on this tensor: float32 on the CPU, without gradients."""
-    there = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    operations = torch.ops.mkldnn
+    there = (
+        torch.backends.mkldnn.is_available()
+        and all(hasattr(operations, name) for name in ("_convolution_pointwise", "_convolution_pointwise_"))
+        and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
+    )
     return there and not torch.is_grad_enabled() and x.device.type == "cpu" and x.dtype == torch.float32
 
 

@@ -10,7 +10,8 @@ import copy
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +64,8 @@ class Part:
     steps: dict[Kind, Callable[[], None]] = field(default_factory=dict)
     losses: dict[Kind, Tensor] = field(default_factory=dict)
     """Sums of L1 losses since the last report."""
+    counts: dict[Kind, int] = field(default_factory=dict)
+    """Numbers of losses in these sums."""
 
     def kind(self, step: int) -> Kind:
         """The kind of sample of a step: one factor, two, three, in turn."""
@@ -72,11 +75,20 @@ class Part:
 class Run:
     """Presets in training over one frozen encoder."""
 
-    def __init__(self, presets: list[str], settings: Settings, encoder: dict[str, Tensor], start: Path | None = None):
+    def __init__(
+        self,
+        presets: list[str],
+        settings: Settings,
+        encoder: dict[str, Tensor],
+        start: Path | None = None,
+        state: dict | None = None,
+    ):
         """encoder: its weights. start: a folder of checkpoints that presets start from, where it has them.
 
-        UserError for weights that do not fit, and for a cascade without weights to start from.
+        state: what `read_state` returned, to go on from; then nothing is read from `start`. UserError for presets that
+        need another training, for weights that do not fit, and for a cascade without weights to start from.
         """
+        _check_recipes(presets, start if state is None else None)
         torch.manual_seed(settings.seed)
         torch.set_float32_matmul_precision("high")  # TF32; convolutions have it by default
         torch.backends.cudnn.benchmark = True
@@ -86,15 +98,18 @@ class Run:
         models = {name: SRModel(recipe(name).config) for name in presets}
         self.encoder = models[presets[0]].encoder
         checkpoints.load_strictly(self.encoder, encoder, "the encoder")
+        self._encoder_key = models[presets[0]].encoder_key()  # before it moves: it tells the device too
         self.encoder.requires_grad_(False).to(self.device, memory_format=torch.channels_last)
-        self.parts = {name: self._make_part(name, model.decoder, start) for name, model in models.items()}
+        self.parts = {n: self._make_part(n, m.decoder, start, state) for n, m in models.items()}
         self.inputs: dict[Kind, dict[str, Tensor]] = {}
         self.maps: dict[Kind, Tensor] = {}
         self.encodes: dict[Kind, Callable[[], None]] = {}
         self.step, self.seconds = 0, 0.0
+        if state is not None:
+            self._go_on_from(state)
 
-    def _make_part(self, name: str, decoder: Decoder, start: Path | None) -> Part:
-        started = _load_start(name, decoder, start)
+    def _make_part(self, name: str, decoder: Decoder, start: Path | None, state: dict | None) -> Part:
+        started = _load_start(name, decoder, start) if state is None else ""
         decoder.to(self.device)
         for module in decoder.modules():
             if hasattr(module, "frequencies"):  # not a buffer: see PositionalBias
@@ -129,8 +144,9 @@ class Run:
             pin_memory=self.on_gpu, prefetch_factor=4 if self.settings.workers else None,
         )  # fmt: skip
         source = iter(loader)
-        for t, sample in zip(range(self.step, self.step + cycle), source, strict=False):
-            self._record(t, sample)
+        with self._kept_state():
+            for t, sample in zip(range(self.step, self.step + cycle), source, strict=False):
+                self._record(t, sample)
         report(f"recorded; memory {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if self.on_gpu else "ready")
         began = time.monotonic()
         before, since = self.seconds, (began, self.step)
@@ -155,8 +171,32 @@ class Run:
             self.encodes[kind]()
         for part in self.parts.values():
             part.rate.fill_(self.settings.rate * share)
-            part.steps[part.kind(self.step)]()
+            kind = part.kind(self.step)
+            part.steps[kind]()
+            part.counts[kind] += 1
         self.step += 1
+
+    @contextmanager
+    def _kept_state(self) -> Iterator[None]:
+        """Put averages and Adam's state back as they were, and losses to 0, after trial steps at a rate of 0."""
+        for part in self.parts.values():
+            _start_optimizer(part)
+        tensors = [
+            tensor
+            for part in self.parts.values()
+            for tensor in (
+                *part.average.parameters(),
+                *(t for state in part.optimizer.state.values() for t in state.values()),
+            )
+        ]
+        before = [tensor.clone() for tensor in tensors]
+        yield
+        with torch.no_grad():
+            for tensor, value in zip(tensors, before, strict=True):
+                tensor.copy_(value)
+        for part in self.parts.values():
+            for loss in part.losses.values():
+                loss.zero_()
 
     def _record(self, step: int, sample: dict[Kind, dict[str, Tensor]]) -> None:
         """Prepare a step and others of its kinds; nothing is learnt."""
@@ -168,8 +208,7 @@ class Run:
         for part in self.parts.values():
             kind = part.kind(step)
             if kind not in part.steps:
-                _start_optimizer(part)
-                part.losses[kind] = torch.zeros((), device=self.device)
+                part.losses[kind], part.counts[kind] = torch.zeros((), device=self.device), 0
                 part.steps[kind] = self._make_replay(lambda p=part, k=kind: self._learn(p, k))
 
     def _fill_maps(self, kind: Kind) -> None:
@@ -211,10 +250,11 @@ class Run:
         """Return the mean losses since the last report, and begin to add up anew."""
         lines = []
         for name, part in self.parts.items():
-            each = [f"{loss.item() * part.factors / REPORT_EVERY:.4f}" for loss in part.losses.values()]
+            each = [f"{loss.item() / max(1, part.counts[kind]):.4f}" for kind, loss in part.losses.items()]
             lines.append(f"{name} {' '.join(each)}")
-            for loss in part.losses.values():
+            for kind, loss in part.losses.items():
                 loss.zero_()
+                part.counts[kind] = 0
         return ", ".join(lines)
 
     def averaged(self) -> dict[str, dict[str, Tensor]]:
@@ -222,36 +262,58 @@ class Run:
         return {name: {k: v.cpu() for k, v in p.average.state_dict().items()} for name, p in self.parts.items()}
 
     def save(self, folder: Path) -> None:
-        """Write all that another piece needs to go on, in files of 15 MB at most."""
+        """Write all that another piece needs to go on, in files of 15 MB at most, then remove older ones."""
         parts = {
-            name: [part.decoder.state_dict(), part.average.state_dict(), part.optimizer.state_dict()]
+            name: [part.decoder.state_dict(), part.average.state_dict(), part.optimizer.state_dict(), part.started]
             for name, part in self.parts.items()
         }
+        progress = {"step": self.step, "seconds": self.seconds, "encoder": self._encoder_key}
         buffer = io.BytesIO()
-        torch.save({"presets": self.presets, "step": self.step, "seconds": self.seconds, "parts": parts}, buffer)
-        content = buffer.getvalue()
-        for old in folder.glob("state.pt.*"):
-            old.unlink()
-        for n, first in enumerate(range(0, len(content), PART)):
-            write_bytes(folder / f"state.pt.{n:02}", content[first : first + PART])
+        torch.save({"presets": self.presets, "parts": parts, **progress}, buffer)
+        content, older = buffer.getvalue(), set(folder.glob("state-*"))
+        count = -(-len(content) // PART)
+        for n in range(count):
+            path = folder / f"state-{self.step:08}.{n:02}-of-{count:02}"
+            write_bytes(path, content[n * PART : (n + 1) * PART])
+            older.discard(path)
+        for path in older:
+            path.unlink()
 
-    def load(self, folder: Path) -> None:
-        """Go on from what `save` wrote, if there is such a state. UserError for one of other presets."""
-        files = sorted(folder.glob("state.pt.*"))
-        if not files:
-            return
-        content = io.BytesIO(b"".join(file.read_bytes() for file in files))
-        state = torch.load(content, map_location=self.device, weights_only=True)
+    def _go_on_from(self, state: dict) -> None:
         if state["presets"] != self.presets:
             raise UserError(f"This run trains {', '.join(state['presets'])}: choose another --out folder for others.")
+        if state["encoder"] != self._encoder_key:
+            raise UserError("This run has another encoder: give the one that it began with, or another --out folder.")
         self.step, self.seconds = state["step"], state["seconds"]
-        for name, (decoder, average, optimizer) in state["parts"].items():
+        for name, (decoder, average, optimizer, started) in state["parts"].items():
             part = self.parts[name]
             part.decoder.load_state_dict(decoder)
             part.average.load_state_dict(average)
             part.optimizer.load_state_dict(optimizer)
+            part.started = started
             for group in part.optimizer.param_groups:
                 group["lr"] = part.rate
+
+
+def read_state(folder: Path) -> dict | None:
+    """Return the latest whole state that `Run.save` wrote into a folder; None if there is none."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("state-*.*-of-*")):
+        found.setdefault(path.name.partition(".")[0], []).append(path)
+    for _, files in sorted(found.items(), reverse=True):
+        if len(files) == int(files[0].name.rpartition("-")[2]):
+            content = io.BytesIO(b"".join(file.read_bytes() for file in files))
+            return torch.load(content, map_location="cpu", weights_only=True)
+    return None
+
+
+def _check_recipes(presets: list[str], start: Path | None) -> None:
+    """Raise a UserError for presets that are trained otherwise than by these steps, and for a start without weights."""
+    for name in presets:
+        if not recipe(name).positional_bias:
+            raise UserError(f"{name} leaves out a part of its decoder: train it with `python -m clit train`.")
+    if start is not None and not any(_find_start(name, start) for name in presets):
+        raise UserError(f"{start} has no checkpoint of {', '.join(presets)} to start from.")
 
 
 def _start_optimizer(part: Part) -> None:
@@ -266,18 +328,23 @@ def _start_optimizer(part: Part) -> None:
         state["step"].zero_()
 
 
-def _load_start(name: str, decoder: Decoder, start: Path | None) -> str:
-    """Load the weights that a preset starts from; return whose they are.
+def _find_start(name: str, start: Path | None) -> str:
+    """Return the preset that a preset starts from: itself, or for a cascade the one of one stage; empty for none."""
+    names = dict.fromkeys((name, name.replace("clit-", "lit-", 1)))
+    return next((n for n in names if start and (start / n / checkpoints.CONFIG).is_file()), "")
 
-    A cascade may start from the preset of one stage beside it.
-    """
-    single = name.replace("clit-", "lit-", 1)
-    found = [n for n in (name, single) if start and (start / n / checkpoints.CONFIG).is_file()]
+
+def _load_start(name: str, decoder: Decoder, start: Path | None) -> str:
+    """Load the weights that a preset starts from; return whose they are."""
+    found = _find_start(name, start)
     if not found:
         if decoder.stage_count > 1:
-            raise UserError(f"{name} needs weights to start from: give a --start folder with {name} or {single}.")
+            raise UserError(
+                f"{name} needs weights to start from: give a --start folder with {name} or "
+                f"{name.replace('clit-', 'lit-', 1)}."
+            )
         return ""
-    model = checkpoints.load(start / found[0])
+    model = checkpoints.load(start / found)
     weights = model.decoder.state_dict()
     if isinstance(decoder, CLIT):
         if model.config.decoder != decoder.config and without_fourier(decoder.config) == model.config.decoder:
@@ -287,4 +354,4 @@ def _load_start(name: str, decoder: Decoder, start: Path | None) -> str:
     checkpoints.load_strictly(decoder, weights, f"the start of {name}")
     for j in range(model.stage_count, decoder.stage_count):
         start_stage(decoder.stages, j)
-    return found[0]
+    return found

@@ -13,7 +13,7 @@ from clit.config import recipe
 from clit.errors import UserError
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
-from clit.training.gpu.run import AVERAGE, WARMUP, Run, Settings
+from clit.training.gpu.run import AVERAGE, WARMUP, Run, Settings, read_state
 from clit.training.photographs import find_photographs, read_photograph
 from clit.training.settings import check_presets
 
@@ -42,16 +42,15 @@ def train(
     per preset. UserError for wrong presets, folders, weights or settings.
     """
     check_presets(presets)
-    if min(settings.minutes, piece, settings.rate) <= 0 or settings.workers < 0:
+    if not (settings.minutes > 0 and piece > 0 and settings.rate > 0 and settings.workers >= 0):
         raise UserError("--minutes, --piece and --rate must be more than 0, and --workers at least 0.")
+    out.mkdir(parents=True, exist_ok=True)
+    run = Run(presets, settings, encoder.encoder.state_dict(), start, read_state(out))
     paths = [path for path in find_photographs(data) if path.name not in held_out]
     with ThreadPoolExecutor() as pool:
         photographs = list(pool.map(read_photograph, paths))
     amount = f"{len(photographs)} photographs, {sum(p.shape[0] * p.shape[1] for p in photographs) / 1e6:.0f} MP"
     report(amount)
-    out.mkdir(parents=True, exist_ok=True)
-    run = Run(presets, settings, encoder.encoder.state_dict(), start)
-    run.load(out)
 
     def keep(share: int) -> None:
         averaged = {n: {k: v.half() for k, v in state.items()} for n, state in run.averaged().items()}
@@ -66,13 +65,11 @@ def train(
         model = SRModel(recipe(name).config)
         model.encoder.load_state_dict(encoder.encoder.state_dict())
         model.decoder.load_state_dict(state)
-        card = _format_card(run, name, model, source, encoder_name, start, credits)
+        card = _format_card(run, name, model, source, encoder_name, credits)
         checkpoints.save(model, out / name, card=card, dtype=torch.float16)
 
 
-def _format_card(
-    run: Run, name: str, model: SRModel, source: str, encoder: str, start: Path | None, credits: str
-) -> str:
+def _format_card(run: Run, name: str, model: SRModel, source: str, encoder: str, credits: str) -> str:
     """Return a preset's card as Markdown."""
     decoder, part = model.config.decoder, run.parts[name]
     shape = ", ".join(f"{key} {value}" for key, value in asdict(decoder).items() if key != "name")

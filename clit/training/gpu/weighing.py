@@ -14,7 +14,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ImportError:  # without a GPU the plain twin does
+except ImportError:  # then the plain twin does
     triton = None
 
 # Legend for shapes: B crops, L queries along each axis, R latents along each axis of a map, S = 2r+1 and P = S^2
@@ -27,7 +27,8 @@ def weigh(q: Tensor, k: Tensor, v: Tensor, first: Tensor, bias_y: Tensor, bias_x
     q: (B, L, L, M, d). k, v: maps (B, R, R, M, d). first: (2, B, L) int32, the first row and column of each query's
     window. bias_y, bias_x: (B, L, S, M), what the place adds to the logits.
     """
-    if q.is_cuda:
+    width = q.shape[-1]
+    if q.is_cuda and triton is not None and width & (width - 1) == 0:  # Triton's blocks are powers of two
         return _Weigh.apply(q, k, v, first, bias_y, bias_x)
     return weigh_plain(q, k, v, first, bias_y, bias_x)
 

@@ -174,7 +174,7 @@ def test_it_can_be_stopped_and_tells_how_far_it_is(image):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(pixel=(120, 0)), r"The pixel is \(120, 0\), but must be \(row, column\) inside the output of 120 x 150"),
+        (dict(pixel=(120, 0)), r"The pixel is \(120, 0\), but must be \(row, column\) inside the output of 150 x 120"),
         (dict(objective="edges"), 'The objective is "edges", but must be one of texture, colour'),
         (dict(patch=0), "The patch is 0, but must be a whole number"),
         (dict(steps=401), "The number of steps is 401, but must be a whole number from 1 to 400"),

@@ -256,7 +256,8 @@ def _check(size: tuple[int, int], pixel, patch, steps, objective) -> None:
     row, column = whole_numbers(pixel, 2) or (-1, -1)
     if not (0 <= row < size[0] and 0 <= column < size[1]):
         raise UserError(
-            f"The pixel is {pixel}, but must be (row, column) inside the output of {size[0]} x {size[1]} pixels."
+            f"The pixel is {pixel}, but must be (row, column) inside the output of {size[1]} x {size[0]} pixels "
+            "(width x height)."
         )
     if objective not in OBJECTIVES:
         raise UserError(f'The objective is "{objective}", but must be one of {", ".join(OBJECTIVES)}.')

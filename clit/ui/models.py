@@ -31,7 +31,7 @@ ABOUT = {
     "clit-light-cumulative": "CLIT without Fourier features, trained stage by stage, beside at once",
     "clit-light-at-once": "CLIT with all stages trained at once",
 }
-"""One line for a layman on methods without a network and on ablations; the others are described by `_about`."""
+"""One line for a layman on methods without a network, on base models and ablations; `_about` describes the others."""
 
 
 class Models:

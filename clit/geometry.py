@@ -230,6 +230,18 @@ def check_size(size) -> tuple[int, int]:
     return found
 
 
+def check_pixel(pixel, size: tuple[int, int]) -> tuple[int, int]:
+    """Return an output pixel (row, column) as ints. UserError for one that is not inside an output of `size` (H, W)."""
+    height, width = size
+    row, column = whole_numbers(pixel, 2) or (-1, -1)
+    if not (0 <= row < height and 0 <= column < width):
+        raise UserError(
+            f"The pixel is {pixel}, but must be (row, column) inside the output of {width} x {height} pixels "
+            "(width x height)."
+        )
+    return row, column
+
+
 def resolve_size(
     height: int, width: int, scale: float | None = None, size: tuple[int, int] | None = None
 ) -> tuple[int, int]:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.errors import Cancelled, UserError
-from clit.geometry import Region, View, Window, whole_numbers
+from clit.geometry import Region, View, Window, check_pixel, whole_numbers
 from clit.networks.decoders.base import Features
 from clit.networks.decoders.enlarged import Enlarged
 from clit.networks.decoders.interpolation import Interpolation
@@ -158,7 +158,8 @@ def attribute(
     progress(done): called with the share of the steps at hand. When cancel() is true, Cancelled is raised soon.
     UserError for a pixel outside, an unknown objective, or numbers out of range.
     """
-    _check(source.size, pixel, patch, steps, objective)
+    pixel = check_pixel(pixel, source.size)
+    _check(patch, steps, objective)
     window = _place_window(source.size, pixel, patch) if objective == "texture" else Window(*pixel, 1, 1)
     region = source.find_region(window)
     blurs = _Blurs(image, region)
@@ -252,13 +253,7 @@ def _find_input_pixel(source: Source, pixel: tuple[int, int]) -> tuple[int, int]
     return row, column
 
 
-def _check(size: tuple[int, int], pixel, patch, steps, objective) -> None:
-    row, column = whole_numbers(pixel, 2) or (-1, -1)
-    if not (0 <= row < size[0] and 0 <= column < size[1]):
-        raise UserError(
-            f"The pixel is {pixel}, but must be (row, column) inside the output of {size[1]} x {size[0]} pixels "
-            "(width x height)."
-        )
+def _check(patch, steps, objective) -> None:
     if objective not in OBJECTIVES:
         raise UserError(f'The objective is "{objective}", but must be one of {", ".join(OBJECTIVES)}.')
     if whole_numbers([patch], 1) is None or not 1 <= patch <= 512:

@@ -18,7 +18,7 @@ import torch
 
 from clit.config import PLAIN
 from clit.errors import Cancelled, UserError
-from clit.geometry import Region, View, Window, resolve_size, whole_numbers
+from clit.geometry import Region, View, Window, check_pixel, resolve_size, whole_numbers
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel, check_model
 from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_of, read_image, write_finished
@@ -264,13 +264,7 @@ class Renderer:
     ) -> Attention:
         """Return what output pixel (row, column) looked at. Arguments as for `render`."""
         request = self._check_request(model, image, scale, size, None, chain, None)
-        height, width = request.view.size
-        row, column = whole_numbers(pixel, 2) or (-1, -1)
-        if not (0 <= row < height and 0 <= column < width):
-            raise UserError(
-                f"The pixel is {pixel}, but must be (row, column) inside the output of {width} x {height} pixels "
-                "(width x height)."
-            )
+        row, column = check_pixel(pixel, request.view.size)
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         found = attend_pixel(model, self._get_features(request, view), view)
         return replace(found, rgb=to_grey(found.rgb)) if request.grey else found

@@ -19,8 +19,9 @@ does so without the widest vector instructions, as processors without them would
 
     python analysis/latency.py --name sooner --before ../checkout --before-window 1354x900
 
-also moves the slider of another checkout's page, its server running beside this one's: each movement in one page, then
-in the other. Its times go to analysis/sooner-before.csv. Its window shall give panes of as many pixels.
+also moves the slider of another checkout's page, its server running beside this one's, with the same weights and
+pictures: each movement in one page, then in the other. Its times go to analysis/sooner-before.csv. Its window shall
+give panes of as many pixels.
 """
 
 from __future__ import annotations
@@ -140,15 +141,19 @@ def wait_until_idle(viewer: Viewer) -> None:
     viewer.wait_until_drawn_ahead()
 
 
-def open_enlarged(viewer: Viewer) -> None:
-    """Open the first example, enlarged to LARGE x LARGE, as a picture of the visitor's own."""
+def open_first(viewer: Viewer, side: int | None = None) -> None:
+    """Open this checkout's first example, enlarged to a square if a side is given, as a visitor's own picture."""
     examples = ROOT / "assets" / "examples"
     with Image.open(examples / next(iter(read_credits(examples)))) as first:
-        large = first.convert("RGB").resize((LARGE, LARGE), Image.Resampling.BICUBIC)
+        picture = first.convert("RGB")
+    if side is not None:
+        picture = picture.resize((side, side), Image.Resampling.BICUBIC)
     file = io.BytesIO()
-    large.save(file, "PNG")
-    viewer.upload({"name": "large.png", "mimeType": "image/png", "buffer": file.getvalue()})
-    viewer.wait_for_picture(LARGE)
+    picture.save(file, "PNG")
+    before = viewer.picture()["id"]
+    viewer.upload({"name": "first.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    viewer.wait_for_another_picture(before)
+    wait_until_idle(viewer)
 
 
 def write(name: str, rows: list[Movement]) -> None:
@@ -243,18 +248,18 @@ def main() -> None:
     parser.add_argument("--before-window", default=WINDOW, help="of its page, WIDTHxHEIGHT")
     flags = parser.parse_args()
     names = {flags.name: ROOT} | ({f"{flags.name}-before": flags.before.resolve()} if flags.before else {})
+    weights = flags.checkpoints or ROOT / "checkpoints"
     scales = [float(scale) for scale in flags.scales.split(",")]
     with contextlib.ExitStack() as stack:
-        urls = [stack.enter_context(serve_page(flags.checkpoints, root)) for root in names.values()]
+        urls = [stack.enter_context(serve_page(weights, root)) for root in names.values()]
         browser = stack.enter_context(launch_chromium(flags.chromium))
         windows = [WINDOW, flags.before_window][: len(urls)]
         viewers = [open_panes(browser, url, window) for url, window in zip(urls, windows, strict=True)]
         for viewer in viewers:
-            wait_until_idle(viewer)
+            open_first(viewer)
         first = movements(viewers, scales, flags.repeats)
         for viewer in viewers:
-            open_enlarged(viewer)
-            wait_until_idle(viewer)
+            open_first(viewer, LARGE)
         second = movements(viewers, scales, flags.repeats)
         for viewer in viewers:
             viewer.page.close()

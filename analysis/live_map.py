@@ -27,7 +27,8 @@ FILE = ROOT / "analysis" / "live_map.csv"
 WINDOW = (1366, 630)
 NETWORKS = 3  # panes on which a map is painted
 
-# Resolves at the frame that shows a new pixel's maps over so many panes, to milliseconds since the pointer's last move.
+# Resolves right after the frame that paints a new pixel's maps over so many panes, to milliseconds since the pointer's last
+# move. A message that is sent while a frame is made is heard when it has been painted.
 WAIT = """([viewer, count]) => {
   const before = JSON.stringify(viewer.painted());
   let moved = 0;
@@ -37,11 +38,15 @@ WAIT = """([viewer, count]) => {
     const look = () => {
       const now = viewer.painted(), pixels = Object.values(now).filter((pixel) => pixel);
       const isWhole = new Set(pixels).size === 1 && pixels.length === count;
-      if (!moved || !isWhole || JSON.stringify(now) === before) return requestAnimationFrame(look);
+      if (!moved || !isWhole || JSON.stringify(now) === before) return;
+      seen.disconnect();
       document.removeEventListener('pointermove', note, true);
-      done(performance.now() - moved);
+      const painted = new MessageChannel();
+      painted.port1.onmessage = () => done(performance.now() - moved);
+      painted.port2.postMessage('');
     };
-    requestAnimationFrame(look);
+    const seen = new MutationObserver(look);
+    seen.observe(document, { attributes: true, attributeFilter: ['data-painted'], subtree: true });
   });
 }"""
 

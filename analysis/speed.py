@@ -16,6 +16,8 @@ Writes analysis/speed.csv, a line per model and scale:
     efficiency        work / rate / time of the fast order; plain_efficiency is that of the plain definition's own work
     seconds_at_100    time of the window, scaled to a product rate of 100 GMAC/s
     memory_mb         peak of the decoder's working memory for the window
+    encoder_s_per_lr_mpx, encoder_ratio    of the encoder: seconds per megapixel of the small picture by oneDNN's own
+                      operations, and those of torch's over them, timed in turn
     vector_bits       width of the vectors that the compiled kernels use; 0 where there are none
 
 and draws analysis/speed.png: time against output size and against scale. Prints some of the lines as Markdown;
@@ -33,6 +35,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -40,6 +43,7 @@ import torch
 from clit.config import PRESETS
 from clit.geometry import Window, output_size
 from clit.networks import kernels
+from clit.networks.encoders import prepacked
 from clit.networks.model import SRModel
 from clit.rendering.renderer import Renderer
 from clit.system.process import prepare_process
@@ -51,7 +55,7 @@ SIDE, PLAIN_SIDE = 400, 32
 SHOWN = (1.5, 4.0, 8.0, 30.0)  # scales in docs/speed.md
 COLUMNS = (
     "model", "scale", "chain", "fast_s_per_mpx", "plain_s_per_mpx", "ratio", "difference", "work_kmac", "rate_gmac",
-    "efficiency", "plain_efficiency", "seconds_at_100", "memory_mb", "encoder_s_per_lr_mpx", "threads",
+    "efficiency", "plain_efficiency", "seconds_at_100", "memory_mb", "encoder_s_per_lr_mpx", "encoder_ratio", "threads",
     "torch_s_per_mpx", "torch_ratio", "torch_difference", "vector_bits",
 )  # fmt: skip
 
@@ -111,6 +115,12 @@ def _status(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
+def encode_through_torch(model: SRModel, x: torch.Tensor) -> None:
+    """Encode a picture by torch's convolutions."""
+    with mock.patch.object(prepacked, "applies", lambda x: False):
+        model.encode(x)
+
+
 def plain_work(model: SRModel, stages: int) -> float:
     """Multiply-adds per output pixel of the plain definition."""
     if model.kind == "ensemble":
@@ -141,9 +151,11 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
         with kernels.switched_off():
             return draw(window)
 
+    x = torch.from_numpy(image).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        x = torch.from_numpy(image).permute(2, 0, 1)[None]
-        [(encoder, _)] = timed(lambda: model.encode(x), repeats=3)
+        (encoder, encoder_rate), (plain_encoder, plain_encoder_rate) = timed(
+            lambda: model.encode(x), lambda: encode_through_torch(model, x), repeats=3
+        )
     draw(window)  # features are there from now on
     memory = peak_memory(lambda: draw(window))
     (fast, rate), (through_torch, torch_rate) = timed(lambda: draw(window), draw_through_torch, repeats=repeats)
@@ -165,6 +177,7 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
         "seconds_at_100": fast * rate / 100e9,
         "memory_mb": memory,
         "encoder_s_per_lr_mpx": encoder / (lr[0] * lr[1]) * 1e6,
+        "encoder_ratio": (plain_encoder * plain_encoder_rate) / (encoder * encoder_rate),
         "threads": torch.get_num_threads(),
         "torch_s_per_mpx": through_torch / SIDE**2 * 1e6,
         "torch_ratio": (through_torch * torch_rate) / (fast * rate),
@@ -202,6 +215,11 @@ def table(rows: list[dict[str, object]]) -> str:
     plain, through_torch = (max(row[column] for row in rows) for column in ("difference", "torch_difference"))
     note = f"{rows[0]['threads']:.0f} threads, vectors of {rows[0]['vector_bits']:.0f} bits, product rate {rates:.0f} "
     note += f"GMAC/s (median). Fast and plain differ by {plain:.1g} at most, kernels and torch by {through_torch:.1g}."
+    encoders = [row["encoder_ratio"] for row in rows if not math.isnan(row["encoder_ratio"])]
+    if encoders:
+        seconds = statistics.median(row["encoder_s_per_lr_mpx"] for row in rows)
+        note += f" The encoder takes {seconds:.1f} s per megapixel of the small picture: torch's convolutions take "
+        note += f"{min(encoders):.2f} to {max(encoders):.2f} times as long (median {statistics.median(encoders):.2f})."
     return f"{markdown(lines)}\n\n{note}"
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cards
+import estimates
 import films
 import folders
 import latency
@@ -46,6 +47,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "shapes": lambda: shapes.table(shapes.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
+    "sooner": lambda: latency.comparison("sooner"),
+    "estimates": lambda: estimates.table(estimates.read()),
     "live-map": live_map.line,
     "shaking": shaking.line,
     "opening": places.line,

@@ -583,6 +583,10 @@ class Viewer:
         """Wait until the open picture is so wide."""
         self.wait(f"{HOOK}.picture()?.width === {width}")
 
+    def wait_for_another_picture(self, id: str) -> None:
+        """Wait until a picture is open that has not this id."""
+        self.wait(f"![null, undefined, '{id}'].includes({HOOK}.picture()?.id)")
+
     def wait_for_example(self) -> None:
         """Wait until the open picture is an example."""
         self.wait(f"{HOOK}.picture()?.id.startsWith('example-')")

@@ -351,12 +351,26 @@ def test_a_prediction_counts_features_once_and_not_if_they_are_cached(image, mon
     encoder = model.encoder_work(whole)
     twice = [whole, model.view(large.shape[:2], (216, 168))]
     decoder = [model.decoder.multiply_adds(view) for view in twice]
-    assert renderer.predict_seconds(model, large, [whole]) == pytest.approx(encoder + decoder[0])
-    assert renderer.predict_seconds(model, large, twice) == pytest.approx(encoder + sum(decoder))
+    assert renderer.predict_seconds(large, [(model, [whole])]) == pytest.approx(encoder + decoder[0])
+    assert renderer.predict_seconds(large, [(model, twice)]) == pytest.approx(encoder + sum(decoder))
     renderer.render(model, large, size=(144, 112), window=(0, 0, 9, 112))  # features of rows 0 to 15 of 72
-    assert renderer.predict_seconds(model, large, twice) == pytest.approx(encoder * 4 / 5 + sum(decoder))
+    assert renderer.predict_seconds(large, [(model, twice)]) == pytest.approx(encoder * 4 / 5 + sum(decoder))
     renderer.render(model, large, size=(144, 112))
-    assert renderer.predict_seconds(model, large, twice) == pytest.approx(sum(decoder))
+    assert renderer.predict_seconds(large, [(model, twice)]) == pytest.approx(sum(decoder))
+
+
+def test_a_prediction_counts_features_that_models_share_once(image, monkeypatch):
+    for part in ("encoder", "decoder"):
+        monkeypatch.setattr(f"clit.rendering.trial._try_{part}", lambda model, view, part=part: (part, 1.0))
+    monkeypatch.setattr("clit.rendering.trial._time", lambda part: float(part == "encoder"))
+    models = [make_tiny("lit"), make_tiny("liif"), make_tiny("liif")]
+    with torch.no_grad():
+        next(models[2].encoder.parameters()).add_(1)  # the others have one encoder
+    views = [(model, [model.view(image.shape[:2], (18, 14))]) for model in models]
+    one = clit.Renderer().predict_seconds(image, views[:1])
+    assert one > 0
+    assert clit.Renderer().predict_seconds(image, views[:2]) == pytest.approx(one)
+    assert clit.Renderer().predict_seconds(image, views) == pytest.approx(2 * one)
 
 
 @pytest.mark.parametrize("ending", ["png", "tiff", "webp"])

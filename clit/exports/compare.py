@@ -115,8 +115,8 @@ def predict_pair_seconds(
     """Return the seconds that `compare_pair` will take on this machine as it is now. scored: there is a truth."""
     image, renderer = as_array(small), renderer or Renderer()
     windows = [None] if scored else _choose_windows(crops, size)
-    views = {name: [m.view(image.shape[:2], size, w, chain) for w in windows] for name, m in models.items()}
-    return sum(renderer.predict_seconds(model, image, views[name]) for name, model in models.items())
+    views = [(model, [model.view(image.shape[:2], size, w, chain) for w in windows]) for model in models.values()]
+    return renderer.predict_seconds(image, views)
 
 
 def _choose_windows(crops: Sequence[tuple[int, int, int, int]], size: tuple[int, int]) -> list[Window]:

@@ -177,9 +177,9 @@ def predict_film_seconds(
     rgb, renderer = as_array(image), renderer or Renderer()
     lr = rgb.shape[:2]
     film.check(lr, len(models))
-    drawing, scales = 0.0, dict.fromkeys(film.scales)  # each once
-    for model in models.values():
-        drawing += renderer.predict_seconds(model, rgb, [_view_frame(model, lr, s, film, chain) for s in scales])
+    scales = dict.fromkeys(film.scales)  # each once
+    views = [(model, [_view_frame(model, lr, scale, film, chain) for scale in scales]) for model in models.values()]
+    drawing = renderer.predict_seconds(rgb, views)
     writing = len(film.scales) * math.prod(film.side) * len(models) * _writing_pace(rgb, suffix)
     return max(writing, drawing + writing / torch.get_num_threads())  # frames are drawn on all cores
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from clit.geometry import View
 from clit.networks.decoders.base import Attended, Features
 from clit.networks.model import SRModel
+from clit.system.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ class Attention:
 @torch.no_grad()
 def attend(model: SRModel, features: Features, view: View) -> Attention:
     """Return what the pixel of a view of one pixel looked at."""
-    field = model.prepare(features, view)
     positions = torch.stack([view.pixels.rows, view.pixels.columns], -1).to(features.map.device)
-    rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
-    attended = model.decoder.attend(field, positions)
-    changes = model.decoder.influence(field, positions, attended)
-    stages = [_describe_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
+    with one_thread():
+        field = model.prepare(features, view)
+        rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
+        attended = model.decoder.attend(field, positions)
+        changes = model.decoder.influence(field, positions, attended)
+        stages = [_describe_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
     row, column = positions[0].tolist()
     return Attention(model.kind, stages, (row, column), view.size, rgb)
 

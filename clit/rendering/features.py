@@ -86,15 +86,18 @@ class FeatureCache:
                 found.update(fresh)
         return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
 
-    def missing_shares(self, model: SRModel, key: str, regions: Sequence[Region], size: tuple[int, int]) -> list[float]:
-        """Return the share 0..1 of each region's cells that is neither cached nor in a region before it.
+    def missing_shares(
+        self, model: SRModel, key: str, regions: Sequence[Region], size: tuple[int, int], seen: set[Cell]
+    ) -> list[float]:
+        """Return the share 0..1 of each region's cells that is neither cached nor `seen`; they are seen from then on.
 
         key: the image's, from `image_key`. size: the image's (h, w).
         """
-        encoder, seen, shares = self._get_encoder_key(model), set(), []
+        encoder, shares = self._get_encoder_key(model), []
         for region in regions:
             cells = _cover(region, size)
-            missing = set(_cells_in(cells)) - self._get_cells(encoder, key, cells).keys() - seen
+            missing = set(_cells_in(cells)) - self._get_cells(encoder, key, cells).keys()
+            missing = {(encoder, key, *at) for at in missing} - seen
             shares.append(len(missing) / max(1, cells.area))
             seen |= missing
         return shares

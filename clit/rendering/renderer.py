@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -243,14 +243,19 @@ class Renderer:
         seconds = predict_seconds(model, [request.view], [1.0])
         return Estimate(model.multiply_adds(request.view), seconds, self._estimate_memory(request, request.view.count))
 
-    def predict_seconds(self, model: SRModel, image, views: Sequence[View]) -> float:
-        """Return the seconds that rendering views of an image will take, features that are cached left out.
+    def predict_seconds(self, image, views: Iterable[tuple[SRModel, Sequence[View]]]) -> float:
+        """Return the seconds that rendering views of an image will take, each model's after those of the one before it.
 
-        views: from `model.view`, in the order of rendering. Takes about half a second: `trial` says why.
+        Features that are cached are left out; those that several models share count once. views: from `model.view`, in
+        the order of rendering. Takes about half a second a model: `trial` says why.
         """
-        image = as_array(image)
-        read, key = [model.decoder.reads(view) for view in views], self._cache.image_key(image)
-        return predict_seconds(model, views, self._cache.missing_shares(model, key, read, image.shape[:2]))
+        image, seconds, seen = as_array(image), 0.0, set()
+        key = self._cache.image_key(image)
+        for model, each in views:
+            read = [model.decoder.reads(view) for view in each]
+            shares = self._cache.missing_shares(model, key, read, image.shape[:2], seen)
+            seconds += predict_seconds(model, each, shares)
+        return seconds
 
     def attend(
         self,

@@ -66,6 +66,13 @@ def parallel_map(
                 future.cancel()
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on the caller's thread alone: with small tensors, waking others takes longer than the work."""
+    with _shared_pool():
+        yield
+
+
 def _raise_if_cancelled(cancel: Callable[[], bool] | None) -> None:
     if cancel and cancel():
         raise Cancelled

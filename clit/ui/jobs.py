@@ -99,7 +99,7 @@ def predict_picture(job: Job, renderer: clit.Renderer) -> float:
     [model] = job.models.values()
     enlargement = job.request.enlargement
     view = model.view(job.picture.size, enlargement.size, chain=enlargement.chain)
-    return renderer.predict_seconds(model, job.picture.rgb, [view])
+    return renderer.predict_seconds(job.picture.rgb, [(model, [view])])
 
 
 def make_film(job: Job, renderer: clit.Renderer, path: Path, progress: Progress) -> tuple[int, int]:

@@ -237,5 +237,23 @@ def test_numbers_of_several_methods_are_refused(tmp_path, image):
     Image.fromarray(to_bytes(image)).save(tmp_path / "in.png")
     arguments = ["attribute", str(tmp_path / "in.png"), str(tmp_path / "out.npz"), "--pixel", "1,1", "--scale", "3"]
     found = CliRunner().invoke(app, [*arguments, "--model", "bicubic", "--model", "bilinear"])
-    assert found.exit_code == 2 and "error: A file of numbers holds what one method was asked" in found.output
+    assert found.exit_code == 2 and "error: Numbers hold what one method was asked" in found.output
     assert not (tmp_path / "out.npz").exists()
+
+
+def test_the_command_prints_json_and_nothing_else(tmp_path, image):
+    Image.fromarray(to_bytes(image)).save(tmp_path / "in.png")
+    source, asked = str(tmp_path / "in.png"), ["--pixel", "60,70", "--scale", "3", "--steps", "2", "--json"]
+    for out in ([], [str(tmp_path / "out.png")]):
+        found = CliRunner().invoke(app, ["attribute", source, *out, *asked, "--model", "bicubic"])
+        assert found.exit_code == 0, found.output
+        read = json.loads(found.stdout)
+        wanted = clit.attribute(clit.load("bicubic"), source, (60, 70), 3, steps=2)
+        assert np.allclose(read["map"], wanted.map[wanted.region.slices()]) and read["steps"] == wanted.steps
+        assert all((tmp_path / "out.png").exists() for _ in out)
+    for options, message in (
+        ([*asked, "--model", "bicubic", "--model", "bilinear"], "error: Numbers hold what one method was asked"),
+        (asked[:-1], "error: Give OUT, the file to write, or --json to print the numbers."),
+    ):
+        found = CliRunner().invoke(app, ["attribute", source, *options])
+        assert found.exit_code == 2 and message in found.output and not found.stdout

@@ -147,6 +147,20 @@ def test_attend_writes_numbers_and_a_figure(photo, tmp_path):
     assert as_array(tmp_path / "out.png").std() > 0.05
 
 
+def test_attend_prints_json_and_nothing_else(photo, tmp_path):
+    options = ("--pixel", "5,30", "--scale", 6, "--model", "cascade", "--json")
+    seen = clit.attend(clit.load("cascade"), photo, pixel=(5, 30), scale=6)
+    for out in ((), (tmp_path / "out.npz",)):
+        data = json.loads(done("attend", photo, *out, *options).stdout)
+        assert data["pixel"] == [5, 30] and len(data["stages"]) == len(seen.stages)
+        np.testing.assert_allclose(data["stages"][0]["weights"], seen.stages[0].weights, atol=1e-6)
+        assert all(path.exists() for path in out)
+    assert "Give OUT, the file to write, or --json" in refused("attend", photo, *options[:-1])
+    for paths in ((photo.parent,), (photo.parent, tmp_path / "out"), (photo, photo, tmp_path / "out")):
+        assert "give one picture, and OUT as a file" in refused("attend", *paths, *options)
+    assert "in.png" in refused("attend", photo, photo, *options)
+
+
 def test_attend_at_a_corner_and_for_an_ensemble(photo, tmp_path):
     pytest.importorskip("matplotlib")
     done("attend", photo, tmp_path / "a.png", "--pixel", "0,0", "--scale", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,9 @@ from clit.commands.base import (
 from clit.errors import UserError
 
 Format = Annotated[str, typer.Option(help="What to write into a folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON, and nothing else; OUT may be left out.")]
+
+_NO_OUT = "Give OUT, the file to write, or --json to print the numbers."
 
 
 @app.command()
@@ -135,12 +139,12 @@ def _list_default_models() -> list[str]:
 
 @app.command()
 def attend(
-    inputs: Inputs,
-    out: Annotated[
-        Path,
+    paths: Annotated[
+        list[str],
         typer.Argument(
-            metavar="OUT",
-            help="For one picture, the figure (.png, .svg, .pdf) or numbers (.npz, .json) to write; else a folder.",
+            metavar="IN... OUT",
+            help="Pictures, folders, or patterns in quotes; then, for one picture, the figure (.png, .svg, .pdf) or "
+            "numbers (.npz, .json) to write, else a folder.",
         ),
     ],
     pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
@@ -150,17 +154,18 @@ def attend(
     chain: Chain = "published",
     strict: Strict = False,
     format: Format = "png",
+    json: Json = False,
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage. Of folders, for every picture."""
-    from clit.exports.figures import FORMS, Look, encode_attention
+    from clit.exports.figures import FORMS, encode_json
     from clit.exports.folders import check_format
-    from clit.pictures.files import check_writable
-    from clit.system.atomic import write_bytes
 
-    one = is_one_file(inputs, out)
+    inputs, out = _split_paths(paths, json)
+    one = out is None or is_one_file(inputs, out)
+    if json and (not one or os.path.isdir(inputs[0])):
+        raise UserError("--json prints what a pixel of one picture looked at: give one picture, and OUT as a file.")
     if one:
-        check_writable(out, FORMS)
-        check_not_input(out, Path(inputs[0]))
+        _check_out(out, FORMS, inputs[0])
     ending = check_format(format, FORMS)
     position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
     wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
@@ -172,17 +177,46 @@ def attend(
 
     from clit import attend as find_attention
 
-    def draw(picture, path: str | Path, progress=None):
+    def draw(picture, path: str | Path | None, progress=None):
         image = picture.opaque()
         attention = find_attention(network, image, **options)
-        write_bytes(path, encode_attention([Look(model, attention)], image, Path(path).suffix.lower()))
+        if path is not None:
+            _write_attention(model, attention, image, path)
         return attention
 
     if not one:  # wrong options are told before any work
         find_attention(network, _make_pixel(), (0, 0), scale, size=wanted and (1, 1), chain=chain)
         return _make_figures("attend", inputs, out, ending, {model: network}, options, draw, strict)
     attention = draw(picture, out)
+    if json:
+        return typer.echo(encode_json(attention))
     typer.echo(f"{out}: {attention.kind}, {len(attention.stages)} stage{'s' if len(attention.stages) > 1 else ''}")
+
+
+def _split_paths(paths: list[str], json: bool) -> tuple[list[str], Path | None]:
+    """Split what was given into inputs and OUT, which may be missing where JSON is printed."""
+    if json and len(paths) == 1:
+        return paths, None
+    *inputs, out = paths
+    if not inputs:
+        raise UserError(_NO_OUT)
+    return inputs, Path(out)
+
+
+def _check_out(out: Path | None, forms: tuple[str, ...], source: str | Path) -> None:
+    """Raise a UserError if a file of one of the forms cannot be written there, or is the input itself."""
+    from clit.pictures.files import check_writable
+
+    if out is not None:
+        check_writable(out, forms)
+        check_not_input(out, Path(source))
+
+
+def _write_attention(model: str, attention, image, path: str | Path) -> None:
+    from clit.exports.figures import Look, encode_attention
+    from clit.system.atomic import write_bytes
+
+    write_bytes(path, encode_attention([Look(model, attention)], image, Path(path).suffix.lower()))
 
 
 @app.command()
@@ -225,10 +259,11 @@ def film(
 @app.command()
 def attribute(
     source: Input,
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The figure (.png, .svg, .pdf) or numbers (.npz, .json) to write.")
-    ],
     pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
+    out: Annotated[
+        Path | None,
+        typer.Argument(metavar="OUT", help="The figure (.png, .svg, .pdf) or numbers (.npz, .json) to write."),
+    ] = None,
     scale: Scale = None,
     size: Size = None,
     model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again: side by side.")] = None,
@@ -239,20 +274,21 @@ def attribute(
     steps: Annotated[int, typer.Option(help="From blurred to sharp; doubled until the gap is below 2 %.")] = 50,
     chain: Chain = "published",
     strict: Strict = False,
+    json: Json = False,
 ) -> None:
     """Show which input pixels one output pixel comes from, through encoder and decoder."""
-    from clit.exports.attributions import encode_attribution
+    from clit.exports.attributions import encode_attribution, encode_json
     from clit.exports.figures import FORMS
-    from clit.pictures.files import check_writable
     from clit.system.atomic import write_bytes
 
-    check_writable(out, FORMS)
-    check_not_input(out, source)
+    if out is None and not json:
+        raise UserError(_NO_OUT)
+    _check_out(out, FORMS, source)
     position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
     wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
     names = model or ["lit-light"]
-    if len(names) > 1 and out.suffix.lower() in (".npz", ".json"):
-        raise UserError("A file of numbers holds what one method was asked: choose one.")
+    if len(names) > 1 and (json or out.suffix.lower() in (".npz", ".json")):
+        raise UserError("Numbers hold what one method was asked: choose one.")
     picture, wanted = read_picture_and_size(source, scale, wanted, strict)
     networks, found = load_models(names), {}
 
@@ -265,6 +301,9 @@ def attribute(
                 network, picture.opaque(), position, **options,
                 progress=lambda share, done=done: progress((done + share) / len(networks)),
             )  # fmt: skip
-    write_bytes(out, encode_attribution(found, picture.opaque(), out.suffix.lower()))
+    if out is not None:
+        write_bytes(out, encode_attribution(found, picture.opaque(), out.suffix.lower()))
+    if json:
+        return typer.echo(encode_json(*found.values()))
     for name, each in found.items():
         typer.echo(f"{name}: diffusion index {each.diffusion:.2f}, gap {each.gap:.2%} after {each.steps} steps")

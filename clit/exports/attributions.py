@@ -20,7 +20,7 @@ def encode_attribution(found: Mapping[str, Attribution], image: np.ndarray, suff
     if suffix in SHEETS:
         return draw_attribution(found, image, suffix.removeprefix("."))
     if len(found) != 1:
-        raise UserError("A file of numbers holds what one method was asked: choose one.")
+        raise UserError("Numbers hold what one method was asked: choose one.")
     (only,) = found.values()
     return {".npz": encode_npz, ".json": encode_json}[suffix](only)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
@@ -169,6 +170,51 @@ def test_it_can_be_stopped_and_tells_how_far_it_is(image):
     assert heard[:4] == [0.25, 0.5, 0.75, 1.0]
     with pytest.raises(clit.Cancelled):
         clit.attribute(make_model("liif"), image, (60, 70), 3, cancel=lambda: True)
+
+
+def test_a_first_map_of_few_steps_is_part_of_the_work(image):
+    model, pixel = make_model("lit"), (60, 70)
+    few, all_ = (clit.attribute(model, image, pixel, 3, steps=steps, objective="colour") for steps in (2, 10))
+    assert (few.steps, all_.steps) == (2, 10), "no doubling: the test compares single passes"
+    tracing = clit.Renderer().trace(model, image, pixel=pixel, scale=3, steps=10, first=2, objective="colour")
+    reached = list(tracing)
+    assert [(each.done, each.steps) for each in reached] == [(k, 10) for k in range(1, 11)]
+    first, last = (each.found for each in reached if each.found)
+    assert reached[1].found is first and reached[9].found is last
+    assert [each.is_last for each in reached] == 9 * [False] + [True]
+    for found, wanted in ((first, few), (last, all_)):
+        assert found.steps == wanted.steps and np.abs(found.map - wanted.map).max() < 1e-7 * np.abs(wanted.map).max()
+        assert found.gap == pytest.approx(wanted.gap, abs=1e-9) and found.region == wanted.region
+
+
+@pytest.mark.parametrize("name", ["lit", "rdn", "bicubic"])
+def test_what_does_not_fit_into_memory_is_refused(monkeypatch, image, name):
+    model = make_model(name)
+    source = attribution.ModelSource(model, model.view((40, 50), (120, 150)))
+    region, kept = attribution.Region(0, 0, 40, 50), set()
+    with torch.autograd.graph.saved_tensors_hooks(lambda each: kept.add(each) or each, lambda each: each):
+        model.encoder(torch.zeros(1, 3, 40, 50, requires_grad=True))
+    weights = {each.data_ptr() for each in model.encoder.parameters()}
+    wanted = sum({each.data_ptr(): each.nbytes for each in kept if each.data_ptr() not in weights}.values())
+    assert source.estimate_memory(region) == pytest.approx(wanted, rel=0.02)
+    monkeypatch.setattr("clit.system.memory.available", lambda: 1000)
+    if wanted:
+        with pytest.raises(UserError, match="of memory, more than the 0 MB there are: choose a model with"):
+            clit.attribute(model, image, (60, 70), 3)
+
+
+def test_every_step_is_taken_in_turn(image):
+    turns = []
+
+    @contextlib.contextmanager
+    def turn():
+        turns.append("begins")
+        yield
+        turns.append("ends")
+
+    renderer = clit.Renderer().in_turn(turn)
+    found = renderer.attribute(make_model("liif"), image, pixel=(60, 70), scale=3, steps=4, objective="colour")
+    assert turns == ["begins", "ends"] * found.steps
 
 
 @pytest.mark.parametrize(

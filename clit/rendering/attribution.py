@@ -9,6 +9,8 @@ are asked at any scale, on the part of the picture that counts alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,7 @@ from clit.networks.decoders.enlarged import Enlarged
 from clit.networks.decoders.interpolation import Interpolation
 from clit.networks.model import SRModel
 from clit.rendering.output import Cancel, Progress
+from clit.system import memory
 
 OBJECTIVES = ("texture", "colour")
 MOST_STEPS, GAP = 400, 0.02
@@ -34,6 +37,8 @@ _SIGMA, _TAPS = 1.2, 9  # of the first blur
 _LUMA = (0.299, 0.587, 0.114)
 _FLOORS = {"texture": 256 / 255, "colour": 1 / 255}  # least change of the objective that gaps are measured against
 _EPSILON = 1e-12  # keeps the gradient of a flat patch finite
+_TRIAL = 24  # side in pixels of what an encoder is tried on, to see what it keeps
+_MARGIN = 0.7  # share of the free memory that this may take: there is more than what the encoder keeps
 
 # Legend for shapes: h, w of the small picture; H, W of the output; Y, X of the part of the small picture that counts.
 
@@ -79,6 +84,10 @@ class Source(ABC):
     def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
         """Return a window's unclipped RGB (rows, columns, 3), in [0, 1]. part: (1, 3, Y, X), the region's pixels."""
 
+    def estimate_memory(self, region: Region) -> int:
+        """Return about how many bytes the way to the features keeps for the way back; 0 if that is not known."""
+        return 0
+
 
 class ModelSource(Source):
     """A model of this package, at the scale of a view."""
@@ -101,11 +110,26 @@ class ModelSource(Source):
     def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
         (h, w), model = self.lr, self.model
         around = (region.left, w - region.right, region.top, h - region.bottom)
-        x = F.pad(model.normalise(part), around)  # nothing reads the pixels around
+        x = F.pad(model.normalise(part.to(*model.place)), around)  # nothing reads the pixels around
         read = self._read(window)
         features = Features(model.encode_part(x, read), x, read.top, read.left)
         view = self.view.with_pixels(window.lattice())
         return model.render(model.prepare(features, view))[0]
+
+    def estimate_memory(self, region: Region) -> int:
+        encoder, kept, (device, dtype) = self.model.encoder, {}, self.model.place
+        side = _TRIAL + -_TRIAL % encoder.multiple
+        x = torch.zeros(1, 3, side, side, device=device, dtype=dtype, requires_grad=True)
+
+        def note(tensor: Tensor) -> Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor  # held, so that no address comes twice
+            return tensor
+
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            encoder(x)
+        weights = {each.untyped_storage().data_ptr() for each in encoder.parameters()}
+        total = sum(tensor.untyped_storage().nbytes() for at, tensor in kept.items() if at not in weights)
+        return total * region.area // side**2
 
 
 class ModuleSource(Source):
@@ -140,27 +164,85 @@ class ModuleSource(Source):
         return self.module(part)[(0, slice(None), *moved.slices())].permute(1, 2, 0)
 
 
+@dataclass(frozen=True)
+class Reached:
+    """How far an attribution is: `done` of `steps`, and the map if there is one now. is_last: nothing follows."""
+
+    done: int
+    steps: int
+    found: Attribution | None = None
+    is_last: bool = False
+
+
 def attribute(
+    source: Source,
+    image: np.ndarray,
+    pixel: tuple[int, int],
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+    **options,
+) -> Attribution:
+    """Return which pixels of an image (h, w, 3), in [0, 1], output pixel (row, column) comes from.
+
+    options: of `trace`. progress(done): called with the share of the steps at hand. When cancel() is true, Cancelled
+    is raised soon. UserError as from `trace`.
+    """
+    return finish(trace(source, image, pixel, **options), progress, cancel)
+
+
+def finish(tracing: Iterator[Reached], progress: Progress | None = None, cancel: Cancel | None = None) -> Attribution:
+    """Take all steps that `trace` gives, and return what the last one found; else as `attribute`."""
+    while True:
+        if cancel is not None and cancel():
+            raise Cancelled()
+        reached = next(tracing)
+        if progress is not None:
+            progress(reached.done / reached.steps)
+        if reached.is_last:
+            return reached.found
+
+
+def trace(
     source: Source,
     image: np.ndarray,
     pixel: tuple[int, int],
     *,
     patch: int = 16,
     steps: int = 50,
+    first: int | None = None,
     objective: str = "texture",
-    progress: Progress | None = None,
-    cancel: Cancel | None = None,
-) -> Attribution:
-    """Return which pixels of an image (h, w, 3), in [0, 1], output pixel (row, column) comes from.
+) -> Iterator[Reached]:
+    """Work an attribution out, one step at a time.
 
     objective: "texture", the strength of the gradients in the `patch` x `patch` output pixels around the pixel, or
     "colour", the pixel's luma. steps: on the way from blurred to sharp; doubled up to 400 until the gap is below 2 %.
-    progress(done): called with the share of the steps at hand. When cancel() is true, Cancelled is raised soon.
-    UserError for a pixel outside, an unknown objective, or numbers out of range.
+    first: so many steps are taken first, and give a first map; they count among the others. `steps` must be an odd
+    number of times as many. UserError, at once, for a pixel outside, an unknown objective, numbers out of range, and
+    where the memory is too small.
     """
     pixel = check_pixel(pixel, source.size)
     _check(patch, steps, objective)
+    if first is not None and (steps % first or steps // first % 2 == 0):
+        raise ValueError("the steps must be an odd number of times the first ones")
     window = _place_window(source.size, pixel, patch) if objective == "texture" else Window(*pixel, 1, 1)
+    _check_memory(source.estimate_memory(source.find_region(window)))
+    return _trace(source, image, pixel, window, steps, first or steps, objective)
+
+
+def take_in_turn(tracing: Iterator[Reached], turn: Callable[[], AbstractContextManager]) -> Iterator[Reached]:
+    """Take every step inside `turn()`, a context manager."""
+    while True:
+        with turn():
+            reached = next(tracing)
+        yield reached
+        if reached.is_last:
+            return
+
+
+def _trace(
+    source: Source, image: np.ndarray, pixel: tuple[int, int], window: Window, steps: int, first: int, objective: str
+) -> Iterator[Reached]:
     region = source.find_region(window)
     blurs = _Blurs(image, region)
 
@@ -169,16 +251,23 @@ def attribute(
 
     with torch.no_grad():
         change = (score(blurs.at(1.0)) - score(blurs.at(0.0))).double().item()
-    while True:
-        total = _integrate(score, blurs, steps, progress, cancel)
+
+    def describe(total: Tensor, taken: int) -> Attribution:
         gap = abs(total.sum().item() - change) / max(abs(change), _FLOORS[objective])
-        if gap < GAP or 2 * steps > MOST_STEPS:
-            break
+        map = np.zeros((*source.lr, 3), np.float32)
+        map[region.slices()] = total[0].permute(1, 2, 0).float().numpy()
+        diffusion = find_diffusion(map, _find_input_pixel(source, pixel))
+        return Attribution(map, diffusion, gap, change, region, taken, objective, pixel, source.size)
+
+    while True:
+        for done, total in enumerate(_integrate(score, blurs, steps, first), 1):
+            found = None if total is None else describe(total, steps if done == steps else first)
+            is_last = done == steps and (found.gap < GAP or 2 * steps > MOST_STEPS)
+            yield Reached(done, steps, found, is_last)
+            if is_last:
+                return
         steps *= 2
-    map = np.zeros((*source.lr, 3), np.float32)
-    map[region.slices()] = total[0].permute(1, 2, 0).float().numpy()
-    diffusion = find_diffusion(map, _find_input_pixel(source, pixel))
-    return Attribution(map, diffusion, gap, change, region, steps, objective, pixel, source.size)
+        first = steps
 
 
 def find_diffusion(map: np.ndarray, centre: tuple[int, int]) -> float:
@@ -213,22 +302,29 @@ class _Blurs:
         down = F.conv2d(self._seen, kernel.view(1, 1, -1, 1))
         return F.conv2d(down, kernel.view(1, 1, 1, -1)).permute(1, 0, 2, 3).contiguous()
 
+    def between(self, start: float, end: float) -> Tensor:
+        """Return how far each value moves from one share of the way to another, in float64."""
+        return (self.at(end) - self.at(start)).double()
 
-def _integrate(score, blurs: _Blurs, steps: int, progress: Progress | None, cancel: Cancel | None) -> Tensor:
-    """Return the sum of the gradients, taken in the middle of each step, times the steps: (1, 3, Y, X) float64."""
-    before, total = blurs.at(0.0), 0.0
-    for k in range(1, steps + 1):
-        if cancel is not None and cancel():
-            raise Cancelled()
-        after = blurs.at(k / steps)
-        middle = blurs.at((k - 0.5) / steps).requires_grad_()
+
+def _integrate(score, blurs: _Blurs, steps: int, first: int) -> Iterator[Tensor | None]:
+    """Add the gradients up, taken in the middle of each step, times the steps.
+
+    After each gradient yields the sum (1, 3, Y, X) float64 if it is complete: after `first` gradients that of so many
+    longer steps, whose middles are those of every few short ones; in the end that of all.
+    """
+    ratio = steps // first
+    middles = [ratio * k + ratio // 2 for k in range(first)]
+    rough = fine = 0.0
+    for done, k in enumerate([*middles, *sorted({*range(steps)} - {*middles})], 1):
+        middle = blurs.at((k + 0.5) / steps).requires_grad_()
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(score(middle), middle)
-        total = total + gradient.double() * (after - before).double()
-        before = after
-        if progress is not None:
-            progress(k / steps)
-    return total
+        fine = fine + gradient.double() * blurs.between(k / steps, (k + 1) / steps)
+        if done <= first < steps:
+            j = k // ratio
+            rough = rough + gradient.double() * blurs.between(j / first, (j + 1) / first)
+        yield fine if done == steps else rough if done == first else None
 
 
 def _measure(rgb: Tensor, objective: str) -> Tensor:
@@ -251,6 +347,15 @@ def _place_window(size: tuple[int, int], pixel: tuple[int, int], patch: int) -> 
 def _find_input_pixel(source: Source, pixel: tuple[int, int]) -> tuple[int, int]:
     row, column = (int((p + 0.5) * n / n_out) for p, n, n_out in zip(pixel, source.lr, source.size, strict=True))
     return row, column
+
+
+def _check_memory(needed: int) -> None:
+    free = memory.available() * _MARGIN
+    if needed > free:
+        raise UserError(
+            f"This needs about {memory.format_bytes(needed)} of memory, more than the {memory.format_bytes(free)} "
+            "there are: choose a model with a smaller encoder, or a smaller picture."
+        )
 
 
 def _check(patch, steps, objective) -> None:

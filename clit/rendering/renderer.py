@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from clit.pictures.picture import is_grey, to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.attention_source import AttentionSource, make_source
-from clit.rendering.attribution import Attribution, ModelSource, attribute
+from clit.rendering.attribution import Attribution, ModelSource, Reached, finish, take_in_turn, trace
 from clit.rendering.features import MAPS_LIMIT, FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
 from clit.rendering.trial import predict_seconds
@@ -81,9 +81,9 @@ class Renderer:
         self._turn: Callable[[], AbstractContextManager] = nullcontext
 
     def in_turn(self, turn: Callable[[], AbstractContextManager]) -> Renderer:
-        """Return a renderer that shares this one's features and draws every tile inside `turn()`, a context manager.
+        """Return a renderer that shares this one's features and works inside `turn()`, a context manager.
 
-        A long rendering thus lets others have their turn between two tiles.
+        Every tile, and every step of an attribution, has a turn of its own: others have theirs in between.
         """
         other = copy.copy(self)
         other._turn = turn
@@ -284,14 +284,32 @@ class Renderer:
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         chain: str = "published",
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
         **options,
     ) -> Attribution:
         """Return which input pixels output pixel (row, column) comes from.
 
-        Arguments as for `render`; options: of `attribution.attribute`.
+        Arguments as for `render`; options: of `attribution.trace`.
         """
+        return finish(
+            self.trace(model, image, pixel=pixel, scale=scale, size=size, chain=chain, **options), progress, cancel
+        )
+
+    def trace(
+        self,
+        model: SRModel,
+        image,
+        *,
+        pixel: tuple[int, int],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        chain: str = "published",
+        **options,
+    ) -> Iterator[Reached]:
+        """Work the same out one step at a time, each in turn; options: of `attribution.trace`."""
         request = self._check_request(model, image, scale, size, None, chain, None)
-        return attribute(ModelSource(model, request.view), request.image, pixel, **options)
+        return take_in_turn(trace(ModelSource(model, request.view), request.image, pixel, **options), self._turn)
 
     def attention_source(
         self,

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from clit.config import EDSRConfig, LIIFConfig, ModelConfig, RDNConfig, SwinIRConfig
+from clit.geometry import Region
 from clit.networks.encoders import ENCODERS, prepacked
 from clit.networks.encoders.edsr import EDSR
 from clit.networks.encoders.swinir import WindowAttention, join_windows, label_regions, split_windows
@@ -66,6 +67,24 @@ def test_rdn_layers_read_everything_before_them():
         y = block.fuse(torch.cat(parts, 1)) + y
         outputs.append(y)
     assert torch.equal(encoder(x), encoder.fuse(torch.cat(outputs, 1)) + f1)
+
+
+@pytest.mark.parametrize("region", [(9, 8, 12, 13), (0, 8, 5, 12), (16, 20, 20, 24), (1, 1, 3, 23), (0, 0, 20, 24)])
+@pytest.mark.parametrize("grad", [True, False])
+def test_spare_pixels_are_dropped_and_features_stay(region, grad):
+    torch.manual_seed(0)
+    model = SRModel(ModelConfig(EDSRConfig(width=8, blocks=3), LIIFConfig(hidden=(4,))))
+    x, region = torch.rand(1, 3, 20, 24) * 2 - 1, Region(*region)
+    with torch.set_grad_enabled(grad):
+        whole, part = model.encoder(x), model.encode_part(x, region)
+    wanted = whole[(..., *region.slices())]
+    assert part.shape == wanted.shape and (part - wanted).abs().max() < 1e-5
+    sizes = []
+    for block in model.encoder.body:
+        block.register_forward_hook(lambda module, inputs, output: sizes.append(output[0, 0].numel()))
+    with torch.enable_grad():
+        model.encode_part(x, region)
+    assert sizes == sorted(sizes, reverse=True) and (sizes[-1] < sizes[0]) == (region.area < 20 * 24)
 
 
 def test_swinir_does_not_pad_whole_windows():

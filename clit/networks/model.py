@@ -51,6 +51,14 @@ class SRModel(nn.Module):
         reach = max(h, w) if self.encoder.reach is None else self.encoder.reach
         seen = region.grow(reach).clip((h, w))
         part = x[(..., *seen.slices())]
+        if self.encoder.drops_spare:
+            spare = (
+                region.top - seen.top,
+                region.left - seen.left,
+                seen.bottom - region.bottom,
+                seen.right - region.right,
+            )
+            return self.encoder(part, spare)
         down, right = (-n % self.encoder.multiple for n in part.shape[-2:])
         map = self.encoder(_pad_by_reflection(part, down, right))
         return map[(..., *region.move(-seen.top, -seen.left).slices())]

@@ -1,7 +1,8 @@
 """Encoders: image -> features at the same resolution.
 
 Each has `channels`, the `multiple` that its input's sides must be of, and its `reach`: the distance in pixels up to
-which a feature depends on the image, None for the whole image.
+which a feature depends on the image, None for the whole image. `drops_spare` tells whether it takes, beside the image,
+how many pixels at each side no features are wanted of.
 """
 
 from clit.config import EDSRConfig, NoEncoderConfig, RDNConfig, SwinIRConfig

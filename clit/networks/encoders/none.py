@@ -11,6 +11,7 @@ class NoEncoder(nn.Module):
     """(B, 3, h, w) -> (B, 0, h, w): no channels."""
 
     multiple = 1
+    drops_spare = False
     reach = 0
     channels = 0
 

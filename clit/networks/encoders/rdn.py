@@ -27,6 +27,7 @@ class RDN(nn.Module):
     """(B, 3, h, w) in [-1, 1] -> (B, width, h, w)."""
 
     multiple = 1  # the sides may have any size
+    drops_spare = False
     reach: int  # distance, in pixels, up to which a feature depends on the image
 
     def __init__(self, config: RDNConfig):

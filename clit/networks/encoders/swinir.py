@@ -114,6 +114,7 @@ class SwinGroup(nn.Module):
 class SwinIR(nn.Module):
     """(B, 3, h, w) in [-1, 1], sides multiples of `multiple` -> (B, features, h, w)."""
 
+    drops_spare = False
     reach = None  # nearly the whole image, so it is encoded at once
 
     def __init__(self, config: SwinIRConfig):

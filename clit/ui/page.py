@@ -6,9 +6,9 @@ them. Only what makes a file, which can take minutes, is a queued event.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,14 @@ from starlette.middleware import Middleware
 
 from clit.errors import UserError
 from clit.networks import kernels
+from clit.ui.endpoints import add_endpoints
 from clit.ui.examples import BUNDLED
 from clit.ui.jobs import make_file
 from clit.ui.preview import TITLE, PreviewTags
-from clit.ui.programs import attend_pixel, upscale_file
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.requests import MAKE_ENTRIES
 from clit.ui.routes import make_routes, sweep_regularly
 from clit.ui.site import Site
-from clit.ui.uploads import uploaded_file
 
 VIEWER = Path(__file__).parent / "viewer"
 
@@ -90,6 +89,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             footer_links=[],
             run_history=False,
             ssr_mode=False,
+            mcp_server=find_spec("mcp") is not None,  # the endpoints as tools for assistants
             app_kwargs={
                 "routes": make_routes(site, VIEWER),
                 "middleware": [Middleware(PreviewTags)],
@@ -106,7 +106,7 @@ def build(site: Site) -> gr.Blocks:
     """Return the page of a site, not yet launched."""
     with gr.Blocks(title=TITLE, fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
         _add_viewer(site)
-        _add_endpoints(site)
+        add_endpoints(site)
     return demo
 
 
@@ -140,47 +140,3 @@ def read_event(event: gr.EventData) -> dict:
         return {name: getattr(event, name) for name in MAKE_ENTRIES if hasattr(event, name)}
     except TypeError:  # the browser sent no dict
         return {}
-
-
-def _add_endpoints(site: Site) -> None:
-    """Add the named functions that programs can call."""
-
-    def upscale(
-        image: gr.FileData, model: str = "lit-light", scale: float = 4.0, chain: str = "published"
-    ) -> gr.FileData:
-        """Enlarge a picture by a scale from 1 to 30; the answer is a PNG file."""
-        with _received_file(site, image) as path:
-            enlarged = upscale_file(site, path, model, scale, chain)
-        return gr.FileData(path=str(enlarged), orig_name=f"x{scale:g}-{model}.png")
-
-    def attention(
-        image: gr.FileData,
-        row: int,
-        column: int,
-        model: str = "lit-light",
-        scale: float = 4.0,
-        chain: str = "published",
-    ) -> dict:
-        """Return what the output pixel (row, column) looked at: kind, pixel, size, rgb, and per stage weights,
-        content, position, latents, inside, influence, grid."""
-        with _received_file(site, image) as path:
-            return attend_pixel(site, path, model, scale, row, column, chain)
-
-    gr.api(upscale, api_name="upscale", concurrency_limit=1, concurrency_id="api")
-    gr.api(attention, api_name="attention", concurrency_limit=1, concurrency_id="api")
-
-
-@contextlib.contextmanager
-def _received_file(site: Site, image: gr.FileData | None) -> Iterator[Path]:
-    """Yield the path of the file that a program sent, and delete it afterwards. A UserError becomes gradio's own."""
-    path = None
-    try:
-        path = None if image is None else uploaded_file(dict(image), site.uploads)
-        if path is None:
-            raise UserError("The file did not arrive: send it with gradio_client's handle_file.")
-        yield path
-    except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-    finally:
-        if path is not None:
-            path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from clit.errors import UserError
+from clit.exports import attributions
 from clit.exports.figures import encode_json
 from clit.ui.pictures import Picture
 from clit.ui.requests import ProgramRequest
@@ -36,6 +37,32 @@ def attend_pixel(site: Site, path: Path, model: str, scale: float, row: int, col
             network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain
         )
     return json.loads(encode_json(found))
+
+
+def attribute_pixel(
+    site: Site, path: Path, model: str, scale: float, row: int, column: int, objective: str, steps: int, chain: str
+) -> tuple[dict, Path, Path]:
+    """Return which input pixels an output pixel of a picture file comes from.
+
+    As numbers without the map, as a figure (PNG) and as what `attributions.encode_json` writes, the map among it; both
+    files are kept until some more were asked for.
+    """
+    picture = _read_whole(site, path)
+    request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
+    network, enlargement = site.models.get(request.model), request.enlargement
+    renderer = site.renderer.in_turn(lambda: site.slots.take(lambda: False))
+    found = renderer.attribute(
+        network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain,
+        objective=objective, steps=steps,
+    )  # fmt: skip
+    figure, numbers = site.new_path(".png"), site.new_path(".json")
+    figure.write_bytes(attributions.draw_attribution({request.model: found}, picture.rgb))
+    numbers.write_bytes(attributions.encode_json(found))
+    for file in (figure, numbers):
+        site.keep_for_program(file)
+    answer = json.loads(numbers.read_bytes())
+    del answer["map"]
+    return answer, figure, numbers
 
 
 def _read_whole(site: Site, path: Path) -> Picture:

@@ -227,6 +227,15 @@ class Viewer:
     pin_go = _element(".pins .pin-go")
     pin_away = _element(".pins .pin-away")
 
+    # Which input pixels the picked pixel comes from
+    traces_tab = _element("[data-tab=traces]")
+    traces = _element(".traces")
+    traced = _element(".traced")
+    trace_maps = _element(".trace-map")
+    trace_at = _element(".trace-at")
+    trace_stop = _element(".trace-stop")
+    trace_agreement = _element(".trace-agreement")
+
     # What can be sent
     share = _element(".share-toggle")
     share_link = _element(".share-link")
@@ -350,6 +359,10 @@ class Viewer:
         """Choose what the maps show."""
         self.frame.locator(f".asks [value={quantity}]").click()
 
+    def objective(self, name: str) -> Locator:
+        """Return the button that explains the texture around the picked pixel, or its colour."""
+        return self.frame.locator(f".objectives [value={name}]")
+
     def switch_truth(self, on: bool) -> None:
         """Switch the ground truth on or off, and wait until its picture is there."""
         (self.truth_toggle if on else self.truth_off).click()
@@ -451,6 +464,13 @@ class Viewer:
     def look(self, method: str) -> dict[str, Any] | None:
         """Return what the picked pixel looked at by one method: `row`, `column`, and the server's `answer`."""
         return self.ask(f"look('{method}')")
+
+    def trace(self, method: str) -> dict[str, Any] | None:
+        """Return how far a method's map of the input pixels behind the picked one is: `done`, `steps`, `isLast`, `map`.
+
+        The map has `region`, `values` (over it, row by row), `diffusion`, `gap`, `steps`, `agreement`.
+        """
+        return self.ask(f"trace('{method}')")
 
     def blink(self) -> int | None:
         """Return which of two panes in one place is seen; None where they do not blink."""
@@ -603,6 +623,15 @@ class Viewer:
     def wait_until_drawn_ahead(self) -> None:
         """Wait until the whole picture has been drawn for previews, with every method shown."""
         self.wait(f"{HOOK}.drawnAhead()")
+
+    def wait_for_trace(self, method: str, condition: str = "isLast") -> None:
+        """Wait until a condition in JavaScript of `done`, `steps`, `isLast` and `map` holds for a method's map."""
+        trace = f"{HOOK}.trace('{method}')"
+        self.wait(f"{trace} && (({{ done, steps, isLast, map }}) => {condition})({trace})")
+
+    def painted_trace(self, pane: int) -> Locator:
+        """Return the map of input pixels that lies over a pane."""
+        return self.panes.nth(pane).locator(".overlay .trace")
 
     def wait_for_blink(self, pane: int | None) -> None:
         """Wait until this one of two panes in one place is seen."""

@@ -47,6 +47,7 @@ from clit.ui.returning import make_small_again
 from clit.ui.sessions import Session
 from clit.ui.site import Site
 from clit.ui.sources import check_sources, describe_source
+from clit.ui.tracing import trace_pixel
 from clit.ui.uploads import Upload, read_upload
 
 Question = Callable[[Site, Any], dict]
@@ -307,8 +308,8 @@ def stop_making(site: Site, sent: Any) -> dict:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, view_sources,
-    look_file, predict_file, stop_making,
+    begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, trace_pixel,
+    view_sources, look_file, predict_file, stop_making,
 )  # fmt: skip
 """All questions; the viewer's script asks them by the functions' names."""
 

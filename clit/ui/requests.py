@@ -14,6 +14,7 @@ from pathlib import Path
 from clit.errors import UserError
 from clit.exports.figures import FORMS
 from clit.geometry import Window, output_size
+from clit.rendering.attribution import OBJECTIVES
 from clit.ui.colours import HEAD_PAINTS, PAINTS
 from clit.ui.differences import LARGEST_SCALE
 from clit.ui.entries import (
@@ -251,6 +252,28 @@ class PixelRequest:
         enlargement = Enlargement.read(sent, picture, limits)
         pixel = read_pixel(sent.get("pixel"), enlargement.size)
         return cls(read_models(sent, 4), enlargement, pixel, sent.get("influence") is True)
+
+
+@dataclass(frozen=True)
+class TraceRequest:
+    """Which input pixels an output pixel (row, column) comes from, by one model."""
+
+    model: str
+    enlargement: Enlargement
+    pixel: Pair
+    objective: str
+
+    @classmethod
+    def read(cls, sent: dict, picture: Picture, limits: Limits) -> TraceRequest:
+        """Read {model, scale, size, chain, pixel, objective}."""
+        enlargement = Enlargement.read(sent, picture, limits)
+        objective = check_choice(sent.get("objective"), OBJECTIVES, "The objective")
+        return cls(read_name(sent, "model"), enlargement, read_pixel(sent.get("pixel"), enlargement.size), objective)
+
+    @property
+    def subject(self) -> tuple:
+        """What is asked, of whichever model."""
+        return self.enlargement, self.pixel, self.objective
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Session:
     uploaded: bool = False  # whether the visitor brought the picture
     file: MadeFile | None = None
     stop: threading.Event = field(default_factory=threading.Event)  # of the file being made
+    traces: Any = None  # attributions of the pixel last asked about, see `tracing`
     expected: tuple[Any, float] | None = None  # the file last asked about, and the seconds that it will take
     _newest: dict[str, int] = field(default_factory=dict)  # series of views -> number of the newest
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -73,5 +74,5 @@ class Session:
     def end(self) -> None:
         """Stop and forget everything."""
         self.stop.set()
-        self.picture = None
+        self.picture = self.traces = None
         self.forget_file()

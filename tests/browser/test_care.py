@@ -90,6 +90,10 @@ def test_by_keyboard_alone(viewer):
     keyboard.press("p")
     viewer.wait_for_pins(1)
     tab_to("tab")
+    keyboard.press("ArrowRight")
+    tab_to("trace-stop")
+    tab_to("trace-map")
+    viewer.traces_tab.focus()
     for _ in range(2):
         keyboard.press("ArrowRight")
     tab_to("make-start")

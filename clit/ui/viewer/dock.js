@@ -4,7 +4,7 @@
 import { $, $$ } from "./dom.js";
 import { changed, state, subscribe } from "./store.js";
 
-/** Open a tab. @param {"attention" | "scores" | "make"} tab */
+/** Open a tab. @param {"attention" | "traces" | "scores" | "make"} tab */
 export function showTab(tab) {
   Object.assign(state.dock, { tab, sheet: "half" });
   changed("dock");

@@ -211,6 +211,6 @@ function paneStatus(pane, model) {
 
 export function buildDrawing() {
   subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint"], draw);
-  subscribe(["pixel", "pins", "looks", "maps", "hover", "loupe", "places"], drawOverlays);
+  subscribe(["pixel", "pins", "looks", "maps", "hover", "loupe", "places", "traces", "dock"], drawOverlays);
   subscribe(["live"], () => drawing || drawOverlaysNow()); // before the next frame begins, not in it: so it comes sooner
 }

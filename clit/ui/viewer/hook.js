@@ -7,6 +7,7 @@ import { origin, outputSize, pickedPixel, pixelOf, shownScale } from "./geometry
 import { isLoupeOn, loupeFactor, loupeWindow } from "./loupe.js";
 import { shownPanes } from "./panes.js";
 import { state } from "./store.js";
+import { traceOf } from "./trace_maps.js";
 
 function base64(data) {
   let text = "";
@@ -52,5 +53,10 @@ export const readOnlyHook = Object.freeze({
   painted: () => Object.fromEntries(shownPanes().map(({ model, overlay }) => [model, overlay.dataset.painted ?? null])),
   picked: () => state.picked && pickedPixel(),
   look: (model) => structuredClone(state.looks.get(model) ?? null),
+  // How far a method's map of the input pixels behind the picked one is.
+  trace: (model) => {
+    const found = traceOf(model);
+    return found ? { ...found, map: found.map && { ...found.map, values: [...found.map.values], pictures: null } } : null;
+  },
   pins: () => state.pins.map((pin) => ({ ...pixelOf(pin), looks: [...pin.looks.keys()] })),
 });

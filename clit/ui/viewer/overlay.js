@@ -10,11 +10,13 @@ import { modelOf } from "./models.js";
 import { clamp } from "./numbers.js";
 import { inspected, shownPixel } from "./pixel.js";
 import { state } from "./store.js";
+import { paintedTrace, tracePicture } from "./trace_maps.js";
 
 /** @import { Row, WeightMap } from "./maps.js" */
 /** @import { Size } from "./numbers.js" */
 /** @import { Pane } from "./panes.js" */
 /** @import { LookedAt, Place } from "./store.js" */
+/** @import { TraceMap } from "./trace_maps.js" */
 
 const OPACITY = { most: 0.85, gain: 1.35 }; // an even half would veil white paper and be lost on a dark tower
 
@@ -22,11 +24,14 @@ const OPACITY = { most: 0.85, gain: 1.35 }; // an even half would veil white pap
 export function drawOverlay(pane) {
   pane.overlay.replaceChildren();
   delete pane.overlay.dataset.painted;
+  delete pane.overlay.dataset.traced;
   if (!state.picture || !pane.empty.hidden) return;
   const place = state.places?.list[state.places.at];
   if (place) drawCorners(pane.overlay, place);
   const pixel = shownPixel();
-  const chosen = pixel && state.mapPainted ? paintedMap(pane, pixel) : null;
+  const trace = pane.model === "input" ? paintedTrace() : null;
+  if (trace) paintTrace(pane.overlay, trace);
+  const chosen = pixel && state.mapPainted && !trace ? paintedMap(pane, pixel) : null;
   if (chosen) paintMap(pane.overlay, chosen.row, chosen.map);
   state.pins.forEach((pin, index) => drawPin(pane.overlay, pin, index + 1));
   if (!pixel) return;
@@ -85,6 +90,17 @@ function paintMap(overlay, { area, stage }, map) {
     }),
   );
   overlay.append(squares);
+}
+
+/** Paint which input pixels count, with the outline of those that can. @param {any} overlay @param {TraceMap} map */
+function paintTrace(overlay, map) {
+  const { top, left, height, width } = map.region;
+  const from = lrToScreen(top, left);
+  const to = lrToScreen(top + height, left + width);
+  const place = { x: from.x, y: from.y, width: to.x - from.x, height: to.y - from.y };
+  overlay.append(svg("image", { class: "trace", href: tracePicture(map, true), ...place, preserveAspectRatio: "none" }));
+  overlay.dataset.traced = `${map.steps}`;
+  outline(overlay, { y: top, x: left, height, width }, "window", "can count");
 }
 
 /**

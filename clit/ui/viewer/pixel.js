@@ -23,7 +23,7 @@ export function pick(y, x) {
   const at = screenToLr(y, x);
   if (!isInside(at)) return;
   pickPlace(at);
-  showTab("attention");
+  showTab(state.dock.tab === "traces" ? "traces" : "attention"); // both tell of a pixel
 }
 
 /** @param {Place} place */

@@ -12,7 +12,8 @@ import { state } from "./store.js";
 
 const START = "start_saved.js";
 const LEFT_OUT = [
-  ...[".pictures", ".questions", ".end", ".tour", "#clit-scores", "#clit-make", "#clit-tab-scores", "#clit-tab-make"],
+  ...[".pictures", ".questions", ".end", ".tour", "#clit-traces", "#clit-scores", "#clit-make"],
+  ...["#clit-tab-traces", "#clit-tab-scores", "#clit-tab-make"],
   ...[".copy", ".foot > :not(.cite, .papers)"],
 ];
 const POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' data:";

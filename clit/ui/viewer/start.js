@@ -8,9 +8,10 @@
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes, decibels    the methods; where things lie; how the view changes; what panes show
 //   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
-//   colours, difference, maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
+//   colours, difference, maps, trace_maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
 //   layout, wipe, blink, input                 the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, look_files, all_maps  what a pixel looked at
+//   traces, traces_panel                       which input pixels it comes from
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
 //   making, programs, links, visits, address, tour, hook
@@ -46,6 +47,8 @@ import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
 import { serverEngine } from "./server_engine.js";
 import { buildShare } from "./share.js";
+import { buildTraces } from "./traces.js";
+import { buildTracesPanel } from "./traces_panel.js";
 import { buildTour } from "./tour.js";
 import { buildTruth } from "./truth.js";
 import { buildView } from "./view.js";
@@ -62,7 +65,7 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
+  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps, buildTraces, buildTracesPanel]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores, buildDecibels]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildNotice]) build();

@@ -12,6 +12,7 @@
 /** @import { Model } from "./models.js" */
 /** @import { Pane, Source } from "./panes.js" */
 /** @import { Size } from "./numbers.js" */
+/** @import { Trace } from "./trace_maps.js" */
 
 /** @typedef {{y: number, x: number}} Place in LR pixels */
 /** @typedef {Place & {looks: Map<string, Look>}} LookedAt a pixel, and what it looked at by each method */
@@ -51,11 +52,12 @@
  *   loupe     whether every pane shows a place larger, and which
  *   places    where two methods differ most
  *   scores    decibels
+ *   traces    which input pixels the picked pixel comes from, and how maps of that are shown
  *   making    the file being made
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
  * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "making" | "dock" | "forgotten"} Topic
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "traces" | "making" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -121,6 +123,12 @@ export const state = {
   /** @type {Map<string, Map<number, any>>} model -> scale -> {psnr, ssim, psnr_rgb}, where there is a ground truth */
   scores: new Map(),
   curving: false, // whether PSNR against scale is being computed
+  /**
+   * Which input pixels the picked pixel comes from. about: what `found` is about; state: "idle", "running", "stopped", or
+   * "failed" with an error; chosen: the method that comes first and is painted.
+   * @type {{about: string, state: string, error: string, found: Map<string, Trace>, chosen: string, objective: string}}
+   */
+  traces: { about: "", state: "idle", error: "", found: new Map(), chosen: "", objective: "texture" },
   /** @type {Record<string, string[]>} what can be made -> suffixes of its files */
   kinds: {},
   /** @type {any} newest state of the file being made */

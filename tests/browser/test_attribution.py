@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,8 @@ def test_assistants_find_tools_that_explain_themselves(url, photograph, models):
             return tools, await session.call_tool("attribution", asked, progress_callback=_ignore)
 
     copies = set(_find_copies(photograph))
-    tools, answer = asyncio.run(visit())
+    with ThreadPoolExecutor() as elsewhere:  # Playwright's own loop may run in this thread
+        tools, answer = elsewhere.submit(asyncio.run, visit()).result()
     assert copies >= set(_find_copies(photograph)), "the picture is kept until it is answered"
     assert {tool.name for tool in tools} == {"upscale", "attention", "attribution"}
     for tool in tools:

@@ -89,16 +89,15 @@ def test_it_stops_goes_on_and_begins_anew_with_another_pixel(viewer, photograph,
     viewer.page.wait_for_timeout(700)
     assert viewer.trace("clit-light") == stopped, "nothing is asked after a stop"
     first = viewer.picked()
+    viewer.trace_stop.click()  # and on
+    viewer.wait_for_trace("clit-light")
+    assert_equal_attribution(viewer, "clit-light", clit.attribute(models["clit-light"], photograph, first, 4))
     viewer.press("ArrowRight")
     assert viewer.trace("lit-light") is None, "no older pixel's map is shown"
     viewer.wait_for_trace("lit-light")
     picked = viewer.picked()
     assert picked == (first[0], first[1] + 1)
     assert_equal_attribution(viewer, "lit-light", clit.attribute(models["lit-light"], photograph, picked, 4))
-    viewer.trace_stop.click()
-    viewer.trace_stop.click()  # and on
-    viewer.wait_for_trace("clit-light")
-    assert_equal_attribution(viewer, "clit-light", clit.attribute(models["clit-light"], photograph, picked, 4))
 
 
 def test_programs_get_numbers_a_figure_and_the_map(url, photograph, models):

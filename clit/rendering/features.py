@@ -22,6 +22,7 @@ from clit.errors import Cancelled
 from clit.geometry import Region
 from clit.networks.decoders.base import Features, Maps
 from clit.networks.model import SRModel
+from clit.system import turns
 from clit.system.threads import blocks
 
 CELL = 16
@@ -39,6 +40,13 @@ Cell = tuple[str, str, int, int]
 """Hash of the encoder, hash of the image, row, column."""
 
 
+class _Encoding:
+    """What stands for an image being encoded. Others wait until it is, rather than encode it as well."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
 class FeatureCache:
     """Caches cells of feature maps of many images and encoders, within `limit` bytes. Safe to share between threads."""
 
@@ -50,6 +58,7 @@ class FeatureCache:
         self._images: OrderedDict[tuple, Tensor] = OrderedDict()
         self._digests: dict[int, tuple[weakref.ref, str]] = {}
         self._keys: weakref.WeakKeyDictionary[SRModel, tuple[tuple, str]] = weakref.WeakKeyDictionary()
+        self._encoding: weakref.WeakValueDictionary[tuple[str, str], _Encoding] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
     def get(
@@ -76,15 +85,27 @@ class FeatureCache:
         for piece in _cut_pieces(_cover(around or wanted, size), want):
             if all(at in found for at in _cells_in(piece.intersect(want))):
                 continue
-            known = self._get_cells(encoder, key, piece)
-            missing = np.array([[(y, x) not in known for x in _columns(piece)] for y in _rows(piece)])
+            found.update(self._encode_piece(model, tensor, encoder, key, piece, cancel))
+        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
+
+    def _encode_piece(
+        self, model: SRModel, tensor: Tensor, encoder: str, key: str, piece: Region, cancel: Callable[[], bool] | None
+    ) -> dict[tuple[int, int], Tensor]:
+        """Return the cells of a piece; those that are not cached are encoded, by one thread."""
+        with self._lock:
+            encoding = self._encoding.setdefault((encoder, key), _Encoding())
+        with turns.hold(encoding.lock, cancel) as held:
+            if not held:
+                raise Cancelled
+            found = self._get_cells(encoder, key, piece)
+            missing = np.array([[(y, x) not in found for x in _columns(piece)] for y in _rows(piece)])
             for part in _cut_rectangles(missing, piece):
                 if cancel and cancel():
                     raise Cancelled
                 fresh = self._encode_cells(model, tensor, part)
                 self._store_cells(encoder, key, fresh)
                 found.update(fresh)
-        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
+        return found
 
     def missing_shares(
         self, model: SRModel, key: str, regions: Sequence[Region], size: tuple[int, int], seen: set[Cell]

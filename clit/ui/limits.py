@@ -20,5 +20,6 @@ class Limits:
     visits: int = 200
     visit_seconds: float = 1800.0
     picture_bytes: int = 256_000_000  # all visitors' uploads together
-    slots: int = 1  # renderings at a time: torch already uses every core for one
-    waiting: int = 24  # renderings in line
+    preview_pixels: int = 250_000  # of a view that follows the hand; a larger one is in no hurry
+    previews: tuple[int, int] = 80, 10  # in line: of all visitors, of one
+    views: tuple[int, int] = 120, 16  # the same of everything else that a visitor looks at

@@ -45,7 +45,13 @@ old; gradio looks every 600 seconds.
 """
 
 FILES_WAITING = 16
-"""Files in line behind the one being made."""
+"""Files in line behind those being made."""
+
+FILES_AT_ONCE, PROGRAMS_AT_ONCE = 3, 2
+"""Files being made, and programs being answered, in turn with everybody else: a long one keeps no short one waiting."""
+
+SPARE_THREADS = 60
+"""Threads besides those that stand in line: whoever arrives, or is refused, finds one."""
 
 QUEUE_SECONDS = 0.05
 """How often gradio's queue looks for work, as it does on Windows. By itself it looks a thousand times a second, which
@@ -85,6 +91,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             prevent_thread_lock=not block,
             quiet=not block,
             max_file_size=site.limits.upload_bytes,
+            max_threads=site.limits.previews[0] + site.limits.views[0] + SPARE_THREADS,
             theme=THEME,
             css=PAGE_CSS,
             footer_links=[],
@@ -121,7 +128,7 @@ def _add_viewer(site: Site) -> None:
         apply_default_css=False,
         server_functions=[_server_function(site, question) for question in QUESTIONS],
     )
-    viewer.make(make, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private")
+    viewer.make(make, None, viewer, show_progress="hidden", concurrency_limit=FILES_AT_ONCE, api_visibility="private")
 
 
 def _server_function(site: Site, question: Question) -> Callable[[Any], dict]:
@@ -166,8 +173,8 @@ def _add_endpoints(site: Site) -> None:
         with _received_file(site, image) as path:
             return attend_pixel(site, path, model, scale, row, column, chain)
 
-    gr.api(upscale, api_name="upscale", concurrency_limit=1, concurrency_id="api")
-    gr.api(attention, api_name="attention", concurrency_limit=1, concurrency_id="api")
+    gr.api(upscale, api_name="upscale", concurrency_limit=PROGRAMS_AT_ONCE, concurrency_id="api")
+    gr.api(attention, api_name="attention", concurrency_limit=PROGRAMS_AT_ONCE, concurrency_id="api")
 
 
 @contextlib.contextmanager

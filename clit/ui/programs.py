@@ -20,8 +20,9 @@ def upscale_file(site: Site, path: Path, model: str, scale: float, chain: str) -
     network, enlargement = site.models.get(request.model), request.enlargement
     enlargement.check_area(picture, site.limits)
     out = site.new_path(".png")
-    renderer = site.renderer.in_turn(lambda: site.slots.take(lambda: False))
-    renderer.save(network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain)
+    with site.line.join(picture.id, "file") as place:
+        renderer = site.render_at(place)
+        renderer.save(network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain)
     site.keep_for_program(out)
     return out
 
@@ -31,8 +32,8 @@ def attend_pixel(site: Site, path: Path, model: str, scale: float, row: int, col
     picture = _read_whole(site, path)
     request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
     network, enlargement = site.models.get(request.model), request.enlargement
-    with site.slots.take(lambda: False):
-        found = site.renderer.attend(
+    with site.line.join(picture.id, "file") as place:
+        found = site.render_at(place).attend(
             network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain
         )
     return json.loads(encode_json(found))

@@ -56,7 +56,7 @@ class Session:
         """Tell whether the visitor has moved on to another picture, or to a newer view than this one."""
         if self.picture is not picture:
             return True
-        return view is not None and view.kind != "ahead" and self._newest[view.series] > view.wanted
+        return view is not None and view.kind != "ahead" and self._newest.get(view.series, 0) > view.wanted
 
     def start_making(self) -> threading.Event:
         """Stop the file being made, if there is one; return the event that will stop the next one."""

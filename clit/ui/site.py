@@ -1,4 +1,4 @@
-"""All visitors of one server, and what they share: models, examples, the renderer, the slots, the disk."""
+"""All visitors of one server, and what they share: models, examples, the renderer, the line, the disk."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from collections import deque
 from pathlib import Path
 
 import clit
+from clit.rendering.renderer import Renderer
+from clit.rendering.tiles import Pace
 from clit.ui.examples import Examples
 from clit.ui.failures import Expired, Stale
 from clit.ui.limits import Limits
+from clit.ui.line import Line, Place
 from clit.ui.models import Models
 from clit.ui.pictures import Picture
 from clit.ui.sessions import MadeFile, Session
-from clit.ui.slots import Slots
 
 
 class Site:
@@ -31,7 +33,10 @@ class Site:
         self.uploads = uploads
         self.models = Models()
         self.renderer = clit.Renderer()
-        self.slots = Slots(self.limits.slots, self.limits.waiting)
+        room = {"preview": self.limits.previews, "exact": self.limits.views}
+        self.line = Line(room)
+        self.desk = Line(room)  # for what is no rendering and cannot be cut: reading a file, drawing a figure
+        self._pace = Pace()
         self._sessions: dict[str, Session] = {}  # by token; who asked last comes last
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="clit-page-")
@@ -74,6 +79,11 @@ class Site:
         session = self._sessions.pop(token, None)
         if session is not None:
             session.end()
+            self.line.drop_stale()
+
+    def render_at(self, place: Place) -> Renderer:
+        """Return the renderer for what is drawn at a place in line: turn by turn, in small tiles."""
+        return self.renderer.in_turn(place.turn, self._pace, place.is_shared)
 
     def show(self, session: Session, picture: Picture, uploaded: bool) -> dict:
         """Open a picture in a session; return what the viewer hears of it.
@@ -82,6 +92,7 @@ class Site:
         """
         with self._lock:
             session.picture, session.uploaded = picture, uploaded
+            self.line.drop_stale()
             total = sum(each.picture.nbytes for each in self._sessions.values() if each.uploaded and each.picture)
             for token, other in list(self._sessions.items()):
                 if total <= self.limits.picture_bytes:

@@ -92,6 +92,9 @@ def test_a_newer_view_stops_an_older_one(examples, monkeypatch, uploads):
     started, seen = threading.Event(), []
 
     class Slow:
+        def in_turn(self, turn, pace, is_shared):
+            return self
+
         def render(self, model, image, *, size, window, cancel, **options):
             started.set()
             for _ in range(2000):
@@ -116,12 +119,17 @@ def test_what_is_drawn_ahead_makes_way_and_no_newer_view_stops_it(site, visit, m
     started, answers = threading.Event(), {}
 
     class Endless:
+        def in_turn(self, turn, pace, is_shared):
+            self.turn = turn
+            return self
+
         def render(self, model, image, *, window, cancel, **options):
-            started.set()
-            deadline = time.monotonic() + 20
-            while not cancel() and time.monotonic() < deadline:
-                time.sleep(0.001)
-            raise clit.Cancelled
+            with self.turn():
+                started.set()
+                deadline = time.monotonic() + 20
+                while not cancel() and time.monotonic() < deadline:
+                    time.sleep(0.001)
+                raise clit.Cancelled
 
     assert "image" in ask(render_view, site, view(visit, wanted=5, kind="exact"))
     assert "image" in ask(render_view, site, view(visit, wanted=2, kind="ahead"))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from clit.config import EDSRConfig
 from clit.networks.encoders import prepacked
+from clit.system.turns import pause
 
 
 class ResidualBlock(nn.Module):
@@ -19,10 +20,12 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        pause()
         return x + self.body(x)
 
     def apply_in_place(self, x: Tensor) -> None:
         """Do the same to x itself, by oneDNN's operations. x: channels-last."""
+        pause()
         prepacked.add_convolution(x, self.body[2], prepacked.convolve(self.body[0], x, "relu"))
 
 

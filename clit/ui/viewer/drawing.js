@@ -161,6 +161,12 @@ function markPane(pane) {
 /** How true an output is to the small picture. @param {Frame} frame */
 const returned = ({ psnr }) => (psnr === null ? "comes back whole" : `${psnr.toFixed(1)} dB`);
 
+/** @param {number} others @returns {[string, string]} */
+const crowdStatus = (others) => [
+  others === 1 ? "1 other is drawing" : `${others} others are drawing`,
+  "The server is busy with other visitors: the last picture stays until it is this pane's turn",
+];
+
 const PASSES = ["failed", "none", "stretched", "preview", "overview", "exact"]; // from the worst
 
 /** A difference stands where the worse of its parts does. @param {Source[]} parts @param {any} model */
@@ -192,6 +198,7 @@ function paneStatus(pane, model) {
       `overview, from ${times(frame.scale)}, ${took(frame)}`,
       `The whole output has far more pixels than this pane: rendered at ${times(frame.scale)} instead. ` + detail(frame),
     ];
+  if (pane.request && state.crowd) return [previewOf(pane, target) ? "preview" : "stretched", ...crowdStatus(state.crowd)];
   const rough = previewOf(pane, target);
   if (rough)
     return [
@@ -204,6 +211,6 @@ function paneStatus(pane, model) {
 }
 
 export function buildDrawing() {
-  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint"], draw);
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint", "crowd"], draw);
   subscribe(["pixel", "pins", "looks", "live", "maps", "hover", "loupe", "places"], drawOverlays);
 }

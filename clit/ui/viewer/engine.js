@@ -116,9 +116,11 @@
  */
 
 /**
+ * A question that must wait may be given up: `isOver` says that nobody wants to know any more.
  * @typedef {object} Engine
- * @property {(source: Source) => Promise<Picture | Failure>} open
- * @property {(request: ViewRequest) => Promise<View | Failure | null>} view null where a newer request made it stale
+ * @property {(source: Source, isOver: () => boolean) => Promise<Picture | Failure>} open
+ * @property {(request: ViewRequest, isOver: () => boolean) => Promise<View | Failure | null>} view null where a newer request
+ *   made it stale
  * @property {(request: PixelRequest) => Promise<Map<string, Seen> | Failure | null>} inspect by method; null where the
  *   picture has changed
  * @property {(request: DifferenceRequest) => Promise<Differences | Failure | null>} differences where two methods differ most;

@@ -52,10 +52,11 @@
  *   places    where two methods differ most
  *   scores    decibels
  *   making    the file being made
+ *   crowd     how many others draw while the server refuses us
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
  * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "making" | "dock" | "forgotten"} Topic
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "making" | "crowd" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -125,6 +126,8 @@ export const state = {
   kinds: {},
   /** @type {any} newest state of the file being made */
   making: { run: 0, state: "idle" },
+  /** @type {number | null} other visitors that the server is busy with, while it has refused a question of ours for that */
+  crowd: null,
   dock: { tab: "attention", open: true, sheet: "peek" }, // sheet: how far it is open on phones, "peek" or "half"
 };
 

@@ -15,12 +15,14 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when it is imported
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
-from clit.errors import UserError
+from clit.errors import Cancelled, UserError
 from clit.networks import kernels
 from clit.ui.examples import BUNDLED
+from clit.ui.failures import Stale
 from clit.ui.jobs import make_file
 from clit.ui.preview import TITLE, PreviewTags
 from clit.ui.programs import attend_pixel, upscale_file
@@ -157,7 +159,7 @@ def _add_endpoints(site: Site) -> None:
     ) -> gr.FileData:
         """Enlarge a picture by a scale from 1 to 30; the answer is a PNG file."""
         with _received_file(site, image) as path:
-            enlarged = upscale_file(site, path, model, scale, chain)
+            enlarged = upscale_file(site, path, model, scale, chain, _watch_connection())
         return gr.FileData(path=str(enlarged), orig_name=f"x{scale:g}-{model}.png")
 
     def attention(
@@ -177,6 +179,20 @@ def _add_endpoints(site: Site) -> None:
     gr.api(attention, api_name="attention", concurrency_limit=PROGRAMS_AT_ONCE, concurrency_id="api")
 
 
+def _watch_connection() -> Callable[[], bool]:
+    """Return what tells whether the program that asks now has closed its connection.
+
+    Gradio notes that, but has no public way to ask.
+    """
+    event, queue = LocalContext.event_id.get(None), LocalContext.blocks.get()._queue
+
+    def is_closed() -> bool:
+        asking = [each for job in list(queue.active_jobs) if job for each in list(job) if each._id == event]
+        return any(not each.alive for each in asking)
+
+    return is_closed
+
+
 @contextlib.contextmanager
 def _received_file(site: Site, image: gr.FileData | None) -> Iterator[Path]:
     """Yield the path of the file that a program sent, and delete it afterwards. A UserError becomes gradio's own."""
@@ -188,6 +204,8 @@ def _received_file(site: Site, image: gr.FileData | None) -> Iterator[Path]:
         yield path
     except UserError as error:
         raise gr.Error(str(error), print_exception=False) from None
+    except (Stale, Cancelled):
+        raise gr.Error("Nobody waits for the answer any more.", print_exception=False) from None
     finally:
         if path is not None:
             path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from clit.errors import UserError
@@ -13,16 +14,22 @@ from clit.ui.site import Site
 from clit.ui.uploads import read_upload
 
 
-def upscale_file(site: Site, path: Path, model: str, scale: float, chain: str) -> Path:
-    """Enlarge a picture file; return the path of a PNG that is kept until some more were asked for."""
+def upscale_file(
+    site: Site, path: Path, model: str, scale: float, chain: str, is_over: Callable[[], bool] = lambda: False
+) -> Path:
+    """Enlarge a picture file; return the path of a PNG that is kept until some more were asked for.
+
+    Stale or Cancelled soon after is_over() has become true.
+    """
     picture = _read_whole(site, path)
     request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
     network, enlargement = site.models.get(request.model), request.enlargement
     enlargement.check_area(picture, site.limits)
     out = site.new_path(".png")
-    with site.line.join(picture.id, "file") as place:
-        renderer = site.render_at(place)
-        renderer.save(network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain)
+    with site.line.join(picture.id, "file", is_over) as place:
+        site.render_at(place).save(
+            network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain, cancel=is_over
+        )
     site.keep_for_program(out)
     return out
 

@@ -23,8 +23,11 @@ import contextlib
 import csv
 import io
 import json
+import os
 import random
 import statistics
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -300,6 +303,13 @@ def ask_again(visitor: Visitor, ask: Callable[[Visitor], None], until: float) ->
 # Runs
 
 
+def compile_kernels(root: Path) -> None:
+    """Let a checkout compile its kernels: else its first minute is another's."""
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
+    wait = "from clit.networks import kernels; kernels.wait(300)"
+    subprocess.run([sys.executable, "-c", wait], cwd=root, env=path, check=True)
+
+
 def find_server(url: str) -> int:
     """Return the process that serves an address."""
     port = str(urlparse(url).port).encode()
@@ -416,6 +426,8 @@ def main() -> None:
         parser.error(f"{', '.join(unknown)} cannot be asked beside: choose of {', '.join(BESIDE)}.")
     low, high = map(float, flags.think.split("-"))
     roots = ({"before": flags.before.resolve()} if flags.before else {}) | {"now": ROOT}
+    for root in roots.values():
+        compile_kernels(root)
     for count in map(int, flags.visitors.split(",")):
         rows = [
             {"which": which, **run(root, count, beside, flags.minutes, (low, high), flags.seed)}

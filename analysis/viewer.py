@@ -56,6 +56,18 @@ HOLD_ANSWERS = """() => {
     String(args[0]?.url ?? args[0]).includes('component_server') ? new Promise(() => {}) : real(...args);
 }"""
 
+# While `refusing`, the server seems to be busy with six others.
+REFUSE_ANSWERS = """() => {
+  const real = window.fetch;
+  window.refusing = true;
+  window.refused = [];
+  window.fetch = async (...args) => {
+    if (!window.refusing || !String(args[0]?.url ?? args[0]).includes('component_server')) return real(...args);
+    refused.push(JSON.parse(args[1].body).fn_name);
+    return new Response(JSON.stringify({ busy: true, waiting: 6 }), { headers: { 'Content-Type': 'application/json' } });
+  };
+}"""
+
 # Moves the slider to and fro over all scales, an event for every frame, then to `target`; waits for exact panes.
 SHAKE = """async ([viewer, slider, seconds, target]) => {
   const frame = () => new Promise(requestAnimationFrame);
@@ -396,6 +408,18 @@ class Viewer:
     def hold_answers(self) -> None:
         """Let the server seem silent from now on."""
         self.frame.evaluate(HOLD_ANSWERS)
+
+    def refuse_answers(self) -> None:
+        """Let the server seem to be busy with six others, until `stop_refusing`."""
+        self.frame.evaluate(REFUSE_ANSWERS)
+
+    def stop_refusing(self) -> set[str]:
+        """Let the server answer again; return the names of the questions that were refused."""
+        return set(self.frame.evaluate("(window.refusing = false, window.refused)"))
+
+    def wait_for_mark(self, method: str, text: str) -> None:
+        """Wait until the caption of a method's pane says this."""
+        self.wait(f"document.querySelector('.pane[data-model=\"{method}\"] .mark').textContent === '{text}'")
 
     # What the page says of itself
 

@@ -75,14 +75,22 @@ class _Request:
 class Renderer:
     """Renders windows, and tells what a pixel looked at. Safe to share between threads.
 
-    cache_bytes: memory for the features of recent images.
+    cache_bytes: memory for the features of recent images, and for what decoders make of them.
     """
 
-    def __init__(self, cache_bytes: int = 512 << 20):
+    def __init__(self, cache_bytes: int = 768 << 20):
         self._cache = FeatureCache(cache_bytes)
         self._turn: turns.Turn = nullcontext
         self._pace: Pace | None = None
         self._is_shared = lambda: False
+
+    def set_cache_bytes(self, count: int) -> None:
+        """Change the memory for features; what is cached beyond it is forgotten."""
+        self._cache.limit = count
+
+    def count_bytes(self) -> dict[str, int]:
+        """Return the bytes that are cached: features, maps, images."""
+        return self._cache.count_bytes()
 
     def in_turn(self, turn: turns.Turn, pace: Pace, is_shared: Callable[[], bool]) -> Renderer:
         """Return a renderer that shares this one's features and does all its work inside `turn()`, a context manager.
@@ -332,7 +340,8 @@ class Renderer:
     def _estimate_memory(self, request: _Request, pixels: int) -> int:
         """Return the bytes at the peak of rendering so many pixels: output, a tile's arrays, image, cached features."""
         (h, w), channels = request.image.shape[:2], request.model.encoder.channels
-        kept = min(4 * channels * h * w, self._cache.limit) + min(64 * channels * h * w, MAPS_LIMIT)
+        limit = self._cache.limit
+        kept = min(min(4 * channels * h * w, limit) + min(64 * channels * h * w, MAPS_LIMIT), limit)
         encoding = channels * min(_ENCODING_MEMORY, 32 * h * w)
         return 12 * pixels + TILE_MEMORY + 24 * h * w + kept + encoding
 

@@ -24,6 +24,7 @@ from clit.networks import kernels
 from clit.ui.examples import BUNDLED
 from clit.ui.failures import Stale
 from clit.ui.jobs import make_file
+from clit.ui.limits import Limits
 from clit.ui.preview import TITLE, PreviewTags
 from clit.ui.programs import attend_pixel, upscale_file
 from clit.ui.questions import QUESTIONS, Question, ask
@@ -72,9 +73,9 @@ html { scrollbar-gutter: stable; }
 """
 
 
-def make_site() -> Site:
+def make_site(limits: Limits | None = None) -> Site:
     """Return the site of the bundled examples, which receives uploads where gradio does."""
-    return Site(BUNDLED, Path(get_upload_folder()))
+    return Site(BUNDLED, Path(get_upload_folder()), limits)
 
 
 def launch(site: Site, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:

@@ -32,11 +32,12 @@ class Site:
         self.examples = Examples(examples)
         self.uploads = uploads
         self.models = Models()
-        self.renderer = clit.Renderer()
+        self.renderer = clit.Renderer(self.limits.memory_bytes)
         room = {"preview": self.limits.previews, "exact": self.limits.views}
         self.line = Line(room)
         self.desk = Line(room)  # for what is no rendering and cannot be cut: reading a file, drawing a figure
         self._pace = Pace()
+        self.began = time.monotonic()
         self._sessions: dict[str, Session] = {}  # by token; who asked last comes last
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="clit-page-")
@@ -100,7 +101,39 @@ class Site:
                 if other is not session and other.uploaded and other.picture:
                     total -= other.picture.nbytes
                     self._end(token)
-        return picture.answer
+        answer = picture.answer
+        self._fit_memory()
+        return answer
+
+    # Memory
+
+    def count_bytes(self) -> dict[str, int]:
+        """Return the bytes that are held, by kind: features, maps, images, pictures, examples, answers."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+        open_now = {id(each): each for session in sessions if (each := session.picture)}.values()
+        brought = {id(each): each for session in sessions if session.uploaded and (each := session.picture)}.values()
+        return {
+            **self.renderer.count_bytes(),
+            "pictures": sum(each.nbytes for each in brought),
+            "examples": self.examples.count_bytes(),
+            "answers": sum(each.answer_bytes for each in open_now),
+        }
+
+    def count_visits(self) -> int:
+        """Return the number of sessions."""
+        return len(self._sessions)
+
+    def count_files(self) -> int:
+        """Return the number of finished files that are kept, of visitors and of programs."""
+        with self._lock:
+            return sum(each.file is not None for each in self._sessions.values()) + len(self._program_files)
+
+    def _fit_memory(self) -> None:
+        """Leave to the renderer what pictures and answers leave of the budget, and at least a quarter."""
+        held = self.count_bytes()
+        others = held["pictures"] + held["examples"] + held["answers"]
+        self.renderer.set_cache_bytes(max(self.limits.memory_bytes // 4, self.limits.memory_bytes - others))
 
     # Files
 

@@ -90,6 +90,7 @@ class Server:
         body = {"data": sent, "component_id": self.component, "session_hash": uuid.uuid4().hex, "fn_name": question}
         pause, until = 0.4, time.monotonic() + PATIENCE
         while True:
+            began = time.monotonic()
             answer = self.post("/gradio_api/component_server", body)
             busy = answer.get("busy") or "is busy" in answer.get("error", "")  # the sentence of earlier versions
             if not busy:
@@ -100,7 +101,7 @@ class Server:
             if time.monotonic() > until:
                 raise Failed(f"{question}: busy for {PATIENCE:g} s")
             time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(1.6 * pause, 5.0)
+            pause = 0.4 if time.monotonic() - began > 2 * pause else min(1.6 * pause, 5.0)
         if "error" in answer:
             raise Failed(f"{question}: {answer['error']}")
         return answer

@@ -64,7 +64,8 @@ REFUSE_ANSWERS = """() => {
   window.fetch = async (...args) => {
     if (!window.refusing || !String(args[0]?.url ?? args[0]).includes('component_server')) return real(...args);
     refused.push(JSON.parse(args[1].body).fn_name);
-    return new Response(JSON.stringify({ busy: true, waiting: 6 }), { headers: { 'Content-Type': 'application/json' } });
+    const busy = JSON.stringify({ busy: true, waiting: 6 });
+    return new Response(busy, { headers: { 'Content-Type': 'application/json' } });
   };
 }"""
 

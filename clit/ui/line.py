@@ -39,7 +39,7 @@ QUANTUM = 0.1
 AWAY = 5.0
 """Who has been away for so many seconds has come back, and begins anew."""
 
-PATIENCE = 8.0
+PATIENCE = 4.0
 """An exact view whose turn has not come after so many seconds is refused: its visitor asks again."""
 
 _LOOK_SECONDS = 0.5  # how often who waits is asked whether anybody still does: nobody tells of a closed connection

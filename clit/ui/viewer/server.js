@@ -34,11 +34,14 @@ export async function ask(question, details = {}, isOver = () => false) {
   let answer = await (isLong ? askLong(question, asked, isOver) : askOnce(question, asked));
   if (answer.busy) {
     refused += 1;
-    for (let pause = FIRST_PAUSE; answer.busy; pause = Math.min(GROWTH * pause, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE; answer.busy; ) {
       showCrowd(answer.waiting);
       await sleep(pause * (0.5 + Math.random())); // not all that were refused at once come back at once
+      const began = performance.now();
       if (isOver() || token !== state.token) answer = { stale: true };
       else answer = await (isLong ? askLong(question, asked, isOver) : askOnce(question, asked));
+      const hasWaited = performance.now() - began > pause; // it stood in line, and need not stay away as well
+      pause = hasWaited ? FIRST_PAUSE : Math.min(GROWTH * pause, LONGEST_PAUSE);
     }
     refused -= 1;
     if (!refused) showCrowd(null);

@@ -16,7 +16,7 @@ LEAST = 128
 """Smallest side that tiles are cut to, in output pixels: smaller ones cost more than a third more."""
 
 _FIRST = 1e-10  # seconds of a multiply-add before anything is known: ten thousand million a second
-_NEW = 0.5  # share of a new tile in what is known
+_SLOWER = 1.1  # a tile makes what is known at most so many times longer: now and then one is kept waiting
 
 
 class Pace:
@@ -28,8 +28,7 @@ class Pace:
     def note(self, model: SRModel, view: View, what: str, seconds: float) -> None:
         """Note how long a tile took. what: what was drawn of it."""
         key, found = _class_of(model, view, what), seconds / model.decoder.multiply_adds(view)
-        known = self._seconds.get(key, found)
-        self._seconds[key] = (1 - _NEW) * known + _NEW * found
+        self._seconds[key] = min(found, _SLOWER * self._seconds.get(key, found))
 
     def choose_side(self, model: SRModel, view: View, what: str, largest: int) -> int:
         """Return the largest side, up to one that memory allows, of tiles that take at most TILE_SECONDS."""

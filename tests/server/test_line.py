@@ -258,8 +258,7 @@ def test_small_tiles_in_turn_show_what_one_does(examples):
     model, renderer = clit.load("clit-light"), clit.Renderer()
     whole = renderer.render(model, examples / "one.png", scale=6)
     line, pace = Line({}), Pace()
-    for seconds in (1e-9, 10.0):  # as slow as that: the smallest tiles
-        pace.note(model, model.view((30, 40), (180, 240)), "fast", seconds)
+    pace.note(model, model.view((30, 40), (180, 240)), "fast", 10.0)  # as slow as that: the smallest tiles
     with line.join("a", "exact") as place:
         alone = renderer.in_turn(place.turn, pace, place.is_shared)
         assert np.array_equal(alone.render(model, examples / "one.png", scale=6), whole), "nobody else is here"

@@ -265,6 +265,7 @@ class Renderer:
         image, seconds, seen = as_array(image), 0.0, set()
         key = self._cache.image_key(image)
         for model, each in views:
+            turns.pause()
             read = [model.decoder.reads(view) for view in each]
             shares = self._cache.missing_shares(model, key, read, image.shape[:2], seen)
             seconds += predict_seconds(model, each, shares)

@@ -257,14 +257,14 @@ def test_a_large_preview_is_in_no_hurry(examples, uploads):
 def test_small_tiles_in_turn_show_what_one_does(examples):
     model, renderer = clit.load("clit-light"), clit.Renderer()
     whole = renderer.render(model, examples / "one.png", scale=6)
-    line, pace = Line({}), Pace()
-    pace.note(model, model.view((30, 40), (180, 240)), "fast", 10.0)  # as slow as that: the smallest tiles
+    line, slow = Line({}), Pace()
+    slow.note(model, model.view((30, 40), (180, 240)), "fast", 10.0)  # as slow as that: the smallest tiles
     with line.join("a", "exact") as place:
-        alone = renderer.in_turn(place.turn, pace, place.is_shared)
+        alone = renderer.in_turn(place.turn, Pace(), place.is_shared)
         assert np.array_equal(alone.render(model, examples / "one.png", scale=6), whole), "nobody else is here"
     with line.join("b", "exact"), line.join("a", "exact") as place:
         heard = []
-        shared = renderer.in_turn(place.turn, pace, place.is_shared)
+        shared = renderer.in_turn(place.turn, slow, place.is_shared)
         parts = shared.render(model, examples / "one.png", scale=6, progress=heard.append)
     assert np.abs(parts - whole).max() < 1e-5
     assert len(heard) > 1 and heard == sorted(heard) and heard[-1] == 1

@@ -27,8 +27,8 @@ FILE = ROOT / "analysis" / "live_map.csv"
 WINDOW = (1366, 630)
 NETWORKS = 3  # panes on which a map is painted
 
-# Resolves right after the frame that paints a new pixel's maps over so many panes, to milliseconds since the pointer's last
-# move. A message that is sent while a frame is made is heard when it has been painted.
+# Resolves right after the frame that paints a new pixel's maps over so many panes, to milliseconds since the pointer's
+# last move. An urgent task that is posted while a frame is made is done once that has been painted.
 WAIT = """([viewer, count]) => {
   const before = JSON.stringify(viewer.painted());
   let moved = 0;
@@ -41,9 +41,8 @@ WAIT = """([viewer, count]) => {
       if (!moved || !isWhole || JSON.stringify(now) === before) return;
       seen.disconnect();
       document.removeEventListener('pointermove', note, true);
-      const painted = new MessageChannel();
-      painted.port1.onmessage = () => done(performance.now() - moved);
-      painted.port2.postMessage('');
+      const tell = () => done(performance.now() - moved);
+      requestAnimationFrame(() => scheduler.postTask(tell, { priority: 'user-blocking' }));
     };
     const seen = new MutationObserver(look);
     seen.observe(document, { attributes: true, attributeFilter: ['data-painted'], subtree: true });

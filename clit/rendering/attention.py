@@ -26,7 +26,7 @@ class StageAttention:
     position: np.ndarray | None  # (M, P, P): the part of the logits from position; None for an ensemble
     latents: np.ndarray  # (P, P, 2): positions of the latents in LR pixels, for later stages too
     inside: np.ndarray  # (P, P) bool: whether the latent lies inside the image
-    influence: np.ndarray  # (P, P): length of the change of the pixel's RGB if that latent's value is left out
+    influence: np.ndarray | None  # (P, P): length of the change of the pixel's RGB if that latent's value is left out
     grid: tuple[int, int]  # (h, w) of this stage's latents
 
 
@@ -41,28 +41,30 @@ class Attention:
     rgb: np.ndarray  # (3,) the pixel's colour, unclipped
 
 
-@torch.no_grad()
-def attend(model: SRModel, features: Features, view: View) -> Attention:
-    """Return what the pixel of a view of one pixel looked at."""
+@torch.inference_mode()
+def attend(model: SRModel, features: Features, view: View, influence: bool) -> Attention:
+    """Return what the pixel of a view of one pixel looked at. influence: whether that is computed too."""
     positions = torch.stack([view.pixels.rows, view.pixels.columns], -1).to(features.map.device)
     with one_thread():
         field = model.prepare(features, view)
         rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
         attended = model.decoder.attend(field, positions)
-        changes = model.decoder.influence(field, positions, attended)
+        changes = model.decoder.influence(field, positions, attended) if influence else [None] * len(attended)
         stages = [_describe_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
     row, column = positions[0].tolist()
     return Attention(model.kind, stages, (row, column), view.size, rgb)
 
 
-def _describe_stage(found: Attended, change: Tensor, lr: tuple[int, int]) -> StageAttention:
+def _describe_stage(found: Attended, change: Tensor | None, lr: tuple[int, int]) -> StageAttention:
     """Convert one stage's attention of the first query to arrays. change: what `Decoder.influence` returned for it."""
     side = found.rows.shape[1]
     maps = [
         None if part is None else part[0, 0].float().cpu().numpy().reshape(-1, side, side)
         for part in (found.weights, found.content, found.position)
     ]
-    influence = (change[0, 0].norm(dim=-1) / 2).float().cpu().numpy().reshape(side, side)  # [-1, 1] -> [0, 1]
+    influence = None
+    if change is not None:
+        influence = (change[0, 0].norm(dim=-1) / 2).float().cpu().numpy().reshape(side, side)  # [-1, 1] -> [0, 1]
     positions, inside = [], []
     for index, n, n_lr in zip((found.rows[0], found.columns[0]), found.grid, lr, strict=True):
         index = index.cpu().numpy()

@@ -280,13 +280,14 @@ class Renderer:
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         chain: str = "published",
+        influence: bool = True,
     ) -> Attention:
-        """Return what output pixel (row, column) looked at. Arguments as for `render`."""
+        """Return what output pixel (row, column) looked at; `influence`, too, unless False. Else as for `render`."""
         request = self._check_request(model, image, scale, size, None, chain, None)
         row, column = check_pixel(pixel, request.view.size)
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         with self._turn():
-            found = attend_pixel(model, self._get_features(request, view), view)
+            found = attend_pixel(model, self._get_features(request, view), view, influence)
         return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
 
     def attribute(

@@ -86,7 +86,8 @@ def _about(decoder) -> str:
     if decoder.kind == "ensemble":
         network = "a network of sines and cosines" if decoder.family == "LTE" else "a network"
         return f"{network} asked for 4 neighbours, whose answers are weighed by distance alone"
-    neighbours = f"attention over {(2 * decoder.radius + 1) ** 2} neighbours (latents)"
+    count = (2 * decoder.radius + 1) ** 2
+    neighbours = f"attention over {count} neighbours (latents), by what they hold and where they lie"
     return neighbours if decoder.stages == 1 else f"{neighbours}, in up to {decoder.stages} stages"
 
 

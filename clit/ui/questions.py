@@ -267,7 +267,8 @@ def find_differences(site: Site, sent: Any) -> dict:
 def inspect(site: Site, sent: Any) -> dict:
     """Look up what one output pixel looked at by several methods: {token, picture, as PixelRequest} ->
 
-    {looks: model -> {kind, size [H, W], pixel, rgb in 0..255, stages: the fields of `StageAttention`}}.
+    {looks: model -> {kind, size [H, W], pixel, rgb in 0..255, stages: the fields of `StageAttention`}}. Numbers are
+    rounded to 7 digits after the point.
     """
     session, picture = _find_visitor(site, sent)
     request = PixelRequest.read(sent, picture, site.limits)
@@ -330,6 +331,7 @@ def _attend(site: Site, session: Session, picture: Picture, request: PixelReques
     """Return what a pixel looked at by each method. It follows the hand, so it comes next as a preview does."""
     enlargement = request.enlargement
     options = {"pixel": request.pixel, "size": enlargement.size, "chain": enlargement.chain}
+    options |= {"influence": request.influence}
     models = {name: site.models.get(name) for name in request.models}
     with site.line.join(session.token, "preview", lambda: session.is_stale(picture)) as place:
         renderer = site.render_at(place)
@@ -348,14 +350,15 @@ def _look_answer(found: Attention) -> dict:
 
 def _stage_answer(stage: StageAttention) -> dict:
     return {
-        "weights": stage.weights.tolist(),
-        "content": None if stage.content is None else stage.content.tolist(),
-        "position": None if stage.position is None else stage.position.tolist(),
-        "influence": stage.influence.tolist(),
-        "latents": stage.latents.tolist(),
+        **{name: _to_list(getattr(stage, name)) for name in ("weights", "content", "position", "influence", "latents")},
         "inside": stage.inside.tolist(),
         "grid": list(stage.grid),
     }
+
+
+def _to_list(array: np.ndarray | None) -> list | None:
+    """Return an array as JSON holds it: rounded, since the long decimals of float32 take time to write and read."""
+    return None if array is None else np.round(array.astype(np.float64), 7).tolist()
 
 
 def _duplicate_link() -> str | None:

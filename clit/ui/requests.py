@@ -244,17 +244,19 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class PixelRequest:
-    """What an output pixel (row, column) looked at by some methods."""
+    """What an output pixel (row, column) looked at by some methods; how much each neighbour counted, if asked for."""
 
     models: tuple[str, ...]
     enlargement: Enlargement
     pixel: Pair
+    influence: bool = True
 
     @classmethod
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> PixelRequest:
-        """Read {models (up to 4), scale, size, chain, pixel}."""
+        """Read {models (up to 4), scale, size, chain, pixel, influence}."""
         enlargement = Enlargement.read(sent, picture, limits)
-        return cls(read_models(sent, 4), enlargement, read_pixel(sent.get("pixel"), enlargement.size))
+        pixel = read_pixel(sent.get("pixel"), enlargement.size)
+        return cls(read_models(sent, 4), enlargement, pixel, sent.get("influence") is True)
 
 
 @dataclass(frozen=True)

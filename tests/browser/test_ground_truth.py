@@ -62,6 +62,7 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     viewer.wait_for_scores(4)
     viewer.wait_until_exact(3)
     assert viewer.error_note.is_hidden() and viewer.few_note.is_hidden()
+    shown = [viewer.methods.nth(i).input_value() for i in range(2)]
     viewer.choose(0, "truth")
     viewer.choose(1, "error:clit-light")
     viewer.wait_until_exact()
@@ -92,7 +93,7 @@ def test_ground_truth_errors_and_scores(viewer, photograph, models):
     viewer.switch_truth(False)
     viewer.wait_for_picture(96)
     assert viewer.scores_section.is_hidden()
-    assert viewer.methods.nth(0).input_value() == "input"
+    assert [viewer.methods.nth(i).input_value() for i in range(2)] == shown, "as before the ground truth"
     viewer.set_scale(6)
     expect(viewer.truth_toggle).to_have_attribute("aria-disabled", "true")
     reason = (

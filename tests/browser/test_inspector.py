@@ -65,7 +65,6 @@ def test_maps_show_weights_logits_and_influence_and_are_saved(viewer):
     assert re.fullmatch(r"max 0[.]\d{3}\n\d[.]\d bits", viewer.map_captions.nth(1).inner_text())
     viewer.all_close.click()
     look = viewer.look("lit-light")
-    stage = look["answer"]["stages"][0]
     rows = {"weights": 3, "content": 2, "position": 2, "influence": 3}  # LIIF has no logits
     for quantity, count in rows.items():
         viewer.ask_maps(quantity)
@@ -73,6 +72,7 @@ def test_maps_show_weights_logits_and_influence_and_are_saved(viewer):
         viewer.mean_maps.nth(count - 2).click()
         if quantity != "influence":
             viewer.head_maps.last.click()
+        stage = viewer.look("lit-light")["answer"]["stages"][0]  # it is asked for the influence only now
         each = np.array(stage[quantity] if quantity == "influence" else stage[quantity][-1])
         digits = 3 if quantity == "weights" else 1
         each = 255 * each if quantity == "influence" else each

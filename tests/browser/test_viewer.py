@@ -245,7 +245,7 @@ def test_a_pane_with_fewer_pixels_than_the_picture_shows_the_picture(viewer, tmp
     viewer.press("f")
     viewer.wait_for_view("magnification < 0.2")
     viewer.wait(f"['liif-light', 'clit-light'].every(m => {HOOK}.passes()[m] === 'input')")
-    assert viewer.mark("lit-light") == "the input: zoom in"
+    assert viewer.mark("lit-light") == "the input: zoom in by Ctrl + wheel"
     canvas = viewer.canvas("lit-light")
     middle = canvas.rgba[canvas.rgba.shape[0] // 2, canvas.rgba.shape[1] // 2]
     assert np.abs(middle[:3].astype(int) - (127, 127, 0)).max() <= 3

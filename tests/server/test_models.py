@@ -30,7 +30,8 @@ def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
     }
     about = {each["name"]: each["about"] for each in offered}
     assert about["lit-light-x32"] == "LIT trained on scales up to ×32 in place of ×4"
-    assert about["my-own"] == "attention over 49 neighbours (latents), in up to 3 stages"
+    how = "attention over 49 neighbours (latents), by what they hold and where they lie"
+    assert about["my-own"] == f"{how}, in up to 3 stages"
 
 
 def test_every_ablation_is_explained():

@@ -51,8 +51,8 @@ def test_bad_pixels_get_one_sentence(site, visit, wrong):
     assert set(answer) == {"error"}
 
 
-def test_inspect_tells_both_parts_of_the_logits_and_the_influence(site, visit, examples):
-    asked = {**visit, "models": ["lit-light", "liif-light"], "scale": 3, "pixel": [7, 9]}
+def test_inspect_tells_both_parts_of_the_logits_and_the_influence_if_asked_for(site, visit, examples):
+    asked = {**visit, "models": ["lit-light", "liif-light"], "scale": 3, "pixel": [7, 9], "influence": True}
     answers = ask(inspect, site, asked)["looks"]
     assert list(answers) == asked["models"]
     answer = answers["lit-light"]
@@ -61,6 +61,8 @@ def test_inspect_tells_both_parts_of_the_logits_and_the_influence(site, visit, e
         assert np.allclose(answer["stages"][0][name], getattr(expected, name), atol=1e-6)
     ensemble = answers["liif-light"]["stages"][0]
     assert ensemble["content"] is None and np.shape(ensemble["influence"]) == (2, 2)
+    without = ask(inspect, site, {**asked, "influence": False})["looks"]["lit-light"]["stages"][0]
+    assert without == {**answer["stages"][0], "influence": None}
 
 
 def test_a_look_overtakes_an_exact_view(site, visit):

@@ -40,11 +40,15 @@ function drawOverlays() {
   marking = true;
   requestAnimationFrame(() => {
     marking = false;
-    for (const pane of shownPanes()) {
-      drawOverlay(pane);
-      drawLoupe(pane);
-    }
+    drawOverlaysNow();
   });
+}
+
+function drawOverlaysNow() {
+  for (const pane of shownPanes()) {
+    drawOverlay(pane);
+    drawLoupe(pane);
+  }
 }
 
 /** @type {OffscreenCanvasRenderingContext2D[]} where the two parts of a difference are drawn */
@@ -176,6 +180,8 @@ function differenceStatus(parts, model) {
   return worse[0] === "exact" ? ["exact", "exact, brightness", model.about] : worse;
 }
 
+const zoomWord = () => (matchMedia("(hover: hover)").matches ? "zoom in by Ctrl + wheel" : "zoom in");
+
 /** @param {Source} pane @param {any} model */
 function paneStatus(pane, model) {
   if (!state.picture) return ["none", "", ""];
@@ -185,7 +191,7 @@ function paneStatus(pane, model) {
   if (pane.failed === state.wanted) return ["failed", "failed", "Move the view to try again"];
   const target = goal();
   if (target.isTooSmall)
-    return ["input", "the input: zoom in", "This pane has fewer pixels than the small picture, so all methods would look like it here"];
+    return ["input", `the input: ${zoomWord()}`, "This pane has fewer pixels than the small picture, so all methods would look like it here"];
   const frame = state.saved ? pane.frames.at(-1) : finishedFrame(pane, target); // a saved page has no better one
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
@@ -212,5 +218,6 @@ function paneStatus(pane, model) {
 
 export function buildDrawing() {
   subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint", "crowd"], draw);
-  subscribe(["pixel", "pins", "looks", "live", "maps", "hover", "loupe", "places"], drawOverlays);
+  subscribe(["pixel", "pins", "looks", "maps", "hover", "loupe", "places"], drawOverlays);
+  subscribe(["live"], () => drawing || drawOverlaysNow()); // before the next frame begins, not in it: so it comes sooner
 }

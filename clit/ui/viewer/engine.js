@@ -68,6 +68,7 @@
  * @property {Size | null} size
  * @property {number} row
  * @property {number} column
+ * @property {boolean} influence whether that is asked for too
  */
 
 /** @typedef {{model: string, stages: number | null}} MethodAsked a method's own name; stop a cascade after so many stages */
@@ -79,12 +80,12 @@
 /** @typedef {{scale: number, places: DifferencePlace[]}} Differences compared at a scale; the largest first, none overlaps */
 
 /**
- * Arrays are (heads, n, n), influence (n, n), latents (n, n, 2) centres as pixel indices (y, x).
+ * Arrays are (heads, n, n), influence (n, n) if it was asked for, latents (n, n, 2) centres as pixel indices (y, x).
  * @typedef {object} Stage
  * @property {number[][][]} weights
  * @property {number[][][] | null} content
  * @property {number[][][] | null} position
- * @property {number[][]} influence
+ * @property {number[][] | null} influence
  * @property {[number, number][][]} latents
  * @property {boolean[][]} inside
  * @property {[number, number]} grid rows and columns of latents

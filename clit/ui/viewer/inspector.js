@@ -7,10 +7,11 @@ import { $, $$, make, root, svg } from "./dom.js";
 import { pixelOf, shownScale } from "./geometry.js";
 import { toggleMap, viewerKey } from "./input.js";
 import { mapButton, numberedPicture } from "./map_pictures.js";
-import { QUANTITIES, chosenMap, isFixed, isFlat, lookRows, scaleEnds, written } from "./maps.js";
+import { QUANTITIES, chosenMap, isFixed, isFlat, isKnown, lookRows, scaleEnds, written } from "./maps.js";
 import { isPhone } from "./menus.js";
 import { shortLabel } from "./models.js";
 import { times } from "./numbers.js";
+import { shownMethods } from "./panes.js";
 import { inspected, isPinned, pin, shownPixel, unpick } from "./pixel.js";
 import { changed, state, subscribe } from "./store.js";
 
@@ -39,12 +40,19 @@ function emptyText() {
   const pixel = shownPixel();
   if (!pixel) {
     const how = matchMedia("(hover: hover)").matches ? ["Point at", " A click holds it."] : ["Tap", ""];
-    return `${how[0]} a pixel in any pane to see the neighbours it looked at, and how much each counted.${how[1]}`;
+    return `Every method makes a large picture of a small one, and says the colour of each new pixel. ${how[0]} a pixel in any pane to see the neighbours it looked at, and how much each counted.${how[1]}`;
   }
   if (!inspected().length) return "No pane shows a method that looks at neighbours: choose LIIF, LIT or CLIT in one of them.";
   const missing = QUANTITIES[state.quantity].label.toLowerCase();
-  const known = inspected().some((name) => pixel.looks.has(name));
+  const known = inspected().some((name) => pixel.looks.has(name) && isKnown(pixel.looks.get(name)));
   return known && !shownRows().length ? `LIIF and LTE weigh by distance: there is no logit, and so no ${missing}, to take apart.` : "";
+}
+
+/** What each method shown does, while no pixel is asked about: who comes by has heard of none of them. */
+function explainMethods() {
+  const names = state.picture && !shownPixel() ? shownMethods(() => true) : [];
+  const terms = names.map((name) => state.models.get(name)).flatMap((model) => [make("dt", {}, shortLabel(model)), make("dd", {}, model.about)]);
+  $(".shown-methods").replaceChildren(...terms);
 }
 
 function showInspector() {
@@ -54,6 +62,7 @@ function showInspector() {
   inspector.dataset.scale = isFixed() ? "fixed" : "own";
   inspector.dataset.busy = state.looking ? "yes" : "no";
   $(".inspector .empty").textContent = emptyText();
+  explainMethods();
   $(".pin-toggle").setAttribute("aria-pressed", String(isPinned()));
   for (const button of $$(".asks .button")) button.setAttribute("aria-pressed", String(button.value === state.quantity));
   const rows = pixel ? shownRows() : [];

@@ -28,13 +28,13 @@ function makePane(model, index) {
   const caption = make("figcaption", {}, name, chevron, decibel, mark, menu); // the menu covers the others, unseen
   const element = make("figure", { class: "pane", "data-index": index }, caption, stage, key);
   /** @type {Pane} */
-  const pane = { model, isPart: false, menu, name, decibel, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
+  const pane = { model, method: model, isPart: false, menu, name, decibel, mark, canvas, overlay, loupe, empty, stage, key, element, ...unanswered() };
   menu.addEventListener("change", () => choose(pane, menu.value));
   menu.addEventListener("keydown", (event) => event.stopPropagation()); // its arrows choose, they do not pan
   return pane;
 }
 
-/** What each pane can show now; what went with the ground truth gives way to the input. */
+/** What each pane can show now; what went with the ground truth gives way to what was shown before. */
 function fillMenus() {
   const names = [...new Set([...shownPanes(), ...state.panes])].map((pane) => pane.model);
   const models = [...state.models.values(), ...(state.picture?.truth ? truthModels() : []), ...differences(names)];
@@ -42,7 +42,7 @@ function fillMenus() {
     const own = modelOf(pane.model);
     const offered = own && !models.some((model) => model.name === own.name) ? [...models, own] : models;
     pane.menu.replaceChildren(make("option", { value: "input" }, "Input: the small picture itself"), ...modelOptions(offered));
-    if (pane.model !== "input" && !own) choose(pane, "input");
+    if (pane.model !== "input" && !own) choose(pane, modelOf(pane.method) ? pane.method : "input");
   }
   showMethods();
 }

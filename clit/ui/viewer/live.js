@@ -61,5 +61,5 @@ async function follow() {
 
 export function buildLive() {
   subscribe(["picture"], forget);
-  subscribe(["rest", "picture", "opening", "panes", "chain", "pixel"], follow);
+  subscribe(["rest", "picture", "opening", "panes", "chain", "pixel", "maps"], follow);
 }

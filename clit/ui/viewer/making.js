@@ -21,6 +21,9 @@ let waiting = 0;
 
 const methods = () => shownMethods(() => true);
 
+/** A kind of file as people write it. @param {string} suffix without its dot */
+const fileKind = (suffix) => (suffix === "webp" ? "WebP" : suffix.toUpperCase());
+
 function fillMaking() {
   const choices = [...state.models.values()].filter((model) => model.available && !model.stop);
   const chosen = $(".make-model").value;
@@ -30,7 +33,7 @@ function fillMaking() {
   const kept = named(chosen) ?? shown ?? choices.findLast((model) => !model.group);
   if (kept) $(".make-model").value = kept.name;
   const kinds = Object.entries(state.kinds).flatMap(([kind, suffixes]) =>
-    suffixes.map((suffix) => make("option", { value: `${kind} ${suffix}` }, `${kind}, ${suffix.slice(1).toUpperCase()}`)),
+    suffixes.map((suffix) => make("option", { value: `${kind} ${suffix}` }, `${kind}, ${fileKind(suffix.slice(1))}`)),
   );
   if (!$(".make-kind").options.length) $(".make-kind").replaceChildren(...kinds);
 }
@@ -106,7 +109,7 @@ function showMaking() {
   predict();
   if (making.state === "done") {
     const [height, width] = making.size;
-    const suffix = making.name.split(".").at(-1).toUpperCase();
+    const suffix = fileKind(making.name.split(".").at(-1));
     $(".make-link").href = serverUrl(making.file);
     $(".make-link").download = making.name;
     $(".make-link").textContent = `Download ${suffix}, ${width} × ${height}, ${(making.bytes / 1e6).toFixed(1)} MB`;

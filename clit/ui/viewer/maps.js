@@ -53,11 +53,15 @@ export const QUANTITIES = {
 
 const LEVELS = 255; // of full range: influence is told in these
 
+/** Whether a look holds a quantity: the influence is asked for only where it is shown. @param {Look} look @param {string} [quantity] */
+export const isKnown = (look, quantity = state.quantity) => quantity !== "influence" || look.answer.stages[0].influence !== null;
+
 /**
- * A row for each stage.
+ * A row for each stage; none where the look does not hold the quantity.
  * @param {Model} model @param {Look} look @param {Place} at @param {string} [quantity] what its maps show @returns {Row[]}
  */
 export function lookRows(model, look, at, quantity = state.quantity) {
+  if (!isKnown(look, quantity)) return [];
   if (look.answer.kind === "ensemble") return ensembleRows(model, look, at, quantity);
   const { stages } = look.answer;
   return stages.map((stage, index) => ({

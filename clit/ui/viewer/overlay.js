@@ -7,6 +7,7 @@ import { svg, svgText } from "./dom.js";
 import { lrToScreen, middleOf, pixelOf } from "./geometry.js";
 import { chosenMap, lookRows, shading } from "./maps.js";
 import { modelOf } from "./models.js";
+import { clamp } from "./numbers.js";
 import { inspected, shownPixel } from "./pixel.js";
 import { state } from "./store.js";
 
@@ -111,10 +112,13 @@ function stroke(overlay, kind, d) {
   for (const tone of ["dark", "light"]) overlay.append(svg("path", { class: `${kind} ${tone}`, d }));
 }
 
+/** The nearest point that can be seen: a place may be larger than the pane. @param {Place} point in screen pixels */
+const inPane = ({ y, x }) => ({ y: clamp(y, 3, state.pane.height - 3), x: clamp(x, 3, state.pane.width - 3) });
+
 /** The four corners of a place, so that nothing lies on what is seen there. @param {any} overlay @param {Size & {top: number, left: number}} place in LR pixels */
 function drawCorners(overlay, { top, left, height, width }) {
-  const from = lrToScreen(top, left);
-  const to = lrToScreen(top + height, left + width);
+  const from = inPane(lrToScreen(top, left));
+  const to = inPane(lrToScreen(top + height, left + width));
   const arm = Math.min(18, (to.x - from.x) / 4, (to.y - from.y) / 4);
   const corner = (x, y, across, down) => `M${x + across} ${y}h${-across}v${down}`;
   const corners = [corner(from.x, from.y, arm, arm), corner(to.x, from.y, -arm, arm), corner(from.x, to.y, arm, -arm), corner(to.x, to.y, -arm, -arm)];

@@ -21,7 +21,7 @@ export const PAINTS = {
   direction: { label: "direction of attention", note: "Where a pixel's weight falls, seen from it; dark: all around" },
   returned: {
     label: "what does not come back",
-    note: "Made small again, less the small picture: black is true to it; dB of what is seen",
+    note: "Made small again, less the small picture: black is true to it; dB of what is seen. It tells how true, not how sharp",
   },
 };
 

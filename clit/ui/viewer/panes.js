@@ -32,7 +32,7 @@ import { changed, state } from "./store.js";
  * @property {any} key what the colours of a difference mean
  */
 
-/** @typedef {Source & PaneElements} Pane */
+/** @typedef {Source & PaneElements & {method: string}} Pane `method`: the last it showed that needs no ground truth */
 
 /** What a source has before it is answered anything. */
 export const unanswered = () => ({ frames: [], newest: 0, request: null, failed: -1 });
@@ -56,7 +56,8 @@ export function choose(pane, model) {
     const { frames, newest } = pane;
     state.parts.set(pane.model, { model: pane.model, isPart: true, ...unanswered(), frames, newest });
   }
-  Object.assign(pane, { model, ...unanswered() });
+  const method = model === "input" || state.models.has(model) ? model : pane.method;
+  Object.assign(pane, { model, method, ...unanswered() });
   changed("panes");
 }
 

@@ -48,7 +48,7 @@ export function showPicture(picture) {
   changed("picture", "pixel", "pins", "scores");
   if (!picture) return;
   const { height, width, truth, place } = picture;
-  const kept = before?.place ? FIRST_SCALE : state.view.scale; // an example chose its own scale
+  const kept = before?.whole === picture.whole ? state.view.scale : FIRST_SCALE;
   if (place) changeView({ scale: place.scale, magnification: 1, y: place.row, x: place.column });
   else changeView({ scale: truth ?? kept, magnification: 1, y: height / 2, x: width / 2 });
   if (truth && outputSize(truth).height < state.pane.height && outputSize(truth).width < state.pane.width) fit();

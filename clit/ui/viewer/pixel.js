@@ -4,6 +4,7 @@
 import { showTab } from "./dock.js";
 import { engine } from "./engine.js";
 import { isInside, lrToScreen, middleOf, pickedPixel, pixelOf, screenToLr, shownScale, sizeAsked } from "./geometry.js";
+import { isKnown } from "./maps.js";
 import { complain } from "./notice.js";
 import { clamp, sameSize } from "./numbers.js";
 import { shownMethods } from "./panes.js";
@@ -98,18 +99,18 @@ export function missingLooks(place) {
   const names = inspected();
   const pixel = pixelOf(place);
   for (const name of place.looks.keys()) if (!names.includes(name)) place.looks.delete(name);
-  const isFresh = ({ row, column, size, chain: split }) =>
-    row === pixel.row && column === pixel.column && sameSize(size, pixel.size) && split === chain;
+  const isFresh = (look) =>
+    look.row === pixel.row && look.column === pixel.column && sameSize(look.size, pixel.size) && look.chain === chain && isKnown(look);
   const models = names.filter((name) => !(place.looks.has(name) && isFresh(place.looks.get(name))));
-  return { models, chain, scale: shownScale(), ...pixel };
+  return { models, chain, scale: shownScale(), influence: state.quantity === "influence", ...pixel };
 }
 
 /**
  * What a pixel looked at by several methods, in one question.
  * @param {ReturnType<typeof missingLooks>} asked @returns {Promise<Map<string, Look> | Failure | null>}
  */
-export async function askLooks({ models, chain, scale, size, row, column }) {
-  const answer = await engine.inspect({ models, chain, ...sizeAsked(scale, size), row, column });
+export async function askLooks({ models, chain, scale, size, row, column, influence }) {
+  const answer = await engine.inspect({ models, chain, ...sizeAsked(scale, size), row, column, influence });
   if (!(answer instanceof Map)) return answer;
   const asked = { row, column, size, scale, chain };
   return new Map([...answer].map(([name, seen]) => [name, { ...asked, answer: seen }]));
@@ -149,5 +150,5 @@ function keepInSight() {
 
 export function buildPixel() {
   subscribe(["pixel", "layout"], keepInSight);
-  subscribe(["rest", "picture", "opening", "panes", "chain", "pixel", "pins"], lookAgain);
+  subscribe(["rest", "picture", "opening", "panes", "chain", "pixel", "pins", "maps"], lookAgain);
 }

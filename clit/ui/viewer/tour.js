@@ -47,6 +47,8 @@ const STOPS = [
     text: "At the left LIT, at the right LIT trained without knowing where its neighbours lie: dots and halos appear. Drag the handle.",
   },
   {
+    link: "example=letters.png&scale=12",
+    panes: ["bicubic", "liif-light", "lit-light", "clit-light"],
     text: "Your turn: choose a small picture of your own. It is forgotten when you leave.",
     action: "Choose a picture",
     act: () => $(".upload-input").click(),

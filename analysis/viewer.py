@@ -69,6 +69,19 @@ REFUSE_ANSWERS = """() => {
   };
 }"""
 
+# While `drawing`, exact views do not arrive, and the server says of LIT's that 40 % are done.
+SLOW_VIEWS = """() => {
+  const real = window.fetch;
+  window.drawing = new Promise((done) => (window.finishDrawing = done));
+  window.fetch = async (...args) => {
+    const asked = String(args[0]?.url ?? args[0]).includes('component_server') ? JSON.parse(args[1].body) : {};
+    if (asked.data?.kind === 'exact') await window.drawing;
+    if (asked.fn_name !== 'tell_progress') return real(...args);
+    const views = [{ model: 'lit-light', stages: null, error: false, share: 0.4 }];
+    return new Response(JSON.stringify({ views }), { headers: { 'Content-Type': 'application/json' } });
+  };
+}"""
+
 # Moves the slider to and fro over all scales, an event for every frame, then to `target`; waits for exact panes.
 SHAKE = """async ([viewer, slider, seconds, target]) => {
   const frame = () => new Promise(requestAnimationFrame);
@@ -413,6 +426,14 @@ class Viewer:
     def refuse_answers(self) -> None:
         """Let the server seem to be busy with six others, until `stop_refusing`."""
         self.frame.evaluate(REFUSE_ANSWERS)
+
+    def slow_views(self) -> None:
+        """Let exact views take long, with LIT's drawn to 40 %, until `finish_views`."""
+        self.frame.evaluate(SLOW_VIEWS)
+
+    def finish_views(self) -> None:
+        """Let exact views arrive."""
+        self.frame.evaluate("window.finishDrawing()")
 
     def stop_refusing(self) -> set[str]:
         """Let the server answer again; return the names of the questions that were refused."""

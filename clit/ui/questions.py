@@ -132,9 +132,15 @@ def render_view(site: Site, sent: Any) -> dict:
     def cancel() -> bool:
         return is_stale() or (request.kind == "ahead" and site.line.length > 0)
 
+    def progress(done: float) -> None:
+        session.shares[request.series] = done
+
     with site.line.join(session.token, request.kind, is_stale) as place:
         start = time.perf_counter()
-        drawn = _draw(site.render_at(place), request, picture, model, cancel)
+        try:
+            drawn = _draw(site.render_at(place), request, picture, model, progress, cancel)
+        finally:
+            session.shares.pop(request.series, None)
         milliseconds = (time.perf_counter() - start - place.waited) * 1000
     window = drawn.window
     return {
@@ -148,6 +154,16 @@ def render_view(site: Site, sent: Any) -> dict:
         "span": drawn.span,
         "psnr": drawn.psnr,
     }
+
+
+def tell_progress(site: Site, sent: Any) -> dict:
+    """Say how far the views being drawn are: {token} -> {views: list of {model, stages, error, share}}.
+
+    A view is there once a first part of it is done; share: 0..1.
+    """
+    shares = list(site.session(read_token(sent)).shares.items())
+    names = ("model", "stages", "error")
+    return {"views": [{**dict(zip(names, series, strict=False)), "share": share} for series, share in shares]}
 
 
 @dataclass(frozen=True)
@@ -165,26 +181,31 @@ class _Drawn:
 
 
 def _draw(
-    renderer: Renderer, request: ViewRequest, picture: Picture, model: SRModel | None, cancel: Callable[[], bool]
+    renderer: Renderer,
+    request: ViewRequest,
+    picture: Picture,
+    model: SRModel | None,
+    progress: Callable[[float], None],
+    cancel: Callable[[], bool],
 ) -> _Drawn:
     """Draw a view. model: None is the ground truth."""
     enlargement, window = request.enlargement, request.window
     size, options = enlargement.size, {"chain": enlargement.chain, "stages": request.stages, "cancel": cancel}
 
-    def render(part: Window) -> np.ndarray:
+    def render(part: Window, progress: Callable[[float], None] | None = None) -> np.ndarray:
         if model is None:
             return picture.truth[part.slices()]
-        return renderer.render(model, picture.rgb, size=size, window=part, **options)
+        return renderer.render(model, picture.rgb, size=size, window=part, progress=progress, **options)
 
     if request.paint == "returned":
         found = make_small_again(render, picture.rgb, size, window)
         return _Drawn(found.rgb / 255, found.window, picture.size, psnr=_finite(found.psnr))
     if request.paint in HEAD_PAINTS:
-        survey = _survey(renderer, request, picture, model, options)
+        survey = _survey(renderer, request, picture, model, options | {"progress": progress})
         paint = "direction" if request.paint == "direction" else "entropy"
         span = entropy_span(survey, request.head) if paint == "entropy" else None
         return _Drawn(attention_colours(survey, paint, request.head, model.radius), window, size, span)
-    rgb = render(window)
+    rgb = render(window, progress)
     return _Drawn(error_colours(rgb, picture.truth[window.slices()]) if request.error else rgb, window, size)
 
 
@@ -315,8 +336,8 @@ def stop_making(site: Site, sent: Any) -> dict:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, view_sources,
-    look_file, predict_file, stop_making,
+    begin, open_example, open_upload, open_truth, render_view, tell_progress, score, find_differences, inspect,
+    view_sources, look_file, predict_file, stop_making,
 )  # fmt: skip
 """All questions; the viewer's script asks them by the functions' names."""
 

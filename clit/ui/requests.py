@@ -46,6 +46,9 @@ MAKE_ENTRIES = (
 
 Pair = tuple[int, int]
 
+Series = tuple[str, int | None, bool, str]
+"""Model, stages, error and paint of a view."""
+
 
 @dataclass(frozen=True)
 class Enlargement:
@@ -186,9 +189,9 @@ class ViewRequest:
         return self.error or self.model == TRUTH
 
     @property
-    def series(self) -> str:
+    def series(self) -> Series:
         """Views of one series replace one another: each pane has its own."""
-        return f"{self.model} {self.stages} {self.error} {self.paint}"
+        return self.model, self.stages, self.error, self.paint
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from clit.errors import UserError
 from clit.ui.failures import Stale
 from clit.ui.pictures import Picture
-from clit.ui.requests import ViewRequest
+from clit.ui.requests import Series, ViewRequest
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Session:
     file: MadeFile | None = None
     stop: threading.Event = field(default_factory=threading.Event)  # of the file being made
     expected: tuple[Any, float] | None = None  # the file last asked about, and the seconds that it will take
-    _newest: dict[str, int] = field(default_factory=dict)  # series of views -> number of the newest
+    shares: dict[Series, float] = field(default_factory=dict)  # series of views -> how much of one being drawn is done
+    _newest: dict[Series, int] = field(default_factory=dict)  # series of views -> number of the newest
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open_picture(self, picture_id: str | None) -> Picture:

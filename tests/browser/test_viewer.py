@@ -122,6 +122,15 @@ def test_a_busy_server_is_asked_again(viewer, photograph, models):
     assert viewer.notice.is_hidden() and "drawing" not in viewer.mark("lit-light")
 
 
+def test_a_slow_view_tells_how_far_it_is(viewer):
+    viewer.slow_views()
+    viewer.set_scale(9)
+    viewer.wait_for_mark("lit-light", "drawing, 40 %")
+    assert "%" not in viewer.mark("liif-light"), "nothing of it is done yet"
+    viewer.finish_views()
+    viewer.wait_until_exact(9)
+
+
 def test_two_panes_under_one_handle(viewer):
     viewer.choose(0, "bicubic")
     viewer.set_scale(12)

@@ -206,18 +206,19 @@ function paneStatus(pane, model) {
     ];
   if (pane.request && state.crowd) return [previewOf(pane, target) ? "preview" : "stretched", ...crowdStatus(state.crowd)];
   const rough = previewOf(pane, target);
+  const drawn = pane.request?.share ? `drawing, ${Math.round(100 * pane.request.share)} %` : "";
   if (rough)
     return [
       "preview",
-      `rough, from ${times(rough.scale)}`,
+      drawn || `rough, from ${times(rough.scale)}`,
       `Rendered at ${times(rough.scale)} and stretched; the exact pass follows`,
     ];
   const some = pane.frames.length > 0;
-  return ["stretched", some ? "stretched" : "waiting", "The last picture, stretched; the next pass follows"];
+  return ["stretched", drawn || (some ? "stretched" : "waiting"), "The last picture, stretched; the next pass follows"];
 }
 
 export function buildDrawing() {
-  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint", "crowd"], draw);
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint", "crowd", "progress"], draw);
   subscribe(["pixel", "pins", "looks", "maps", "hover", "loupe", "places"], drawOverlays);
   subscribe(["live"], () => drawing || drawOverlaysNow()); // before the next frame begins, not in it: so it comes sooner
 }

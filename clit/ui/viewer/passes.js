@@ -71,8 +71,8 @@ function previewHelps(pane, target) {
 async function requestPass(pane, { pass, scale, size, window }) {
   const { picture, chain, paint, head, wanted } = state;
   const { of, stop, error } = modelOf(pane.model);
-  const ticket = { pass, wanted, picture, model: pane.model, chain, paint, head };
   const asked = performance.now();
+  const ticket = { pass, wanted, picture, model: pane.model, chain, paint, head, asked, share: 0 };
   pane.request = ticket;
   const request = {
     model: of,

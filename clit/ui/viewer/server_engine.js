@@ -4,7 +4,7 @@
 import { decodePicture } from "./bitmaps.js";
 import { ask } from "./server.js";
 
-/** @import { DifferenceRequest, Differences, Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
+/** @import { DifferenceRequest, Differences, Engine, Failure, Picture, PixelRequest, Progress, Seen, Source, View, ViewRequest } from "./engine.js" */
 /** @import { Size } from "./numbers.js" */
 
 /** @param {Size | null} size */
@@ -56,5 +56,11 @@ async function differences(request) {
   return answer.places ? answer : failureOf(answer);
 }
 
+/** @returns {Promise<Progress[]>} */
+async function progress() {
+  const answer = await ask("tell_progress");
+  return answer.views ?? [];
+}
+
 /** @type {Engine} */
-export const serverEngine = { open, view, inspect, differences };
+export const serverEngine = { open, view, progress, inspect, differences };

@@ -39,6 +39,7 @@
  *   wipe      where the second pane begins
  *   blink     which of two panes is seen
  *   frames    what panes have been answered, or wait for
+ *   progress  how much is done of what they wait for
  *   gain      how far differences are amplified
  *   chain     how CLIT splits the scale
  *   paint     what panes of attention show
@@ -55,7 +56,7 @@
  *   crowd     how many others draw while the server refuses us
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
- * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
+ * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "progress" | "gain" | "chain" | "paint" |
  *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "making" | "crowd" | "dock" | "forgotten"} Topic
  */
 

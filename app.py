@@ -1,4 +1,4 @@
-"""The web page: `python app.py [--host HOST] [--port PORT] [--checkpoints DIR] [--share]`.
+"""The web page: `python app.py [--host HOST] [--port PORT] [--checkpoints DIR] [--memory MB] [--share]`.
 
 Flags, checkpoints, page, launch: everything else is in clit/ui.
 """
@@ -16,15 +16,21 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="port (default: $GRADIO_SERVER_PORT, else 7860 or the next free one)")
     parser.add_argument("--checkpoints", metavar="DIR", help="folder of checkpoints (default: checkpoints/)")
     parser.add_argument("--share", action="store_true", help="ask gradio for a public link, through its own servers")
+    parser.add_argument(
+        "--memory", metavar="MB", type=int, help="for pictures and what networks make of them (default: 700)"
+    )
     flags = parser.parse_args()
+    if flags.memory is not None and flags.memory < 64:
+        parser.error("--memory must be at least 64 MB.")
     if flags.checkpoints:
         os.environ["CLIT_CHECKPOINTS"] = flags.checkpoints
 
     prepare_process()
-    from clit.ui import page  # gradio and torch take seconds to import: after the flags are known to be right
+    from clit.ui import limits, page  # gradio and torch take seconds to import: after the flags are known to be right
 
     try:
-        page.launch(page.make_site(), flags.host, flags.port, flags.share)
+        bounds = limits.Limits() if flags.memory is None else limits.Limits(memory_bytes=flags.memory * 10**6)
+        page.launch(page.make_site(bounds), flags.host, flags.port, flags.share)
     except UserError as error:
         parser.exit(2, f"error: {error}\n")
 

@@ -20,6 +20,7 @@ import films
 import folders
 import latency
 import live_map
+import load
 import paired
 import places
 import scale_curves
@@ -51,6 +52,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimates": lambda: estimates.table(estimates.read()),
     "live-map": live_map.line,
     "shaking": shaking.line,
+    "load": lambda: load.table(load.read()),
     "opening": places.line,
     "films": lambda: films.table(films.read()),
     "folders": lambda: folders.table(folders.read(), "pictures"),

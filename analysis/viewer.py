@@ -56,6 +56,32 @@ HOLD_ANSWERS = """() => {
     String(args[0]?.url ?? args[0]).includes('component_server') ? new Promise(() => {}) : real(...args);
 }"""
 
+# While `refusing`, the server seems to be busy with six others.
+REFUSE_ANSWERS = """() => {
+  const real = window.fetch;
+  window.refusing = true;
+  window.refused = [];
+  window.fetch = async (...args) => {
+    if (!window.refusing || !String(args[0]?.url ?? args[0]).includes('component_server')) return real(...args);
+    refused.push(JSON.parse(args[1].body).fn_name);
+    const busy = JSON.stringify({ busy: true, waiting: 6 });
+    return new Response(busy, { headers: { 'Content-Type': 'application/json' } });
+  };
+}"""
+
+# While `drawing`, exact views do not arrive, and the server says of LIT's that 40 % are done.
+SLOW_VIEWS = """() => {
+  const real = window.fetch;
+  window.drawing = new Promise((done) => (window.finishDrawing = done));
+  window.fetch = async (...args) => {
+    const asked = String(args[0]?.url ?? args[0]).includes('component_server') ? JSON.parse(args[1].body) : {};
+    if (asked.data?.kind === 'exact') await window.drawing;
+    if (asked.fn_name !== 'tell_progress') return real(...args);
+    const views = [{ model: 'lit-light', stages: null, error: false, share: 0.4 }];
+    return new Response(JSON.stringify({ views }), { headers: { 'Content-Type': 'application/json' } });
+  };
+}"""
+
 # Moves the slider to and fro over all scales, an event for every frame, then to `target`; waits for exact panes.
 SHAKE = """async ([viewer, slider, seconds, target]) => {
   const frame = () => new Promise(requestAnimationFrame);
@@ -409,6 +435,26 @@ class Viewer:
     def hold_answers(self) -> None:
         """Let the server seem silent from now on."""
         self.frame.evaluate(HOLD_ANSWERS)
+
+    def refuse_answers(self) -> None:
+        """Let the server seem to be busy with six others, until `stop_refusing`."""
+        self.frame.evaluate(REFUSE_ANSWERS)
+
+    def slow_views(self) -> None:
+        """Let exact views take long, with LIT's drawn to 40 %, until `finish_views`."""
+        self.frame.evaluate(SLOW_VIEWS)
+
+    def finish_views(self) -> None:
+        """Let exact views arrive."""
+        self.frame.evaluate("window.finishDrawing()")
+
+    def stop_refusing(self) -> set[str]:
+        """Let the server answer again; return the names of the questions that were refused."""
+        return set(self.frame.evaluate("(window.refusing = false, window.refused)"))
+
+    def wait_for_mark(self, method: str, text: str) -> None:
+        """Wait until the caption of a method's pane says this."""
+        self.wait(f"document.querySelector('.pane[data-model=\"{method}\"] .mark').textContent === '{text}'")
 
     # What the page says of itself
 

@@ -21,6 +21,7 @@ from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConf
 from clit.networks.model import SRModel
 from clit.pictures.files import to_bytes
 from clit.rendering import attribution
+from clit.rendering.tiles import Pace
 
 ENCODER = EDSRConfig(width=8, blocks=1)
 MODELS = {
@@ -212,7 +213,7 @@ def test_every_step_is_taken_in_turn(image):
         yield
         turns.append("ends")
 
-    renderer = clit.Renderer().in_turn(turn)
+    renderer = clit.Renderer().in_turn(turn, Pace(), lambda: False)
     found = renderer.attribute(make_model("liif"), image, pixel=(60, 70), scale=3, steps=4, objective="colour")
     assert turns == ["begins", "ends"] * found.steps
 

@@ -22,6 +22,7 @@ from clit.errors import Cancelled
 from clit.geometry import Region
 from clit.networks.decoders.base import Features, Maps
 from clit.networks.model import SRModel
+from clit.system import turns
 from clit.system.threads import blocks
 
 CELL = 16
@@ -33,24 +34,67 @@ PIECE = 256
 _IMAGES = 8  # number of images kept as tensors, and of hashes of read-only arrays
 
 MAPS_LIMIT = 256 << 20
-"""Bytes of decoders' maps that are cached, beside the features, for the next view of the same part."""
+"""Bytes of decoders' maps that are cached for the next view of the same part, and at most a third of all."""
 
 Cell = tuple[str, str, int, int]
 """Hash of the encoder, hash of the image, row, column."""
 
 
+class _Encoding:
+    """What stands for an image being encoded. Others wait until it is, rather than encode it as well."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
 class FeatureCache:
-    """Caches cells of feature maps of many images and encoders, within `limit` bytes. Safe to share between threads."""
+    """Caches cells of feature maps of many images and encoders, decoders' maps, and the images as tensors.
+
+    limit: bytes of all of these together, which may be changed. Safe to share between threads.
+    """
 
     def __init__(self, limit: int):
-        self.limit = limit
+        self._limit = limit
         self._cells: OrderedDict[Cell, Tensor] = OrderedDict()
         self._held = 0
         self._maps: OrderedDict[tuple, tuple[weakref.ref, Maps]] = OrderedDict()
         self._images: OrderedDict[tuple, Tensor] = OrderedDict()
         self._digests: dict[int, tuple[weakref.ref, str]] = {}
         self._keys: weakref.WeakKeyDictionary[SRModel, tuple[tuple, str]] = weakref.WeakKeyDictionary()
+        self._encoding: weakref.WeakValueDictionary[tuple[str, str], _Encoding] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
+
+    @property
+    def limit(self) -> int:
+        """Bytes of all that is cached."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        with self._lock:
+            self._evict()
+
+    def count_bytes(self) -> dict[str, int]:
+        """Return the bytes that are held: features, maps, images."""
+        with self._lock:
+            return {"features": self._held, "maps": self._count_maps(), "images": self._count_images()}
+
+    def _count_maps(self) -> int:
+        return sum(map.nbytes for _, kept in self._maps.values() for map in kept)
+
+    def _count_images(self) -> int:
+        return sum(tensor.nbytes for tensor in self._images.values())
+
+    def _evict(self) -> None:
+        """Forget what was used longest ago until the rest lies within the limit; the newest image stays."""
+        while len(self._images) > 1 and (len(self._images) > _IMAGES or self._count_images() > self._limit // 3):
+            self._images.popitem(last=False)
+        while self._maps and self._count_maps() > min(MAPS_LIMIT, self._limit // 3):
+            self._maps.popitem(last=False)
+        room = self._limit - self._count_maps() - self._count_images()
+        while self._held > room and self._cells:
+            self._held -= self._cells.popitem(last=False)[1].nbytes
 
     def get(
         self,
@@ -76,15 +120,27 @@ class FeatureCache:
         for piece in _cut_pieces(_cover(around or wanted, size), want):
             if all(at in found for at in _cells_in(piece.intersect(want))):
                 continue
-            known = self._get_cells(encoder, key, piece)
-            missing = np.array([[(y, x) not in known for x in _columns(piece)] for y in _rows(piece)])
+            found.update(self._encode_piece(model, tensor, encoder, key, piece, cancel))
+        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
+
+    def _encode_piece(
+        self, model: SRModel, tensor: Tensor, encoder: str, key: str, piece: Region, cancel: Callable[[], bool] | None
+    ) -> dict[tuple[int, int], Tensor]:
+        """Return the cells of a piece; those that are not cached are encoded, by one thread."""
+        with self._lock:
+            encoding = self._encoding.setdefault((encoder, key), _Encoding())
+        with turns.hold(encoding.lock, cancel) as held:
+            if not held:
+                raise Cancelled
+            found = self._get_cells(encoder, key, piece)
+            missing = np.array([[(y, x) not in found for x in _columns(piece)] for y in _rows(piece)])
             for part in _cut_rectangles(missing, piece):
                 if cancel and cancel():
                     raise Cancelled
                 fresh = self._encode_cells(model, tensor, part)
                 self._store_cells(encoder, key, fresh)
                 found.update(fresh)
-        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
+        return found
 
     def missing_shares(
         self, model: SRModel, key: str, regions: Sequence[Region], size: tuple[int, int], seen: set[Cell]
@@ -120,8 +176,7 @@ class FeatureCache:
         maps = _extend_maps(known[best], best, region, make) if best.intersect(region).area else make(region)
         with self._lock:
             self._maps[(*what, region)] = (weakref.ref(module), maps)
-            while sum(map.nbytes for _, kept in self._maps.values() for map in kept) > MAPS_LIMIT:
-                self._maps.popitem(last=False)
+            self._evict()
         return maps
 
     def _get_cells(self, encoder: str, digest: str, cells: Region) -> dict[tuple[int, int], Tensor]:
@@ -141,8 +196,7 @@ class FeatureCache:
                 self._held -= 0 if old is None else old.nbytes
                 self._cells[(encoder, digest, *at)] = cell
                 self._held += cell.nbytes
-            while self._held > self.limit and self._cells:
-                self._held -= self._cells.popitem(last=False)[1].nbytes
+            self._evict()
 
     @staticmethod
     @torch.inference_mode()
@@ -168,10 +222,7 @@ class FeatureCache:
         x = model.normalise(torch.tensor(image).permute(2, 0, 1)[None].to(device, dtype))
         with self._lock:
             self._images[key] = x
-            while len(self._images) > 1 and (
-                len(self._images) > _IMAGES or sum(t.nbytes for t in self._images.values()) > self.limit
-            ):
-                self._images.popitem(last=False)
+            self._evict()
         return x
 
     def image_key(self, image: np.ndarray) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
@@ -29,8 +30,9 @@ from clit.rendering.attention_source import AttentionSource, make_source
 from clit.rendering.attribution import Attribution, ModelSource, Reached, finish, take_in_turn, trace
 from clit.rendering.features import MAPS_LIMIT, FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
+from clit.rendering.tiles import Pace, cut_smaller, cut_tiles
 from clit.rendering.trial import predict_seconds
-from clit.system import memory
+from clit.system import memory, turns
 
 TILE = 512
 """Largest side of a tile in output pixels. Tiles are smaller where the decoder would need more than TILE_MEMORY."""
@@ -73,20 +75,31 @@ class _Request:
 class Renderer:
     """Renders windows, and tells what a pixel looked at. Safe to share between threads.
 
-    cache_bytes: memory for the features of recent images.
+    cache_bytes: memory for the features of recent images, and for what decoders make of them.
     """
 
-    def __init__(self, cache_bytes: int = 512 << 20):
+    def __init__(self, cache_bytes: int = 768 << 20):
         self._cache = FeatureCache(cache_bytes)
-        self._turn: Callable[[], AbstractContextManager] = nullcontext
+        self._turn: turns.Turn = nullcontext
+        self._pace: Pace | None = None
+        self._is_shared = lambda: False
 
-    def in_turn(self, turn: Callable[[], AbstractContextManager]) -> Renderer:
-        """Return a renderer that shares this one's features and works inside `turn()`, a context manager.
+    def set_cache_bytes(self, count: int) -> None:
+        """Change the memory for features; what is cached beyond it is forgotten."""
+        self._cache.limit = count
 
-        Every tile, and every step of an attribution, has a turn of its own: others have theirs in between.
+    def count_bytes(self) -> dict[str, int]:
+        """Return the bytes that are cached: features, maps, images."""
+        return self._cache.count_bytes()
+
+    def in_turn(self, turn: turns.Turn, pace: Pace, is_shared: Callable[[], bool]) -> Renderer:
+        """Return a renderer that shares this one's features and does all its work inside `turn()`, a context manager.
+
+        It calls `turns.pause` between layers of an encoder and between tiles. Where is_shared() these are as small as
+        `pace` says, though small ones cost more. Every step of an attribution has a turn of its own.
         """
         other = copy.copy(self)
-        other._turn = turn
+        other._turn, other._pace, other._is_shared = turn, pace, is_shared
         return other
 
     def render(
@@ -220,7 +233,7 @@ class Renderer:
             field = model.prepare(features, part)
             return model.decoder.survey(field, cancel)[0].float().cpu().numpy()
 
-        self._fill(out, request, view, draw, progress, cancel)
+        self._fill(out, request, view, "survey", draw, progress, cancel)
         return out
 
     def estimate(
@@ -252,6 +265,7 @@ class Renderer:
         image, seconds, seen = as_array(image), 0.0, set()
         key = self._cache.image_key(image)
         for model, each in views:
+            turns.pause()
             read = [model.decoder.reads(view) for view in each]
             shares = self._cache.missing_shares(model, key, read, image.shape[:2], seen)
             seconds += predict_seconds(model, each, shares)
@@ -272,7 +286,8 @@ class Renderer:
         request = self._check_request(model, image, scale, size, None, chain, None)
         row, column = check_pixel(pixel, request.view.size)
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
-        found = attend_pixel(model, self._get_features(request, view), view, influence)
+        with self._turn():
+            found = attend_pixel(model, self._get_features(request, view), view, influence)
         return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
 
     def attribute(
@@ -323,7 +338,8 @@ class Renderer:
     ) -> AttentionSource:
         """Return what the attention of a window's pixels is computed from, by LIT or CLIT; else as `render`."""
         request = self._check_request(model, image, scale, size, window, chain, None)
-        return make_source(model, self._get_features(request, request.view), request.view)
+        with self._turn():
+            return make_source(model, self._get_features(request, request.view), request.view)
 
     def _check_request(
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
@@ -344,7 +360,8 @@ class Renderer:
     def _estimate_memory(self, request: _Request, pixels: int) -> int:
         """Return the bytes at the peak of rendering so many pixels: output, a tile's arrays, image, cached features."""
         (h, w), channels = request.image.shape[:2], request.model.encoder.channels
-        kept = min(4 * channels * h * w, self._cache.limit) + min(64 * channels * h * w, MAPS_LIMIT)
+        limit = self._cache.limit
+        kept = min(min(4 * channels * h * w, limit) + min(64 * channels * h * w, MAPS_LIMIT), limit)
         encoding = channels * min(_ENCODING_MEMORY, 32 * h * w)
         return 12 * pixels + TILE_MEMORY + 24 * h * w + kept + encoding
 
@@ -386,7 +403,7 @@ class Renderer:
                 drawn = _render_fast(model, features, part, cancel)
             return to_grey(drawn) if request.grey else drawn
 
-        self._fill(rgb, request, view, draw, progress, cancel)
+        self._fill(rgb, request, view, method, draw, progress, cancel)
         return rgb
 
     def _render_band(
@@ -402,21 +419,34 @@ class Renderer:
         out: np.ndarray,
         request: _Request,
         view: View,
+        what: str,
         draw: Callable[[Features, View], np.ndarray],
         progress: Progress | None,
         cancel: Cancel | None,
     ) -> None:
-        """Fill `out` (rows, columns, ...) with what `draw` returns for each tile of a view inside the window."""
-        around = request.model.decoder.reads(request.view)
-        tiles = _cut_tiles(*out.shape[:2], _choose_tile_side(request.model, view))
-        for done, (rows, columns) in enumerate(tiles):
-            if cancel and cancel():
-                raise Cancelled
-            part = view.with_pixels(view.pixels.select(rows, columns))
-            with self._turn():
-                out[rows, columns] = draw(self._get_features(request, part, around, cancel), part)
-            if progress:
-                progress((done + 1) / len(tiles))
+        """Fill `out` (rows, columns, ...) with what `draw` returns for each tile of a view inside the window.
+
+        what: what that is, as the pace knows it.
+        """
+        model, around = request.model, request.model.decoder.reads(request.view)
+        largest, pace, done = _choose_tile_side(model, view), self._pace, 0
+        with self._turn():
+            for tile in cut_tiles(*out.shape[:2], largest):
+                is_small = pace and self._is_shared()
+                side = pace.choose_side(model, view, what, largest) if is_small else largest
+                for rows, columns in cut_smaller(*tile, side):
+                    if cancel and cancel():
+                        raise Cancelled
+                    turns.pause()
+                    part = view.with_pixels(view.pixels.select(rows, columns))
+                    features = self._get_features(request, part, around, cancel)
+                    began = time.perf_counter()
+                    out[rows, columns] = draw(features, part)
+                    if pace:
+                        pace.note(model, part, what, time.perf_counter() - began)
+                    done += part.count
+                    if progress:
+                        progress(done / view.count)
 
 
 def _to_window(window: Window | tuple[int, int, int, int]) -> Window:
@@ -435,16 +465,6 @@ def _choose_tile_side(model: SRModel, view: View) -> int:
             break
         side //= 2
     return side
-
-
-def _cut_tiles(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
-    """Cut (height, width) pixels into tiles: (rows, columns) of each, those nearest to the centre first."""
-    tiles = [
-        (slice(top, min(top + side, height)), slice(left, min(left + side, width)))
-        for top in range(0, height, side)
-        for left in range(0, width, side)
-    ]
-    return sorted(tiles, key=lambda t: (t[0].start + t[0].stop - height) ** 2 + (t[1].start + t[1].stop - width) ** 2)
 
 
 @torch.inference_mode()

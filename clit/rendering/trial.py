@@ -17,6 +17,7 @@ from clit.geometry import View, Window
 from clit.networks import kernels
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
+from clit.system import turns
 
 _WORK = 3e9  # multiply-adds of a trial, about
 _LEAST, _MOST = 16, 512  # sides of what it encodes or renders
@@ -37,6 +38,7 @@ def predict_seconds(model: SRModel, views: Sequence[View], shares: Sequence[floa
     seconds, middle = 0.0, views[len(views) // 2]
     for work, make_trial in ((encoding, _try_encoder), (decoding, _try_decoder)):
         if work:
+            turns.pause()
             run, done = make_trial(model, middle)
             seconds += work / done * _time(run)
     return seconds

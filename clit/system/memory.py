@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 FALLBACK = 4 << 30
@@ -12,6 +13,14 @@ def available() -> int:
     """Return the bytes this process may still allocate: free memory, within the limit of its control group."""
     found = [n for n in (_system_free(), _control_group_free()) if n is not None]
     return max(0, min(found, default=FALLBACK))
+
+
+def resident() -> int | None:
+    """Return the bytes of memory that this process holds; None where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
 
 
 def _system_free() -> int | None:

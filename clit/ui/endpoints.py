@@ -2,15 +2,20 @@
 
 # No annotations as strings here: gradio reads from a tuple[...] how many values a function returns.
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio as gr
+from gradio.context import LocalContext
 
-from clit.errors import UserError
+from clit.errors import Cancelled, UserError
+from clit.ui.failures import Stale
 from clit.ui.programs import attend_pixel, attribute_pixel, upscale_file
 from clit.ui.site import Site
 from clit.ui.uploads import uploaded_file
+
+PROGRAMS_AT_ONCE = 2
+"""Programs being answered, in turn with everybody else: a long one keeps no short one waiting."""
 
 
 def add_endpoints(site: Site) -> None:
@@ -28,7 +33,7 @@ def add_endpoints(site: Site) -> None:
             chain: How CLIT splits the scale over its stages: published or balanced.
         """
         with _received_file(site, image) as path:
-            enlarged = upscale_file(site, path, model, scale, chain)
+            enlarged = upscale_file(site, path, model, scale, chain, _watch_connection())
         return gr.FileData(path=str(enlarged), orig_name=f"x{scale:g}-{model}.png")
 
     def attention(
@@ -80,13 +85,29 @@ def add_endpoints(site: Site) -> None:
             chain: How CLIT splits the scale over its stages: published or balanced.
         """
         with _received_file(site, image) as path:
-            found, figure, numbers = attribute_pixel(site, path, model, scale, row, column, objective, steps, chain)
+            found, figure, numbers = attribute_pixel(
+                site, path, model, scale, row, column, objective, steps, chain, _watch_connection()
+            )
         name = f"x{scale:g}-{model}-{row}-{column}-attribution"
         files = (gr.FileData(path=str(each), orig_name=f"{name}{each.suffix}") for each in (figure, numbers))
         return found, *files
 
     for endpoint in (upscale, attention, attribution):
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=1, concurrency_id="api")
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=PROGRAMS_AT_ONCE, concurrency_id="api")
+
+
+def _watch_connection() -> Callable[[], bool]:
+    """Return what tells whether the program that asks now has closed its connection.
+
+    Gradio notes that, but has no public way to ask.
+    """
+    event, queue = LocalContext.event_id.get(None), LocalContext.blocks.get()._queue
+
+    def is_closed() -> bool:
+        asking = [each for job in list(queue.active_jobs) if job for each in list(job) if each._id == event]
+        return any(not each.alive for each in asking)
+
+    return is_closed
 
 
 @contextlib.contextmanager
@@ -100,6 +121,8 @@ def _received_file(site: Site, image: gr.FileData | None) -> Iterator[Path]:
         yield path
     except UserError as error:
         raise gr.Error(str(error), print_exception=False) from None
+    except (Stale, Cancelled):
+        raise gr.Error("Nobody waits for the answer any more.", print_exception=False) from None
     finally:
         if path is not None:
             path.unlink(missing_ok=True)

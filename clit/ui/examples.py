@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 
@@ -27,14 +26,26 @@ class Examples:
 
     def __init__(self, folder: Path):
         self._folder = folder
+        self._loaded: dict[str, tuple[dict, Picture]] = {}
 
     def describe(self) -> list[dict]:
         """Return the entries of the menu: name, title, thumbnail (WebP in base64)."""
-        return [_load(self._folder, name)[0] for name in self.names()]
+        return [self._load(name)[0] for name in self.names()]
 
     def open(self, name: str) -> Picture:
         """Return the example of a file name that is one of `names`."""
-        return _load(self._folder, name)[1]
+        return self._load(name)[1]
+
+    def count_bytes(self) -> int:
+        """Return the bytes that the examples read so far take."""
+        pictures = [picture for _, picture in list(self._loaded.values())]
+        return sum(each.nbytes + (0 if each.original is None else each.original.nbytes) for each in pictures)
+
+    def _load(self, name: str) -> tuple[dict, Picture]:
+        """Return an example's menu entry, and the picture itself; it is read once."""
+        if name not in self._loaded:
+            self._loaded[name] = _read(self._folder, name)
+        return self._loaded[name]
 
     def names(self) -> list[str]:
         """Return the file names in the order of the credits, then of the alphabet."""
@@ -43,9 +54,7 @@ class Examples:
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
-@functools.lru_cache(maxsize=64)
-def _load(folder: Path, name: str) -> tuple[dict, Picture]:
-    """Return an example's menu entry, and the picture itself."""
+def _read(folder: Path, name: str) -> tuple[dict, Picture]:
     entry = read_credits(folder).get(name, {})
     credit = {key: str(value) for key, value in entry.items() if key != "place"}
     original = folder / "originals" / name

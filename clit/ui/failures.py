@@ -17,11 +17,21 @@ class Stale(Exception):
     """Nobody waits for this answer any more."""
 
 
+class Busy(Exception):
+    """The server has too much to do now: ask again a little later."""
+
+    def __init__(self, waiting: int):
+        """waiting: how many other visitors wait or are being served."""
+        super().__init__(waiting)
+        self.waiting = waiting
+
+
 def describe_failure(error: Exception) -> dict:
     """Return the answer that stands for an error.
 
     {"error": one sentence for a person}, with "expired": True where the visit is over; {"stale": True} where the
-    visitor has moved on. An error of ours is logged, and the visitor hears no details of it.
+    visitor has moved on; {"busy": True, "waiting": number of other visitors in line} where to ask again. An error of
+    ours is logged, and the visitor hears no details of it.
     """
     match error:
         case Expired():
@@ -29,6 +39,8 @@ def describe_failure(error: Exception) -> dict:
             return {"error": sentence, "expired": True}
         case Stale() | Cancelled():
             return {"stale": True}
+        case Busy():
+            return {"busy": True, "waiting": error.waiting}
         case UserError():
             return {"error": str(error)}
     log.error("the page could not answer", exc_info=error)

@@ -167,7 +167,7 @@ def predict_file(site: Site, sent: Any) -> dict:
     """Say how long a file will take: {as `make_file`} -> {seconds}."""
     session = site.session(read_token(sent))
     kind, job = _read_job(site, session, sent)
-    with site.slots.take(lambda: session.is_stale(job.picture), "ahead"):
+    with site.line.join(session.token, "ahead", lambda: session.is_stale(job.picture)) as place, place.turn():
         seconds = kind.predict(job, site.renderer)
     session.expected = job.key, seconds
     return {"seconds": seconds}
@@ -205,12 +205,13 @@ def _make_file(site: Site, sent: Any) -> Iterator[dict]:
     progress, path = Progress(session.start_making()), site.new_path(job.suffix)
 
     def make() -> tuple[int, int]:
-        expected = session.expected
-        if expected is None or expected[0] != job.key:  # it was not asked how long it will take
-            with site.slots.take(progress.is_stopped):
-                expected = job.key, kind.predict(job, site.renderer)
-        progress.begin(expected[1])
-        return kind.make(job, site.renderer.in_turn(lambda: site.slots.take(progress.is_stopped)), path, progress)
+        with site.line.join(session.token, "file", progress.is_stopped) as place:
+            expected = session.expected
+            if expected is None or expected[0] != job.key:  # it was not asked how long it will take
+                with place.turn():
+                    expected = job.key, kind.predict(job, site.renderer)
+            progress.begin(expected[1])
+            return kind.make(job, site.render_at(place), path, progress)
 
     yield progress.describe()
     making = run_in_thread(make)
@@ -220,6 +221,7 @@ def _make_file(site: Site, sent: Any) -> Iterator[dict]:
             yield progress.describe()
     except GeneratorExit:
         progress.stop.set()  # nobody listens any more
+        site.line.drop_stale()
         raise
     size = making.result()
     file = MadeFile(path, f"{Path(job.picture.name).stem}-{job.request.label}{job.suffix}")

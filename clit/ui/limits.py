@@ -19,6 +19,8 @@ class Limits:
     made_files: int = 8  # finished files kept on disk, of all visitors together
     visits: int = 200
     visit_seconds: float = 1800.0
-    picture_bytes: int = 256_000_000  # all visitors' uploads together
-    slots: int = 1  # renderings at a time: torch already uses every core for one
-    waiting: int = 24  # renderings in line
+    memory_bytes: int = 700_000_000  # pictures, what networks make of them, and answers, all together
+    picture_bytes: int = 256_000_000  # all visitors' uploads together, of these
+    preview_pixels: int = 250_000  # of a view that follows the hand; a larger one is in no hurry
+    previews: tuple[int, int] = 80, 10  # in line: of all visitors, of one
+    views: tuple[int, int] = 120, 16  # the same of everything else that a visitor looks at

@@ -23,6 +23,7 @@ from clit.networks import kernels
 from clit.ui.endpoints import add_endpoints
 from clit.ui.examples import BUNDLED
 from clit.ui.jobs import make_file
+from clit.ui.limits import Limits
 from clit.ui.preview import TITLE, PreviewTags
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.requests import MAKE_ENTRIES
@@ -44,7 +45,13 @@ old; gradio looks every 600 seconds.
 """
 
 FILES_WAITING = 16
-"""Files in line behind the one being made."""
+"""Files in line behind those being made."""
+
+FILES_AT_ONCE = 3
+"""Files being made, in turn with everybody else: a long one keeps no short one waiting."""
+
+SPARE_THREADS = 60
+"""Threads besides those that stand in line: whoever arrives, or is refused, finds one."""
 
 QUEUE_SECONDS = 0.05
 """How often gradio's queue looks for work, as it does on Windows. By itself it looks a thousand times a second, which
@@ -63,9 +70,9 @@ html { scrollbar-gutter: stable; }
 """
 
 
-def make_site() -> Site:
+def make_site(limits: Limits | None = None) -> Site:
     """Return the site of the bundled examples, which receives uploads where gradio does."""
-    return Site(BUNDLED, Path(get_upload_folder()))
+    return Site(BUNDLED, Path(get_upload_folder()), limits)
 
 
 def launch(site: Site, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:
@@ -84,6 +91,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             prevent_thread_lock=not block,
             quiet=not block,
             max_file_size=site.limits.upload_bytes,
+            max_threads=site.limits.previews[0] + site.limits.views[0] + SPARE_THREADS,
             theme=THEME,
             css=PAGE_CSS,
             footer_links=[],
@@ -121,7 +129,7 @@ def _add_viewer(site: Site) -> None:
         apply_default_css=False,
         server_functions=[_server_function(site, question) for question in QUESTIONS],
     )
-    viewer.make(make, None, viewer, show_progress="hidden", concurrency_limit=1, api_visibility="private")
+    viewer.make(make, None, viewer, show_progress="hidden", concurrency_limit=FILES_AT_ONCE, api_visibility="private")
 
 
 def _server_function(site: Site, question: Question) -> Callable[[Any], dict]:

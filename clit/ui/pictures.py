@@ -53,6 +53,12 @@ class Picture:
         return self.rgb.nbytes if self.whole is None else self.rgb.nbytes + self.whole.rgb.nbytes
 
     @property
+    def answer_bytes(self) -> int:
+        """Bytes that its answer takes, once it was made."""
+        made = self.__dict__.get("answer")
+        return len(made["image"]) if made else 0
+
+    @property
     def in_8_bit(self) -> files.Picture:
         """The same for `Renderer.save`, which shall write 8 bit."""
         return files.Picture(self.rgb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from clit.errors import UserError
@@ -14,15 +15,22 @@ from clit.ui.site import Site
 from clit.ui.uploads import read_upload
 
 
-def upscale_file(site: Site, path: Path, model: str, scale: float, chain: str) -> Path:
-    """Enlarge a picture file; return the path of a PNG that is kept until some more were asked for."""
+def upscale_file(
+    site: Site, path: Path, model: str, scale: float, chain: str, is_over: Callable[[], bool] = lambda: False
+) -> Path:
+    """Enlarge a picture file; return the path of a PNG that is kept until some more were asked for.
+
+    Stale or Cancelled soon after is_over() has become true.
+    """
     picture = _read_whole(site, path)
     request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
     network, enlargement = site.models.get(request.model), request.enlargement
     enlargement.check_area(picture, site.limits)
     out = site.new_path(".png")
-    renderer = site.renderer.in_turn(lambda: site.slots.take(lambda: False))
-    renderer.save(network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain)
+    with site.line.join(picture.id, "file", is_over) as place:
+        site.render_at(place).save(
+            network, picture.in_8_bit, out, size=enlargement.size, chain=enlargement.chain, cancel=is_over
+        )
     site.keep_for_program(out)
     return out
 
@@ -32,29 +40,38 @@ def attend_pixel(site: Site, path: Path, model: str, scale: float, row: int, col
     picture = _read_whole(site, path)
     request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
     network, enlargement = site.models.get(request.model), request.enlargement
-    with site.slots.take(lambda: False):
-        found = site.renderer.attend(
+    with site.line.join(picture.id, "file") as place:
+        found = site.render_at(place).attend(
             network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain
         )
     return json.loads(encode_json(found))
 
 
 def attribute_pixel(
-    site: Site, path: Path, model: str, scale: float, row: int, column: int, objective: str, steps: int, chain: str
+    site: Site,
+    path: Path,
+    model: str,
+    scale: float,
+    row: int,
+    column: int,
+    objective: str,
+    steps: int,
+    chain: str,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> tuple[dict, Path, Path]:
     """Return which input pixels an output pixel of a picture file comes from.
 
     As numbers without the map, as a figure (PNG) and as what `attributions.encode_json` writes, the map among it; both
-    files are kept until some more were asked for.
+    files are kept until some more were asked for. is_over: as for `upscale_file`.
     """
     picture = _read_whole(site, path)
     request = ProgramRequest.read({"model": model, "scale": scale, "chain": chain}, picture, site.limits)
     network, enlargement = site.models.get(request.model), request.enlargement
-    renderer = site.renderer.in_turn(lambda: site.slots.take(lambda: False))
-    found = renderer.attribute(
-        network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain,
-        objective=objective, steps=steps,
-    )  # fmt: skip
+    with site.line.join(picture.id, "file", is_over) as place:
+        found = site.render_at(place).attribute(
+            network, picture.rgb, pixel=(row, column), size=enlargement.size, chain=enlargement.chain,
+            objective=objective, steps=steps, cancel=is_over,
+        )  # fmt: skip
     figure, numbers = site.new_path(".png"), site.new_path(".json")
     figure.write_bytes(attributions.draw_attribution({request.model: found}, picture.rgb))
     numbers.write_bytes(attributions.encode_json(found))

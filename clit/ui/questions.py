@@ -24,6 +24,7 @@ from clit.pictures import metrics
 from clit.pictures.files import to_bytes
 from clit.pictures.metrics import luma
 from clit.rendering.attention import Attention, StageAttention
+from clit.rendering.renderer import Renderer
 from clit.ui.colours import HEAD_PAINTS, attention_colours, entropy_span, error_colours
 from clit.ui.differences import choose_step, find_places, sample
 from clit.ui.entries import read_picture, read_token
@@ -90,14 +91,15 @@ def open_example(site: Site, sent: Any) -> dict:
 def open_upload(site: Site, sent: Any) -> dict:
     """Open what the visitor brought: {token, name, path of the received file} -> the picture, as `open_example`.
 
-    The file is read and deleted.
+    The file is read and deleted, unless the server is busy.
     """
     upload = Upload.read(sent, site.uploads)
-    try:
-        session = site.session(read_token(sent))
-        return site.show(session, read_upload(upload.path, upload.name, site.limits), uploaded=True)
-    finally:
-        upload.path.unlink(missing_ok=True)
+    with site.desk.join(read_token(sent), "exact") as place, place.turn():  # where that is refused, the file stays
+        try:
+            session = site.session(read_token(sent))
+            return site.show(session, read_upload(upload.path, upload.name, site.limits), uploaded=True)
+        finally:
+            upload.path.unlink(missing_ok=True)
 
 
 def open_truth(site: Site, sent: Any) -> dict:
@@ -123,17 +125,24 @@ def render_view(site: Site, sent: Any) -> dict:
     model = None if request.model == TRUTH else site.models.get(request.model)
     request.check_head(0 if model is None else model.heads)
     session.note_view(request)
+    site.line.drop_stale()
 
     def is_stale() -> bool:
         return session.is_stale(picture, request)
 
     def cancel() -> bool:
-        return is_stale() or (request.kind == "ahead" and site.slots.line_length > 0)
+        return is_stale() or (request.kind == "ahead" and site.line.length > 0)
 
-    with site.slots.take(is_stale, request.kind):
+    def progress(done: float) -> None:
+        session.shares[request.series] = done
+
+    with site.line.join(session.token, request.kind, is_stale) as place:
         start = time.perf_counter()
-        drawn = _draw(site, request, picture, model, cancel)
-        milliseconds = (time.perf_counter() - start) * 1000
+        try:
+            drawn = _draw(site.render_at(place), request, picture, model, progress, cancel)
+        finally:
+            session.shares.pop(request.series, None)
+        milliseconds = (time.perf_counter() - start - place.waited) * 1000
     window = drawn.window
     return {
         "image": encode_lossless(drawn.rgb),
@@ -146,6 +155,16 @@ def render_view(site: Site, sent: Any) -> dict:
         "span": drawn.span,
         "psnr": drawn.psnr,
     }
+
+
+def tell_progress(site: Site, sent: Any) -> dict:
+    """Say how far the views being drawn are: {token} -> {views: list of {model, stages, error, share}}.
+
+    A view is there once a first part of it is done; share: 0..1.
+    """
+    shares = list(site.session(read_token(sent)).shares.items())
+    names = ("model", "stages", "error")
+    return {"views": [{**dict(zip(names, series, strict=False)), "share": share} for series, share in shares]}
 
 
 @dataclass(frozen=True)
@@ -163,38 +182,43 @@ class _Drawn:
 
 
 def _draw(
-    site: Site, request: ViewRequest, picture: Picture, model: SRModel | None, cancel: Callable[[], bool]
+    renderer: Renderer,
+    request: ViewRequest,
+    picture: Picture,
+    model: SRModel | None,
+    progress: Callable[[float], None],
+    cancel: Callable[[], bool],
 ) -> _Drawn:
     """Draw a view. model: None is the ground truth."""
     enlargement, window = request.enlargement, request.window
     size, options = enlargement.size, {"chain": enlargement.chain, "stages": request.stages, "cancel": cancel}
 
-    def render(part: Window) -> np.ndarray:
+    def render(part: Window, progress: Callable[[float], None] | None = None) -> np.ndarray:
         if model is None:
             return picture.truth[part.slices()]
-        return site.renderer.render(model, picture.rgb, size=size, window=part, **options)
+        return renderer.render(model, picture.rgb, size=size, window=part, progress=progress, **options)
 
     if request.paint == "returned":
         found = make_small_again(render, picture.rgb, size, window)
         return _Drawn(found.rgb / 255, found.window, picture.size, psnr=_finite(found.psnr))
     if request.paint in HEAD_PAINTS:
-        survey = _survey(site, request, picture, model, options)
+        survey = _survey(renderer, request, picture, model, options | {"progress": progress})
         paint = "direction" if request.paint == "direction" else "entropy"
         span = entropy_span(survey, request.head) if paint == "entropy" else None
         return _Drawn(attention_colours(survey, paint, request.head, model.radius), window, size, span)
-    rgb = render(window)
+    rgb = render(window, progress)
     return _Drawn(error_colours(rgb, picture.truth[window.slices()]) if request.error else rgb, window, size)
 
 
-def _survey(site: Site, request: ViewRequest, picture: Picture, model: SRModel, options: dict) -> np.ndarray:
+def _survey(renderer: Renderer, request: ViewRequest, picture: Picture, model: SRModel, options: dict) -> np.ndarray:
     """Return the survey of a view's window; for "entropy-mean", with the means over the pixels of each latent."""
     window, size = request.window, request.enlargement.size
     if request.paint != "entropy-mean":
-        return site.renderer.survey(model, picture.rgb, size=size, window=window, **options)
+        return renderer.survey(model, picture.rgb, size=size, window=window, **options)
     view = model.view(picture.size, size, chain=request.enlargement.chain, stages=request.stages)
     grid = view.grids()[-1]  # heads are surveyed in the last stage
     whole = whole_latents(window, size, grid)
-    survey = site.renderer.survey(model, picture.rgb, size=size, window=whole, **options)
+    survey = renderer.survey(model, picture.rgb, size=size, window=whole, **options)
     means = mean_over_latents(survey, whole, size, grid)
     return means[window.top - whole.top :, window.left - whole.left :][: window.height, : window.width]
 
@@ -223,15 +247,16 @@ def score(site: Site, sent: Any) -> dict:
     def is_stale() -> bool:
         return session.is_stale(picture)
 
-    with site.slots.take(is_stale):
+    with site.line.join(session.token, "exact", is_stale) as place:
         size = pair.truth.shape[:2]
-        rgb = site.renderer.render(model, pair.rgb, size=size, chain=request.chain, cancel=is_stale)
-    return {
-        "scale": request.scale,
-        "psnr": _finite(metrics.psnr(rgb, pair.truth, scale=request.scale)),
-        "ssim": metrics.ssim(rgb, pair.truth, scale=request.scale),
-        "psnr_rgb": _finite(metrics.psnr(rgb, pair.truth, "rgb", scale=request.scale)),
-    }
+        rgb = site.render_at(place).render(model, pair.rgb, size=size, chain=request.chain, cancel=is_stale)
+    with site.desk.join(session.token, "file", is_stale) as place, place.turn():
+        return {
+            "scale": request.scale,
+            "psnr": _finite(metrics.psnr(rgb, pair.truth, scale=request.scale)),
+            "ssim": metrics.ssim(rgb, pair.truth, scale=request.scale),
+            "psnr_rgb": _finite(metrics.psnr(rgb, pair.truth, "rgb", scale=request.scale)),
+        }
 
 
 def find_differences(site: Site, sent: Any) -> dict:
@@ -247,15 +272,16 @@ def find_differences(site: Site, sent: Any) -> dict:
     def is_stale() -> bool:
         return session.is_stale(picture)
 
-    def draw(model: SRModel | None, stages: int | None) -> np.ndarray:
+    def draw(renderer: Renderer, model: SRModel | None, stages: int | None) -> np.ndarray:
         if model is None:
             pixels = sample(enlargement.size)
             return picture.truth[np.ix_(pixels.rows, pixels.columns)]
         options = {"size": enlargement.size, "chain": enlargement.chain, "stages": stages, "cancel": is_stale}
-        return site.renderer.render(model, picture.rgb, step=choose_step(enlargement.size), **options)
+        return renderer.render(model, picture.rgb, step=choose_step(enlargement.size), **options)
 
-    with site.slots.take(is_stale):
-        first, second = (draw(model, each.stages) for model, each in zip(models, request.methods, strict=True))
+    with site.line.join(session.token, "exact", is_stale) as place:
+        renderer = site.render_at(place)
+        first, second = (draw(renderer, m, each.stages) for m, each in zip(models, request.methods, strict=True))
     places = find_places(np.abs(luma(first) - luma(second)), picture.size, enlargement.size)
     return {"scale": enlargement.scale, "places": [asdict(place) for place in places]}
 
@@ -282,8 +308,9 @@ def view_sources(site: Site, sent: Any) -> dict:
     check_sources(models, picture, request, site.limits)
     asked = request.enlargement
     options = {"size": asked.size, "window": request.window, "chain": asked.chain}
-    with site.slots.take(lambda: session.is_stale(picture)):
-        found = {name: site.renderer.attention_source(model, picture.rgb, **options) for name, model in models.items()}
+    with site.line.join(session.token, "exact", lambda: session.is_stale(picture)) as place:
+        renderer = site.render_at(place)
+        found = {name: renderer.attention_source(model, picture.rgb, **options) for name, model in models.items()}
     return {"sources": {name: describe_source(source) for name, source in found.items()}}
 
 
@@ -297,18 +324,21 @@ def look_file(site: Site, sent: Any) -> dict:
     looks = [
         Look(name, found) for pixel in request.pixels for name, found in _attend(site, session, picture, pixel).items()
     ]
-    data = encode_attention(looks, picture.rgb, request.suffix)
+    with site.desk.join(session.token, "exact", lambda: session.is_stale(picture)) as place, place.turn():
+        data = encode_attention(looks, picture.rgb, request.suffix)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 
 def stop_making(site: Site, sent: Any) -> dict:
     """Stop the file being made, if there is one: {token} -> {}."""
     site.session(read_token(sent)).stop.set()
+    site.line.drop_stale()
     return {}
 
 
 QUESTIONS: tuple[Question, ...] = (
-    begin, open_example, open_upload, open_truth, render_view, score, find_differences, inspect, trace_pixel,
+    begin, open_example, open_upload, open_truth, render_view, tell_progress, score, find_differences, inspect,
+    trace_pixel,
     view_sources, look_file, predict_file, stop_making,
 )  # fmt: skip
 """All questions; the viewer's script asks them by the functions' names."""
@@ -326,8 +356,9 @@ def _attend(site: Site, session: Session, picture: Picture, request: PixelReques
     options = {"pixel": request.pixel, "size": enlargement.size, "chain": enlargement.chain}
     options |= {"influence": request.influence}
     models = {name: site.models.get(name) for name in request.models}
-    with site.slots.take(lambda: session.is_stale(picture), "preview"):
-        return {name: site.renderer.attend(model, picture.rgb, **options) for name, model in models.items()}
+    with site.line.join(session.token, "preview", lambda: session.is_stale(picture)) as place:
+        renderer = site.render_at(place)
+        return {name: renderer.attend(model, picture.rgb, **options) for name, model in models.items()}
 
 
 def _look_answer(found: Attention) -> dict:

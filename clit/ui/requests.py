@@ -33,10 +33,12 @@ from clit.ui.entries import (
 )
 from clit.ui.limits import Limits
 from clit.ui.pictures import Picture
-from clit.ui.slots import PATIENCE
 
 TRUTH = "truth"
 """Name of the ground truth among the methods."""
+
+KINDS = ("preview", "exact", "ahead")
+"""Kinds of views: a preview follows the hand, an exact view the eye; one drawn ahead makes way for all others."""
 
 MAKE_ENTRIES = (
     "token", "picture", "run", "kind", "suffix", "models", "scale", "size", "chain", "about", "side", "crops",
@@ -44,6 +46,9 @@ MAKE_ENTRIES = (
 """All entries of a question for a file."""
 
 Pair = tuple[int, int]
+
+Series = tuple[str, int | None, bool, str]
+"""Model, stages, error and paint of a view."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,8 @@ class ViewRequest:
     """A part of the enlarged picture, the window clipped to it.
 
     stages: stop CLIT after so many. wanted: the number of this view among the visitor's; a newer one of the same
-    `series` makes it stale. kind: one of `slots.PATIENCE`; "ahead" makes way for all others. paint: one of PAINTS, and
-    head, from 1, or 0 for all. error: show how far the model is from the truth.
+    `series` makes it stale. kind: one of KINDS, see `line.HANDICAPS`; a large "preview" is read as "exact".
+    paint: one of PAINTS, and head, from 1, or 0 for all. error: show how far the model is from the truth.
     """
 
     model: str
@@ -148,14 +153,18 @@ class ViewRequest:
     def read(cls, sent: dict, picture: Picture, limits: Limits) -> ViewRequest:
         """Read {model, scale, size, chain, window, stages, wanted, kind, paint, head, error}."""
         enlargement = Enlargement.read(sent, picture, limits)
+        window = read_window(sent.get("window"), enlargement.size, limits)
+        kind = check_choice(sent.get("kind", "exact"), KINDS, "The kind of view")
+        if kind == "preview" and window.height * window.width > limits.preview_pixels:
+            kind = "exact"
         head = sent.get("head")
         request = cls(
             model=read_name(sent, "model"),
             enlargement=enlargement,
-            window=read_window(sent.get("window"), enlargement.size, limits),
+            window=window,
             stages=None if sent.get("stages") is None else read_whole(sent, "stages", 1, 100),
             wanted=read_whole(sent, "wanted", 0, LARGEST),
-            kind=check_choice(sent.get("kind", "exact"), PATIENCE, "The kind of view"),
+            kind=kind,
             paint=check_choice(sent.get("paint", "colours"), PAINTS, "What a pane shows"),
             head=head if is_whole(head) else -1,  # `check_head` refuses that
             error=sent.get("error") is True,
@@ -181,9 +190,9 @@ class ViewRequest:
         return self.error or self.model == TRUTH
 
     @property
-    def series(self) -> str:
+    def series(self) -> Series:
         """Views of one series replace one another: each pane has its own."""
-        return f"{self.model} {self.stages} {self.error} {self.paint}"
+        return self.model, self.stages, self.error, self.paint
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,28 @@
 """What the server answers besides the page, and what it does alone.
 
-The answers: its health, the preview card, the viewer's modules, finished files, the end of a visit.
+The answers: health, how much there is to do, the preview card, the viewer's modules, finished files, a visit's end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from clit.system.memory import resident
+from clit.system.process import return_memory
 from clit.ui.preview import CARD
 from clit.ui.site import Site
 
 SWEEP_SECONDS = 60
-"""How often idle sessions are looked for."""
+"""How often idle sessions are looked for, and freed memory is given back if nobody draws."""
 
 _TOKEN_BYTES = 200
 """Longest message that ends a visit: its token, and room to spare."""
@@ -29,6 +33,9 @@ def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
 
     def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    def status(request: Request) -> Response:
+        return JSONResponse(describe_status(site))
 
     def made(request: Request) -> Response:
         file = site.made_file(request.path_params["name"])
@@ -50,11 +57,28 @@ def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
 
     return [
         Route("/health", health),
+        Route("/status", status),
         Route("/card.png", card),
         Mount("/viewer", Modules(directory=viewer)),
         Route("/made/{name}", made),
         Route("/end", end, methods=["POST"]),
     ]
+
+
+def describe_status(site: Site) -> dict:
+    """Return what a server has to do: visitors, visitors in line, memory by kind and in all, uptime, files kept.
+
+    Bytes and seconds. rss: all memory that the process holds; None where the system does not say.
+    """
+    return {
+        "visitors": site.count_visits(),
+        "in_line": site.line.count_visitors(),
+        "memory": site.count_bytes(),
+        "budget": site.limits.memory_bytes,
+        "rss": resident(),
+        "uptime": round(time.monotonic() - site.began, 1),
+        "files": site.count_files(),
+    }
 
 
 class Modules(StaticFiles):
@@ -75,6 +99,8 @@ def sweep_regularly(site: Site):
             while True:
                 await asyncio.sleep(SWEEP_SECONDS)
                 site.sweep()
+                if not site.line.count_visitors():
+                    await run_in_threadpool(return_memory)
 
         task = asyncio.create_task(sweep())
         try:

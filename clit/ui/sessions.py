@@ -12,7 +12,7 @@ from typing import Any
 from clit.errors import UserError
 from clit.ui.failures import Stale
 from clit.ui.pictures import Picture
-from clit.ui.requests import ViewRequest
+from clit.ui.requests import Series, ViewRequest
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Session:
     stop: threading.Event = field(default_factory=threading.Event)  # of the file being made
     traces: Any = None  # attributions of the pixel last asked about, see `tracing`
     expected: tuple[Any, float] | None = None  # the file last asked about, and the seconds that it will take
-    _newest: dict[str, int] = field(default_factory=dict)  # series of views -> number of the newest
+    shares: dict[Series, float] = field(default_factory=dict)  # series of views -> how much of one being drawn is done
+    _newest: dict[Series, int] = field(default_factory=dict)  # series of views -> number of the newest
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open_picture(self, picture_id: str | None) -> Picture:
@@ -57,7 +58,7 @@ class Session:
         """Tell whether the visitor has moved on to another picture, or to a newer view than this one."""
         if self.picture is not picture:
             return True
-        return view is not None and view.kind != "ahead" and self._newest[view.series] > view.wanted
+        return view is not None and view.kind != "ahead" and self._newest.get(view.series, 0) > view.wanted
 
     def start_making(self) -> threading.Event:
         """Stop the file being made, if there is one; return the event that will stop the next one."""

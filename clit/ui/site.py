@@ -1,4 +1,4 @@
-"""All visitors of one server, and what they share: models, examples, the renderer, the slots, the disk."""
+"""All visitors of one server, and what they share: models, examples, the renderer, the line, the disk."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from collections import deque
 from pathlib import Path
 
 import clit
+from clit.rendering.renderer import Renderer
+from clit.rendering.tiles import Pace
 from clit.ui.examples import Examples
 from clit.ui.failures import Expired, Stale
 from clit.ui.limits import Limits
+from clit.ui.line import Line, Place
 from clit.ui.models import Models
 from clit.ui.pictures import Picture
 from clit.ui.sessions import MadeFile, Session
-from clit.ui.slots import Slots
 
 
 class Site:
@@ -30,8 +32,12 @@ class Site:
         self.examples = Examples(examples)
         self.uploads = uploads
         self.models = Models()
-        self.renderer = clit.Renderer()
-        self.slots = Slots(self.limits.slots, self.limits.waiting)
+        self.renderer = clit.Renderer(self.limits.memory_bytes)
+        room = {"preview": self.limits.previews, "exact": self.limits.views}
+        self.line = Line(room)
+        self.desk = Line(room)  # for what is no rendering and cannot be cut: reading a file, drawing a figure
+        self._pace = Pace()
+        self.began = time.monotonic()
         self._sessions: dict[str, Session] = {}  # by token; who asked last comes last
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="clit-page-")
@@ -74,6 +80,11 @@ class Site:
         session = self._sessions.pop(token, None)
         if session is not None:
             session.end()
+            self.line.drop_stale()
+
+    def render_at(self, place: Place) -> Renderer:
+        """Return the renderer for what is drawn at a place in line: turn by turn, in small tiles."""
+        return self.renderer.in_turn(place.turn, self._pace, place.is_shared)
 
     def show(self, session: Session, picture: Picture, uploaded: bool) -> dict:
         """Open a picture in a session; return what the viewer hears of it.
@@ -82,6 +93,7 @@ class Site:
         """
         with self._lock:
             session.picture, session.uploaded = picture, uploaded
+            self.line.drop_stale()
             total = sum(each.picture.nbytes for each in self._sessions.values() if each.uploaded and each.picture)
             for token, other in list(self._sessions.items()):
                 if total <= self.limits.picture_bytes:
@@ -89,7 +101,39 @@ class Site:
                 if other is not session and other.uploaded and other.picture:
                     total -= other.picture.nbytes
                     self._end(token)
-        return picture.answer
+        answer = picture.answer
+        self._fit_memory()
+        return answer
+
+    # Memory
+
+    def count_bytes(self) -> dict[str, int]:
+        """Return the bytes that are held, by kind: features, maps, images, pictures, examples, answers."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+        open_now = {id(each): each for session in sessions if (each := session.picture)}.values()
+        brought = {id(each): each for session in sessions if session.uploaded and (each := session.picture)}.values()
+        return {
+            **self.renderer.count_bytes(),
+            "pictures": sum(each.nbytes for each in brought),
+            "examples": self.examples.count_bytes(),
+            "answers": sum(each.answer_bytes for each in open_now),
+        }
+
+    def count_visits(self) -> int:
+        """Return the number of sessions."""
+        return len(self._sessions)
+
+    def count_files(self) -> int:
+        """Return the number of finished files that are kept, of visitors and of programs."""
+        with self._lock:
+            return sum(each.file is not None for each in self._sessions.values()) + len(self._program_files)
+
+    def _fit_memory(self) -> None:
+        """Leave to the renderer what pictures and answers leave of the budget, and at least a quarter."""
+        held = self.count_bytes()
+        others = held["pictures"] + held["examples"] + held["answers"]
+        self.renderer.set_cache_bytes(max(self.limits.memory_bytes // 4, self.limits.memory_bytes - others))
 
     # Files
 

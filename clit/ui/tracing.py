@@ -18,8 +18,9 @@ import numpy as np
 from clit.networks.model import SRModel
 from clit.rendering.agreement import correlate_ranks
 from clit.rendering.attribution import Attribution, Reached
+from clit.rendering.renderer import Renderer
 from clit.ui.entries import read_picture, read_token
-from clit.ui.failures import Stale
+from clit.ui.line import Place
 from clit.ui.pictures import Picture
 from clit.ui.requests import TraceRequest
 from clit.ui.site import Site
@@ -37,6 +38,7 @@ class Trace:
 
     tracing: Iterator[Reached]
     reached: Reached | None = None
+    can_go_on: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -60,24 +62,22 @@ def trace_pixel(site: Site, sent: Any) -> dict:
     traces = session.traces
     if traces is None or traces.subject != subject:
         traces = session.traces = Traces(subject)
+        site.line.drop_stale()
     known = traces.by_model.get(request.model)
     trace = known or traces.by_model.setdefault(request.model, Trace(_begin(site, request, picture, model)))
 
     def is_stale() -> bool:
         return session.traces is not traces or session.is_stale(picture)
 
-    try:
-        with trace.lock:
-            reached = _advance(site, trace, is_stale)
-    except Stale:
-        raise
-    except Exception:
-        traces.by_model.pop(request.model, None)  # it cannot go on: the next question begins anew
-        raise
-    if reached.found is None:
-        return {"done": reached.done, "steps": reached.steps, "is_last": False, "found": None}
-    with site.slots.take(is_stale):
-        found = _describe(site, request, picture, model, reached.found)
+    with site.line.join(session.token, "file", is_stale) as place:
+        try:
+            with trace.lock:
+                reached = _advance(trace, place)
+        except BaseException:
+            if not trace.can_go_on:
+                traces.by_model.pop(request.model, None)  # the next question begins anew
+            raise
+        found = reached.found and _describe(site.render_at(place), request, picture, model, reached.found)
     return {"done": reached.done, "steps": reached.steps, "is_last": reached.is_last, "found": found}
 
 
@@ -89,18 +89,20 @@ def _begin(site: Site, request: TraceRequest, picture: Picture, model: SRModel) 
     )  # fmt: skip
 
 
-def _advance(site: Site, trace: Trace, is_stale) -> Reached:
+def _advance(trace: Trace, place: Place) -> Reached:
     """Take steps until there is a map, or PART_SECONDS are over; none after the last one."""
     until = time.monotonic() + PART_SECONDS
     while trace.reached is None or not trace.reached.is_last:
-        with site.slots.take(is_stale):
+        with place.turn():
+            trace.can_go_on = False  # what is interrupted within a step has ended
             trace.reached = next(trace.tracing)
+            trace.can_go_on = True
         if trace.reached.found is not None or time.monotonic() >= until:
             break
     return trace.reached
 
 
-def _describe(site: Site, request: TraceRequest, picture: Picture, model: SRModel, found: Attribution) -> dict:
+def _describe(renderer: Renderer, request: TraceRequest, picture: Picture, model: SRModel, found: Attribution) -> dict:
     """Return what the viewer hears of a map.
 
     {map: over the region [top, left, bottom, right], what each input pixel adds, its channels together, float32 in
@@ -109,7 +111,7 @@ def _describe(site: Site, request: TraceRequest, picture: Picture, model: SRMode
     agreement = None
     if model.kind == "attention":
         options = {"size": request.enlargement.size, "chain": request.enlargement.chain, "influence": False}
-        seen = site.renderer.attend(model, picture.rgb, pixel=request.pixel, **options)
+        seen = renderer.attend(model, picture.rgb, pixel=request.pixel, **options)
         agreement = correlate_ranks(found, seen)
     region = found.region
     sums = np.ascontiguousarray(found.map[region.slices()].sum(-1), "<f4")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
+import urllib.request
+
 import numpy as np
 import pytest
+import tiny
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from load import Notes, Server
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -62,3 +68,27 @@ def test_programs_get_what_upscale_and_attend_compute(viewer, url, photograph, m
             client.predict(file, **wrong, api_name="/upscale")
     with pytest.raises(AppError, match="did not arrive"):
         client.predict(None, api_name="/upscale")
+
+
+def test_a_program_that_goes_away_is_out_of_the_line(url, tmp_path):
+    def status():
+        with urllib.request.urlopen(f"{url}/status") as answer:
+            return json.load(answer)
+
+    def wait(count):
+        end = time.monotonic() + 60
+        while status()["in_line"] != count:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    wait(0)
+    files = status()["files"]
+    tiny.save_photograph(tmp_path / "large.jpg", 700, 1000)
+    server = Server(url, Notes())
+    path = server.upload((tmp_path / "large.jpg").read_bytes(), "large.jpg")
+    picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    event = server.post("/gradio_api/call/upscale", {"data": [picture, "clit-light", 9.5, "published"]})["event_id"]
+    with urllib.request.urlopen(f"{url}/gradio_api/call/upscale/{event}"):
+        wait(1)
+    wait(0)
+    assert status()["files"] == files, "it was stopped, not finished"

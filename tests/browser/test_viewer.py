@@ -100,6 +100,37 @@ def test_a_size_for_each_axis(viewer, photograph, models):
     assert viewer.size_width.input_value() == "192", "a scale is one for both axes"
 
 
+def test_a_busy_server_is_asked_again(viewer, photograph, models):
+    viewer.wait_until_drawn_ahead()
+    viewer.refuse_answers()
+    viewer.set_scale(9)
+    viewer.pick(3, 120, 60)
+    for name in MODELS:
+        viewer.wait_for_mark(name, "6 others are drawing")
+    assert not {"failed", "none"} & set(viewer.passes().values())
+    seen = viewer.canvas("lit-light").rgba
+    assert (seen[..., 3] == 255).mean() > 0.9, "the last picture stays"
+    viewer.set_scale(7)  # nobody asks for x9 any more
+    viewer.differ.click()
+    viewer.wait("window.refused.includes('find_differences') && window.refused.includes('inspect')")
+    assert viewer.notice.is_hidden()
+    assert viewer.stop_refusing() == {"render_view", "inspect", "find_differences"}
+    viewer.wait_at_place(1)
+    viewer.wait_until_exact(7)
+    viewer.wait_for_looks(*MODELS)
+    assert_panes_equal_upscale(viewer, photograph, models, 7)
+    assert viewer.notice.is_hidden() and "drawing" not in viewer.mark("lit-light")
+
+
+def test_a_slow_view_tells_how_far_it_is(viewer):
+    viewer.slow_views()
+    viewer.set_scale(9)
+    viewer.wait_for_mark("lit-light", "drawing, 40 %")
+    assert "%" not in viewer.mark("liif-light"), "nothing of it is done yet"
+    viewer.finish_views()
+    viewer.wait_until_exact(9)
+
+
 def test_two_panes_under_one_handle(viewer):
     viewer.choose(0, "bicubic")
     viewer.set_scale(12)

@@ -74,10 +74,10 @@ def test_a_look_overtakes_an_exact_view(site, visit):
     look = {**visit, "models": ["lit-light"], "scale": 2, "pixel": [0, 0]}
     asked = [(render_view, view(visit, wanted=1, kind="exact")), (inspect, look)]
     threads = [threading.Thread(target=put, args=each) for each in asked]
-    with site.slots.take(lambda: False):
+    with site.line.join("another", "exact") as place, place.turn():
         for number, thread in enumerate(threads):
             thread.start()
-            while site.slots.line_length <= number:
+            while site.line.length <= number:
                 time.sleep(0.001)
     for thread in threads:
         thread.join(10)

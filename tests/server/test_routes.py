@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
+import tiny
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from clit.ui.jobs import make_file
+from clit.ui.limits import Limits
 from clit.ui.page import VIEWER
+from clit.ui.questions import ask, open_upload, render_view
 from clit.ui.routes import make_routes
+from clit.ui.site import Site
+from server.visitor import arrive, view
 
 
 @pytest.fixture
@@ -42,3 +48,35 @@ def test_modules_import_only_downwards():
         return {name}.union(*(reach(each, (*above, name)) for each in imports[name]))
 
     assert reach("start.js", ()) | reach("start_saved.js", ()) == imports.keys()
+
+
+def test_the_status_tells_visitors_memory_and_files(site, client, visit):
+    before = client.get("/status").json()
+    assert "image" in ask(render_view, site, view(visit))
+    assert list(make_file(site, {**visit, "kind": "picture", "suffix": ".png", "models": ["bicubic"], "scale": 2}))
+    other = arrive(site, "two.png")
+    with site.line.join("somebody", "exact"):
+        now = client.get("/status").json()
+    assert now["visitors"] == before["visitors"] + 1 and now["in_line"] == before["in_line"] + 1
+    assert now["files"] == before["files"] + 1 and now["uptime"] >= before["uptime"]
+    memory = now["memory"]
+    assert memory.keys() == {"features", "maps", "images", "pictures", "examples", "answers"}
+    assert memory["features"] > 0 and memory["examples"] >= 4 * 3 * (30 * 40 + 20 * 24)
+    assert memory["answers"] > before["memory"]["answers"]
+    assert sum(memory.values()) <= now["budget"] and now["rss"] > 50e6
+    site.end(other["token"])
+    assert client.get("/status").json()["visitors"] == before["visitors"]
+
+
+def test_pictures_and_features_share_one_budget(examples, uploads, tmp_path):
+    site = Site(examples, uploads, Limits(memory_bytes=600_000))
+    tiny.save_photograph(tmp_path / "own.png", 150, 200)
+    visit = arrive(site)
+    assert "image" in ask(render_view, site, view(visit, model="clit-light", scale=4, window=[0, 0, 120, 160]))
+    sent = {"token": visit["token"], "name": "own.png", "path": str(tmp_path / "own.png")}
+    visit["picture"] = ask(open_upload, site, sent)["id"]
+    asked = view(visit, model="clit-light", scale=4, window=[0, 0, 600, 800])
+    assert "image" in ask(render_view, site, asked)
+    held = site.count_bytes()
+    assert held["pictures"] == 4 * 3 * 150 * 200
+    assert held["features"] + held["maps"] <= 600_000 - held["pictures"] - held["examples"]

@@ -53,9 +53,9 @@ def test_another_pixel_ends_what_waits_and_each_method_goes_on_where_it_was(site
     assert ask(trace_pixel, site, question(visit))["done"] == 3
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(ask(trace_pixel, site, question(visit))))
-    with site.slots.take(lambda: False):
+    with site.line.join("another", "exact") as place, place.turn():
         waiting.start()
-        while not site.slots.line_length:
+        while not site.line.length:
             time.sleep(0.001)
         other = threading.Thread(target=lambda: ask(trace_pixel, site, question(visit, pixel=[40, 51])))
         other.start()

@@ -13,7 +13,7 @@ from clit.pictures.colour_maps import viridis
 from clit.ui.colours import attention_colours, entropy_span
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
-from clit.ui.questions import ask, inspect, render_view
+from clit.ui.questions import ask, inspect, render_view, tell_progress
 from clit.ui.site import Site
 from server.visitor import arrive, decoded, view
 
@@ -42,6 +42,28 @@ def test_the_cascade_can_be_seen_after_each_stage_and_split_both_ways(site, visi
     assert np.abs(decoded(answer) / 255 - expected).max() <= 1 / 255
     assert np.allclose(answer["factors"], [4, 4, 1.25] if chain == "published" else 3 * [20 ** (1 / 3)])
     assert ask(render_view, site, view(visit))["factors"] == [], "LIT has one stage"
+
+
+def test_a_view_tells_how_far_it_is(site, visit, monkeypatch):
+    told, usual = [], site.render_at
+    asked = {"token": visit["token"]}
+
+    def render_at(place):
+        renderer = usual(place)
+        render = renderer.render
+
+        def render_half(*args, progress, **options):
+            progress(0.5)
+            told.extend(ask(tell_progress, site, asked)["views"])
+            return render(*args, progress=progress, **options)
+
+        renderer.render = render_half
+        return renderer
+
+    monkeypatch.setattr(site, "render_at", render_at)
+    assert "image" in ask(render_view, site, view(visit, model="clit-light", scale=5, stages=1))
+    assert told == [{"model": "clit-light", "stages": 1, "error": False, "share": 0.5}]
+    assert ask(tell_progress, site, asked) == {"views": []}
 
 
 def test_window_is_clipped_to_the_output(site, visit):
@@ -92,6 +114,9 @@ def test_a_newer_view_stops_an_older_one(examples, monkeypatch, uploads):
     started, seen = threading.Event(), []
 
     class Slow:
+        def in_turn(self, turn, pace, is_shared):
+            return self
+
         def render(self, model, image, *, size, window, cancel, **options):
             started.set()
             for _ in range(2000):
@@ -116,12 +141,17 @@ def test_what_is_drawn_ahead_makes_way_and_no_newer_view_stops_it(site, visit, m
     started, answers = threading.Event(), {}
 
     class Endless:
+        def in_turn(self, turn, pace, is_shared):
+            self.turn = turn
+            return self
+
         def render(self, model, image, *, window, cancel, **options):
-            started.set()
-            deadline = time.monotonic() + 20
-            while not cancel() and time.monotonic() < deadline:
-                time.sleep(0.001)
-            raise clit.Cancelled
+            with self.turn():
+                started.set()
+                deadline = time.monotonic() + 20
+                while not cancel() and time.monotonic() < deadline:
+                    time.sleep(0.001)
+                raise clit.Cancelled
 
     assert "image" in ask(render_view, site, view(visit, wanted=5, kind="exact"))
     assert "image" in ask(render_view, site, view(visit, wanted=2, kind="ahead"))

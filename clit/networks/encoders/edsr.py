@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from clit.config import EDSRConfig
 from clit.networks.encoders import prepacked
+from clit.system.turns import pause
 
 Spare = tuple[int, int, int, int]
 """Pixels at the top, left, bottom and right that are only there to be seen: no features of them are wanted."""
@@ -22,10 +23,12 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        pause()
         return x + self.body(x)
 
     def apply_in_place(self, x: Tensor) -> None:
         """Do the same to x itself, by oneDNN's operations. x: channels-last."""
+        pause()
         prepacked.add_convolution(x, self.body[2], prepacked.convolve(self.body[0], x, "relu"))
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from clit.config import RDNConfig
+from clit.system.turns import pause
 
 
 class DenseBlock(nn.Module):
@@ -44,6 +45,7 @@ class RDN(nn.Module):
         x = self.second(shallow)
         outputs = []
         for block in self.blocks:
+            pause()
             x = block(x)
             outputs.append(x)
         return shallow + self.fuse(torch.cat(outputs, 1))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clit.config import SwinIRConfig
+from clit.system.turns import pause
 
 # Legend for shapes: B batch, I x J windows of T = window^2 tokens, C channels, M heads, d = C / M.
 
@@ -107,6 +108,7 @@ class SwinGroup(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         y = x
         for block in self.blocks:
+            pause()
             y = block(y, labels)
         return x + _apply_channels_last(self.conv, y)
 

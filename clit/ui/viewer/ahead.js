@@ -12,7 +12,7 @@ import { changed, state, subscribe } from "./store.js";
 const AHEAD_SCALE = 2; // at up to this scale, if that has no more pixels than
 const AHEAD_PIXELS = 160_000; // this: a preview of all views up to four times as large
 const AHEAD_MS = 250; // after this long a rest
-const AHEAD_AGAIN_MS = 2000; // where the server had others to answer
+const AHEAD_AGAIN_MS = 2000; // about, where the server had others to answer
 
 let timer = 0;
 
@@ -50,14 +50,15 @@ async function drawAhead() {
   const window = { top: 0, left: 0, ...size };
   state.drawingAhead = true;
   const part = { scale, size: null, window, wanted };
-  const answer = await engine.view({ model: of, stages: stop ?? null, error: false, kind: "ahead", chain, ...part });
+  const request = { model: of, stages: stop ?? null, error: false, kind: /** @type {const} */ ("ahead"), chain, ...part };
+  const answer = await engine.view(request, () => false);
   state.drawingAhead = false;
   if (answer && "error" in answer) return;
   if (answer && "bitmap" in answer && picture === state.picture && chain === state.chain) {
     state.ahead.set(name, { pass: "preview", scale, bitmap: answer.bitmap, size, window });
     changed("frames");
   }
-  waitToDrawAhead(answer ? AHEAD_MS : AHEAD_AGAIN_MS);
+  waitToDrawAhead(answer ? AHEAD_MS : AHEAD_AGAIN_MS * (0.5 + Math.random()));
 }
 
 export function buildAhead() {

@@ -165,6 +165,12 @@ function markPane(pane) {
 /** How true an output is to the small picture. @param {Frame} frame */
 const returned = ({ psnr }) => (psnr === null ? "comes back whole" : `${psnr.toFixed(1)} dB`);
 
+/** @param {number} others @returns {[string, string]} */
+const crowdStatus = (others) => [
+  others === 1 ? "1 other is drawing" : `${others} others are drawing`,
+  "The server is busy with other visitors: the last picture stays until it is this pane's turn",
+];
+
 const PASSES = ["failed", "none", "stretched", "preview", "overview", "exact"]; // from the worst
 
 /** A difference stands where the worse of its parts does. @param {Source[]} parts @param {any} model */
@@ -198,19 +204,21 @@ function paneStatus(pane, model) {
       `overview, from ${times(frame.scale)}, ${took(frame)}`,
       `The whole output has far more pixels than this pane: rendered at ${times(frame.scale)} instead. ` + detail(frame),
     ];
+  if (pane.request && state.crowd) return [previewOf(pane, target) ? "preview" : "stretched", ...crowdStatus(state.crowd)];
   const rough = previewOf(pane, target);
+  const drawn = pane.request?.share ? `drawing, ${Math.round(100 * pane.request.share)} %` : "";
   if (rough)
     return [
       "preview",
-      `rough, from ${times(rough.scale)}`,
+      drawn || `rough, from ${times(rough.scale)}`,
       `Rendered at ${times(rough.scale)} and stretched; the exact pass follows`,
     ];
   const some = pane.frames.length > 0;
-  return ["stretched", some ? "stretched" : "waiting", "The last picture, stretched; the next pass follows"];
+  return ["stretched", drawn || (some ? "stretched" : "waiting"), "The last picture, stretched; the next pass follows"];
 }
 
 export function buildDrawing() {
-  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint"], draw);
+  subscribe(["models", "picture", "view", "panes", "layout", "frames", "gain", "chain", "paint", "crowd", "progress"], draw);
   subscribe(["pixel", "pins", "looks", "maps", "hover", "loupe", "places", "traces", "dock"], drawOverlays);
   subscribe(["live"], () => drawing || drawOverlaysNow()); // before the next frame begins, not in it: so it comes sooner
 }

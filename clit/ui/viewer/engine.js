@@ -116,10 +116,15 @@
  * @property {number} [trip] milliseconds from the question to the screen
  */
 
+/** @typedef {{model: string, stages: number | null, error: boolean, share: number}} Progress of a view; share: 0..1 is done */
+
 /**
+ * A question that must wait may be given up: `isOver` says that nobody wants to know any more.
  * @typedef {object} Engine
- * @property {(source: Source) => Promise<Picture | Failure>} open
- * @property {(request: ViewRequest) => Promise<View | Failure | null>} view null where a newer request made it stale
+ * @property {(source: Source, isOver: () => boolean) => Promise<Picture | Failure>} open
+ * @property {(request: ViewRequest, isOver: () => boolean) => Promise<View | Failure | null>} view null where a newer request
+ *   made it stale
+ * @property {() => Promise<Progress[]>} progress of views that are being drawn; those of which nothing is done yet are not there
  * @property {(request: PixelRequest) => Promise<Map<string, Seen> | Failure | null>} inspect by method; null where the
  *   picture has changed
  * @property {(request: DifferenceRequest) => Promise<Differences | Failure | null>} differences where two methods differ most;

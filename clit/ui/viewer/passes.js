@@ -71,20 +71,21 @@ function previewHelps(pane, target) {
 async function requestPass(pane, { pass, scale, size, window }) {
   const { picture, chain, paint, head, wanted } = state;
   const { of, stop, error } = modelOf(pane.model);
-  const ticket = { pass, wanted, picture, model: pane.model, chain, paint, head };
   const asked = performance.now();
+  const ticket = { pass, wanted, picture, model: pane.model, chain, paint, head, asked, share: 0 };
   pane.request = ticket;
-  const answer = await engine.view({
+  const request = {
     model: of,
     stages: stop ?? null,
     error: Boolean(error),
-    kind: pass === "preview" ? "preview" : "exact",
+    kind: /** @type {"preview" | "exact"} */ (pass === "preview" ? "preview" : "exact"),
     chain,
     ...(isPainted(pane) ? { paint, head } : {}),
     ...sizeAsked(scale, size),
     window,
     wanted,
-  });
+  };
+  const answer = await engine.view(request, () => pane.request !== ticket || wanted !== state.wanted);
   if (pane.request === ticket) pane.request = null;
   const current = ticket.model === pane.model && ["picture", "chain", "paint", "head"].every((key) => ticket[key] === state[key]);
   if (current && answer) {

@@ -86,7 +86,7 @@ async function openInTurn(mine, find) {
   try {
     const source = await find();
     const before = turn;
-    const answer = before.then(() => (mine === wishes ? engine.open(source) : { error: "" }));
+    const answer = before.then(() => (mine === wishes ? engine.open(source, () => mine !== wishes) : { error: "" }));
     turn = answer.then((opened) => {
       if (mine !== wishes && "bitmap" in opened) unshown = opened;
     });

@@ -35,7 +35,7 @@ export function savedEngine(saved) {
     };
   }
 
-  return { open: async () => FAILURE, view: async () => FAILURE, differences: async () => FAILURE, inspect };
+  return { open: async () => FAILURE, view: async () => FAILURE, progress: async () => [], differences: async () => FAILURE, inspect };
 }
 
 /** The colour that a method's pane gives a pixel, if it shows that very pixel. @param {string} name @param {number} row @param {number} column */

@@ -3,6 +3,15 @@
 
 import { changed, state } from "./store.js";
 
+const LONG = new Set(["score", "find_differences", "view_sources", "look_file"]); // and exact views
+const MOST_LONG = 4; // a browser has six connections to a server: two are left for what follows the hand
+const [FIRST_PAUSE, GROWTH, LONGEST_PAUSE] = [400, 1.6, 5000]; // before a refused question is asked again, ms
+
+let long = 0; // long questions on their way
+/** @type {(() => void)[]} */
+const waiting = [];
+let refused = 0; // questions that will be asked again
+
 /** @type {any} what gradio gives a component: server functions and the upload */
 let host;
 
@@ -13,25 +22,68 @@ export function connect(component) {
 
 /**
  * Ask the server. Every question carries the visit's token and the open picture. An answer with `error` is one sentence
- * for a person; one that is `expired` is told by the topic "forgotten" as well.
- * @param {string} question @param {object} [details]
+ * for a person; one that is `expired` is told by the topic "forgotten" as well. While the server is busy with others it
+ * is asked again and again, until it answers or `isOver` says that nobody wants to know any more: then it is `stale`.
+ * @param {string} question @param {object} [details] @param {() => boolean} [isOver]
  * @returns {Promise<any>}
  */
-export async function ask(question, details = {}) {
+export async function ask(question, details = {}, isOver = () => false) {
   const { token } = state;
-  let answer;
-  try {
-    answer = await host.server[question]({ token, picture: state.picture?.id, ...details });
-  } catch (error) {
-    console.warn(error);
+  const asked = { token, picture: state.picture?.id, ...details };
+  const isLong = LONG.has(question) || asked.kind === "exact";
+  let answer = await (isLong ? askLong(question, asked, isOver) : askOnce(question, asked));
+  if (answer.busy) {
+    refused += 1;
+    for (let pause = FIRST_PAUSE; answer.busy; ) {
+      showCrowd(answer.waiting);
+      await sleep(pause * (0.5 + Math.random())); // not all that were refused at once come back at once
+      const began = performance.now();
+      if (isOver() || token !== state.token) answer = { stale: true };
+      else answer = await (isLong ? askLong(question, asked, isOver) : askOnce(question, asked));
+      const hasWaited = performance.now() - began > pause; // it stood in line, and need not stay away as well
+      pause = hasWaited ? FIRST_PAUSE : Math.min(GROWTH * pause, LONGEST_PAUSE);
+    }
+    refused -= 1;
+    if (!refused) showCrowd(null);
   }
-  answer ??= { error: "The server does not answer: check the connection, then try again." };
   if (answer.expired && token === state.token && !state.forgotten) {
     state.forgotten = answer.error;
     changed("forgotten");
   }
   return answer;
 }
+
+/** @param {string} question @param {object} asked @returns {Promise<any>} */
+async function askOnce(question, asked) {
+  try {
+    return await host.server[question](asked);
+  } catch (error) {
+    console.warn(error);
+    return { error: "The server does not answer: check the connection, then try again." };
+  }
+}
+
+/** Ask when few other long questions are on their way. @param {string} question @param {object} asked @param {() => boolean} isOver */
+async function askLong(question, asked, isOver) {
+  if (long === MOST_LONG) await new Promise((go) => waiting.push(() => go(null)));
+  else long += 1;
+  try {
+    return isOver() ? { stale: true } : await askOnce(question, asked);
+  } finally {
+    if (waiting.length) waiting.shift()();
+    else long -= 1;
+  }
+}
+
+/** @param {number | null} others how many draw while we are refused */
+function showCrowd(others) {
+  if (others === state.crowd) return;
+  state.crowd = others;
+  changed("crowd");
+}
+
+/** @param {number} milliseconds */
+const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 /** Send a file: its path on the server. @param {File} file @returns {Promise<string>} */
 export const sendFile = async (file) => (await host.upload(file)).path;

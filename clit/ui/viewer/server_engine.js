@@ -4,7 +4,7 @@
 import { decodePicture } from "./bitmaps.js";
 import { ask } from "./server.js";
 
-/** @import { DifferenceRequest, Differences, Engine, Failure, Picture, PixelRequest, Seen, Source, View, ViewRequest } from "./engine.js" */
+/** @import { DifferenceRequest, Differences, Engine, Failure, Picture, PixelRequest, Progress, Seen, Source, View, ViewRequest } from "./engine.js" */
 /** @import { Size } from "./numbers.js" */
 
 /** @param {Size | null} size */
@@ -13,11 +13,11 @@ const sizeSent = (size) => size && [size.height, size.width];
 /** @param {any} answer @returns {Failure | null} */
 const failureOf = (answer) => (answer.error ? { error: answer.error, expired: answer.expired } : null);
 
-/** @param {Source} source @returns {Promise<Picture | Failure>} */
-async function open(source) {
+/** @param {Source} source @param {() => boolean} isOver @returns {Promise<Picture | Failure>} */
+async function open(source, isOver) {
   let answer;
-  if ("truth" in source) answer = await ask("open_truth", { scale: source.truth });
-  else if ("path" in source) answer = await ask("open_upload", source);
+  if ("truth" in source) answer = await ask("open_truth", { scale: source.truth }, isOver);
+  else if ("path" in source) answer = await ask("open_upload", source, isOver);
   else answer = await ask("open_example", { name: source.example });
   if (!answer.image) return failureOf(answer) ?? { error: "" };
   const { id, whole, name, height, width, credit, notice, truth, image } = answer;
@@ -27,10 +27,10 @@ async function open(source) {
   return { id, whole, name, height, width, credit, notice, place, original, truth, example, bitmap: await decodePicture(image, "image/webp") };
 }
 
-/** @param {ViewRequest} request @returns {Promise<View | Failure | null>} */
-async function view({ size, window, ...rest }) {
+/** @param {ViewRequest} request @param {() => boolean} isOver @returns {Promise<View | Failure | null>} */
+async function view({ size, window, ...rest }, isOver) {
   const asked = { ...rest, size: sizeSent(size), window: [window.top, window.left, window.height, window.width] };
-  const answer = await ask("render_view", asked);
+  const answer = await ask("render_view", asked, isOver);
   if (!answer.image) return failureOf(answer);
   const [top, left, height, width] = answer.window;
   return {
@@ -56,5 +56,11 @@ async function differences(request) {
   return answer.places ? answer : failureOf(answer);
 }
 
+/** @returns {Promise<Progress[]>} */
+async function progress() {
+  const answer = await ask("tell_progress");
+  return answer.views ?? [];
+}
+
 /** @type {Engine} */
-export const serverEngine = { open, view, inspect, differences };
+export const serverEngine = { open, view, progress, inspect, differences };

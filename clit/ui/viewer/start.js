@@ -7,7 +7,7 @@
 //   server, bitmaps, engine, server_engine, notice  questions; what answers for pictures; one sentence for a person
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes, decibels    the methods; where things lie; how the view changes; what panes show
-//   passes, pixel, live, ahead, places         what panes ask for; the picked pixel, that under the pointer; where methods differ
+//   passes, progress, pixel, live, ahead, places  what panes ask for; the picked pixel, that under the pointer; where methods differ
 //   colours, difference, maps, trace_maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
 //   layout, wipe, blink, input                 the panes on the page; mouse, touch and keyboard
 //   map_pictures, inspector, pins, look_files, all_maps  what a pixel looked at
@@ -42,6 +42,7 @@ import { buildPasses } from "./passes.js";
 import { buildPictures } from "./pictures.js";
 import { buildPixel } from "./pixel.js";
 import { buildPlaces } from "./places.js";
+import { buildProgress } from "./progress.js";
 import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
@@ -65,7 +66,7 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps, buildTraces, buildTracesPanel]) build();
+  for (const build of [buildPasses, buildProgress, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps, buildTraces, buildTracesPanel]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores, buildDecibels]) build();
   buildMaking(component);
   for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildNotice]) build();

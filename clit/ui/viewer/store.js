@@ -40,6 +40,7 @@
  *   wipe      where the second pane begins
  *   blink     which of two panes is seen
  *   frames    what panes have been answered, or wait for
+ *   progress  how much is done of what they wait for
  *   gain      how far differences are amplified
  *   chain     how CLIT splits the scale
  *   paint     what panes of attention show
@@ -54,10 +55,11 @@
  *   scores    decibels
  *   traces    which input pixels the picked pixel comes from, and how maps of that are shown
  *   making    the file being made
+ *   crowd     how many others draw while the server refuses us
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
- * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "gain" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "traces" | "making" | "dock" | "forgotten"} Topic
+ * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "progress" | "gain" | "chain" | "paint" |
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "traces" | "making" | "crowd" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -133,6 +135,8 @@ export const state = {
   kinds: {},
   /** @type {any} newest state of the file being made */
   making: { run: 0, state: "idle" },
+  /** @type {number | null} other visitors that the server is busy with, while it has refused a question of ours for that */
+  crowd: null,
   dock: { tab: "attention", open: true, sheet: "peek" }, // sheet: how far it is open on phones, "peek" or "half"
 };
 

@@ -48,7 +48,7 @@ async function work() {
   changed("traces");
   let name = nextMethod();
   while (name && mayRun()) {
-    const answer = await ask("trace_pixel", { model: name, ...wish() });
+    const answer = await ask("trace_pixel", { model: name, ...wish() }, () => number !== run);
     if (number !== run) return;
     if (about !== traceSubject()) break; // the topic that says so is on its way
     if (answer.error) {

@@ -339,7 +339,7 @@ def run(root: Path, count: int, beside: list[str], minutes: float, think: tuple[
         until = time.monotonic() + 60 * minutes
         visitors = [Visitor(server, number, think, seed) for number in range(count)]
         threads = [threading.Thread(target=each.visit, args=[until]) for each in visitors]
-        heavy = [Visitor(server, -1 - number, think, seed) for number in range(len(beside))]
+        heavy = [Visitor(server, 1000 + 4 * number, think, seed) for number in range(len(beside))]
         for each, name in zip(heavy, beside, strict=True):
             threading.Thread(target=ask_again, args=[each, BESIDE[name], until], daemon=True).start()
         for thread in threads:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import clit
+from clit.networks.model import SRModel
 from clit.rendering.tiles import Pace
 from clit.system import turns
 from clit.ui import line as lines
@@ -268,3 +269,31 @@ def test_small_tiles_in_turn_show_what_one_does(examples):
         parts = shared.render(model, examples / "one.png", scale=6, progress=heard.append)
     assert np.abs(parts - whole).max() < 1e-5
     assert len(heard) > 1 and heard == sorted(heard) and heard[-1] == 1
+
+
+def test_two_who_need_the_same_features_encode_them_once(examples, monkeypatch):
+    monkeypatch.setattr(lines, "QUANTUM", 0.0)
+    monkeypatch.setattr(lines, "RUN", 0.0)  # they take turns at every layer
+    model, renderer, encoded, parts = clit.load("lit-light"), clit.Renderer(), [], []
+    encode = SRModel.encode_part
+
+    def record(self, *args):
+        encoded.append(self)
+        until(lambda: line.length == 1 or len(encoded) > 1)  # the other one wants its turn
+        return encode(self, *args)
+
+    monkeypatch.setattr(SRModel, "encode_part", record)
+    line = Line({})
+
+    def draw(name):
+        with line.join(name, "exact") as place:
+            there = renderer.in_turn(place.turn, Pace(), place.is_shared)
+            parts.append(there.render(model, examples / "one.png", scale=2))
+
+    threads = [threading.Thread(target=draw, args=[name]) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(parts) == 2 and len(encoded) == 1
+    assert np.array_equal(*parts)

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +19,26 @@ import torch
 
 from clit.config import PLAIN
 from clit.errors import Cancelled, UserError
-from clit.geometry import Region, View, Window, check_pixel, resolve_size, whole_numbers
+from clit.geometry import Region, View, Window, check_pixel, whole_numbers
 from clit.networks.decoders.base import Features
-from clit.networks.model import SRModel, check_model
+from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_of, read_image, write_finished
-from clit.pictures.picture import is_grey, to_grey
+from clit.pictures.picture import to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.attention_source import AttentionSource, make_source
 from clit.rendering.attribution import Attribution, ModelSource, Reached, finish, take_in_turn, trace
-from clit.rendering.features import MAPS_LIMIT, FeatureCache
+from clit.rendering.features import FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
+from clit.rendering.request import TILE_MEMORY, Request
 from clit.rendering.tiles import Pace, cut_smaller, cut_tiles
 from clit.rendering.trial import predict_seconds
-from clit.system import memory, turns
+from clit.system import turns
 
 TILE = 512
 """Largest side of a tile in output pixels. Tiles are smaller where the decoder would need more than TILE_MEMORY."""
 
-TILE_MEMORY = 160 << 20
-"""Bytes that a decoder may need for one tile."""
-
 REFERENCE_QUERIES = 2048  # at once by the plain definition: at base width each gathers 100 kB
-
-_ENCODING_MEMORY = 32 * 400 * 400  # bytes per channel while a piece of the image is encoded
-_MARGIN = 0.8  # share of the free memory that a request may take
 
 
 @dataclass(frozen=True)
@@ -53,23 +48,6 @@ class Estimate:
     multiply_adds: float
     seconds: float
     memory: int
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A checked request.
-
-    A periodic picture is encoded with a margin of its own pixels on every side, so that the encoder sees across its
-    borders. `image` includes this margin.
-    """
-
-    model: SRModel
-    image: np.ndarray
-    view: View
-    window: Window
-    grey: bool  # the image is grey, so the output is too
-    key: str  # the image's in the feature cache
-    margin: int = 0
 
 
 class Renderer:
@@ -135,7 +113,7 @@ class Renderer:
         if whole_numbers([step], 1) is None or step < 1:
             raise UserError(f"The step is {step}, but must be a whole number from 1.")
         view = request.view.with_pixels(request.window.lattice(step))
-        self._check_memory(request, view.count)
+        request.check_memory(view.count, self._cache.limit)
         rgb = self._render_view(request, view, method, progress, cancel)
         return np.clip(rgb, 0, 1, out=rgb) if clip else rgb
 
@@ -186,7 +164,8 @@ class Renderer:
         size = height, width = request.view.size
         check_output(path, size)
         held = width * (TILE if WRITTEN[Path(path).suffix.lower()] in STREAMED else height)
-        self._check_memory(request, held if picture.alpha is None else 2 * held)  # alpha is drawn as a picture too
+        held *= 1 if picture.alpha is None else 2  # alpha is drawn as a picture too
+        request.check_memory(held, self._cache.limit)
         alphas = None
         if picture.alpha is not None:
             alpha = np.broadcast_to(picture.alpha[..., None], (*picture.size, 3))
@@ -225,7 +204,7 @@ class Renderer:
         if not model.heads:
             raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
         view = request.view
-        self._check_memory(request, model.heads * view.count)
+        request.check_memory(model.heads * view.count, self._cache.limit)
         out = np.empty((request.window.height, request.window.width, model.heads, 3), np.float32)
 
         @torch.inference_mode()
@@ -254,7 +233,8 @@ class Renderer:
         """
         request = self._check_request(model, image, scale, size, window, chain, stages, wrap)
         seconds = predict_seconds(model, [request.view], [1.0])
-        return Estimate(model.multiply_adds(request.view), seconds, self._estimate_memory(request, request.view.count))
+        needed = request.estimate_memory(request.view.count, self._cache.limit)
+        return Estimate(model.multiply_adds(request.view), seconds, needed)
 
     def predict_seconds(self, image, views: Iterable[tuple[SRModel, Sequence[View]]]) -> float:
         """Return the seconds that rendering views of an image will take, each model's after those of the one before it.
@@ -343,44 +323,11 @@ class Renderer:
 
     def _check_request(
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
-    ) -> _Request:
-        check_model(model)
-        image = as_array(image)
-        lr = image.shape[:2]
-        size = resolve_size(*lr, scale, size)
-        window = Window(0, 0, *size) if window is None else _to_window(window)
-        view = model.view(lr, size, window, chain, stages, wrap)
-        grey, key = is_grey(image), self._cache.image_key(image)
-        if not wrap:
-            return _Request(model, image, view, window, grey, key)
-        margin = model.encoder.reach + model.radius + 4  # at most four convolutions follow the encoder
-        image = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
-        return _Request(model, image, view, window, grey, f"{key} in a margin of {margin}", margin)
-
-    def _estimate_memory(self, request: _Request, pixels: int) -> int:
-        """Return the bytes at the peak of rendering so many pixels: output, a tile's arrays, image, cached features."""
-        (h, w), channels = request.image.shape[:2], request.model.encoder.channels
-        limit = self._cache.limit
-        kept = min(min(4 * channels * h * w, limit) + min(64 * channels * h * w, MAPS_LIMIT), limit)
-        encoding = channels * min(_ENCODING_MEMORY, 32 * h * w)
-        return 12 * pixels + TILE_MEMORY + 24 * h * w + kept + encoding
-
-    def _check_memory(self, request: _Request, pixels: int) -> None:
-        needed, free = self._estimate_memory(request, pixels), memory.available() * _MARGIN
-        if needed <= free:
-            return
-        (h, w), (height, width) = request.view.lr, request.view.size
-        rest = (free - (needed - 12 * pixels)) / 12  # pixels that would fit
-        fits = math.sqrt(rest / (pixels / (height * width)) / (h * w)) if rest > 0 else 0
-        raise UserError(
-            f"This needs about {memory.format_bytes(needed)} of memory, more than the {memory.format_bytes(free)} "
-            "there are: choose "
-            + (f"a scale up to {math.floor(fits * 10) / 10:g}, " if fits >= 1 else "a smaller image, ")
-            + "a smaller window, or write a PNG or TIFF file, which is done row block by row block."
-        )
+    ) -> Request:
+        return Request.check(model, image, scale, size, window, chain, stages, wrap, self._cache.image_key)
 
     def _get_features(
-        self, request: _Request, view: View, around: Region | None = None, cancel: Cancel | None = None
+        self, request: Request, view: View, around: Region | None = None, cancel: Cancel | None = None
     ) -> Features:
         (h, w), margin = view.lr, request.margin
         wanted = request.model.decoder.reads(view).move(margin, margin)
@@ -390,7 +337,7 @@ class Renderer:
         return replace(found, image=image, top=found.top - margin, left=found.left - margin)
 
     def _render_view(
-        self, request: _Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None
+        self, request: Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None
     ) -> np.ndarray:
         """Return RGB (rows, columns, 3), unclipped, of a view inside the request's window."""
         model = request.model
@@ -407,7 +354,7 @@ class Renderer:
         return rgb
 
     def _render_band(
-        self, request: _Request, index: int, progress: Progress | None, cancel: Cancel | None
+        self, request: Request, index: int, progress: Progress | None, cancel: Cancel | None
     ) -> np.ndarray:
         """Return RGB (rows, W, 3), unclipped, of a band of the whole output: TILE rows, or those left at its end."""
         height, width = request.view.size
@@ -417,7 +364,7 @@ class Renderer:
     def _fill(
         self,
         out: np.ndarray,
-        request: _Request,
+        request: Request,
         view: View,
         what: str,
         draw: Callable[[Features, View], np.ndarray],
@@ -447,13 +394,6 @@ class Renderer:
                     done += part.count
                     if progress:
                         progress(done / view.count)
-
-
-def _to_window(window: Window | tuple[int, int, int, int]) -> Window:
-    found = whole_numbers(astuple(window) if isinstance(window, Window) else window, 4)
-    if found is None:
-        raise UserError(f"The window is {window}, but must be four whole numbers: top, left, height, width.")
-    return Window(*found)
 
 
 def _choose_tile_side(model: SRModel, view: View) -> int:

@@ -64,8 +64,8 @@ class Attended:
 class Decoder(nn.Module, ABC):
     """Answers "what colour is at this coordinate?" from features. The module stores nothing about an image.
 
-    `prepare` makes the field of a view; `query`, `render`, `attend`, `leave_out`, `influence` and `survey` read it. Colours are in
-    [-1, 1].
+    `prepare` makes the field of a view; `query`, `render`, `attend`, `leave_out`, `influence` and `survey` read it.
+    Colours are in [-1, 1].
     """
 
     kind: str  # "plain", "ensemble" or "attention"

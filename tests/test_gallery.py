@@ -1,0 +1,149 @@
+"""The gallery's scripts: what they write for tiny pictures, and values that are known in advance."""
+
+import math
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from PIL import Image
+
+ROWS = list[dict]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> dict[str, str]:
+    """Paths of tiny checkpoints, by the name of the preset that each stands for."""
+    folder = tmp_path_factory.mktemp("weights")
+    tiny.save_checkpoints(folder)
+    return {name: str(folder / name) for name in tiny.CONFIGS}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder of two small photographs."""
+    folder = tmp_path_factory.mktemp("photographs")
+    tiny.save_photograph(folder / "one.png", 72, 96)
+    tiny.save_photograph(folder / "two.png", 80, 72)
+    return folder
+
+
+@pytest.fixture
+def rows_of(data, tmp_path):
+    """Runs a script on the photographs, and returns the rows of its file. Its figure must have been drawn from them."""
+
+    def run(script, *arguments: str) -> ROWS:
+        import gallery
+
+        name = script.__name__
+        script.main(["--data", str(data), "--out", str(tmp_path), "--quick", *arguments])
+        with Image.open(tmp_path / f"{name}.png") as figure:
+            assert 600 <= figure.width <= 2400
+        return gallery.read(tmp_path / f"{name}.csv")
+
+    return run
+
+
+def test_ranks_and_their_correlation():
+    import gallery
+
+    assert gallery.rank(np.array([[3.0, 1, 1, 7], [0, 0, 0, 0]])).tolist() == [[2, 0.5, 0.5, 3], [1.5] * 4]
+    x = np.array([0.1, 0.9, 0.4, 0.5])
+    assert gallery.spearman(x, np.exp(9 * x)) == pytest.approx(1)
+    assert gallery.spearman(x, -x) == pytest.approx(-1)
+    assert gallery.spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 3, 2, 4])) == pytest.approx(0.8)
+    assert np.isnan(gallery.spearman(x, np.ones(4)))
+
+
+def test_means_are_over_pictures_and_differences_of_the_same_ones():
+    import gallery
+
+    rows = [
+        {"dataset": "D", "picture": picture, "case": case, "x": value}
+        for picture, case, value in (
+            ("a", 1, 1.0), ("a", 1, 3.0), ("b", 1, 4.0), ("c", 1, math.nan), ("b", 2, 1.0), ("d", 2, 9.0),
+        )
+    ]  # fmt: skip
+    mean, low, high = gallery.over_pictures(rows, "x", case=1)
+    assert mean == 3 and (low, high) == (2, 4)
+    assert gallery.differences(rows, "x", {"case": 1}, {"case": 2}) == (3, 3, 3)
+    share, low, high = gallery.share_over_pictures(rows[1:3], [*rows[:3]], "x")
+    assert share == pytest.approx(7 / 8) and low == pytest.approx(3 / 4) and high == 1
+
+
+def test_pixels_are_classed_by_rule():
+    import pixels
+
+    y, x = np.mgrid[0:96, 0:96]
+    luma = np.full((96, 96), 0.2)
+    luma[8:40, 8:40] = 0.8  # a square: edges and corners
+    random = np.random.default_rng(0)
+    luma[56:88, 48:88] = random.random((32, 40))
+    kinds = pixels.classify(luma)
+    edge, corner, texture, flat = range(4)
+    assert (kinds[20:28, 7:9] == edge).any() and (kinds[22:26, 22:26] == flat).all()
+    for place in ((8, 8), (39, 8), (8, 39), (39, 39)):
+        near = kinds[place[0] - 2 : place[0] + 3, place[1] - 2 : place[1] + 3]
+        assert (near == corner).any()
+    assert (kinds[62:82, 56:80] == texture).mean() > 0.8
+    chosen = pixels.choose(kinds, (192, 192), 20, 4)
+    for index, name in enumerate(pixels.CLASSES):
+        rows, columns = (chosen[name] // 2).T
+        assert 0 < len(rows) <= 20 and (kinds[rows, columns] == index).all()
+    slope = pixels.find_structure(3.0 * x + 0 * y)
+    assert np.allclose(slope.strength, 3) and np.allclose(slope.coherence, 1)
+    assert np.allclose(slope.direction, (1, 0)) and np.allclose(slope.least, 0, atol=1e-6)
+
+
+def test_attention_statistics(rows_of, models, tmp_path):
+    import attention_statistics
+
+    chosen = [part for name in ("lit-light", "clit-light") for part in ("--model", models[name])]
+    rows = rows_of(attention_statistics, *chosen, "--base", models["liif-light"], "--pixels", "60", "--scales", "2,5")
+    drawn = tmp_path / "attention_statistics.png"
+    drawn.unlink()
+    attention_statistics.main(["--draw", "--out", str(tmp_path)])
+    assert drawn.is_file()
+    assert {(row["model"], row["scale"], row["stages"]) for row in rows} == {
+        ("lit-light", 2, 1), ("lit-light", 5, 1), ("clit-light", 2, 1), ("clit-light", 5, 2),
+    }  # fmt: skip
+    heads = [row for row in rows if row["head"]]
+    assert {row["head"] for row in heads} == {1, 2} and {row["fifth"] for row in heads} == set(range(6))
+    for row in heads:
+        assert 0 < row["entropy"] <= math.log2(49) and 0 < row["distance"] < 5 and -1 <= row["along"] <= 1
+        assert -0.5 < row["content"] < 1.5 and math.isnan(row["gain"])
+    gains = [row for row in rows if not row["head"]]
+    assert all(0 <= row["departure"] <= 1 and math.isfinite(row["gain"]) for row in gains)
+    for by in ("gradient", "departure"):  # fifths of equal size: their mean is that of all pixels
+        mean = np.mean([row["gain"] for row in gains if row["by"] == by and row["fifth"]])
+        assert mean == pytest.approx(np.mean([row["gain"] for row in gains if not row["fifth"]]), rel=1e-4)
+
+
+def test_statistics_of_weights_that_are_known():
+    import attention_statistics as statistics
+
+    import clit
+
+    uniform = torch.full((1, 1, 49), 1 / 49, dtype=torch.float64)
+    y, x = torch.meshgrid(torch.arange(-3.0, 4), torch.arange(-3.0, 4), indexing="ij")
+    offsets = torch.stack([y, x], -1).view(1, 49, 2).double()
+    assert statistics.measure_entropy(uniform).item() == pytest.approx(math.log2(49))
+    assert statistics.measure_stretch(uniform, offsets).abs().max() < 1e-12
+    line = torch.zeros(1, 1, 49, dtype=torch.float64)
+    line[0, 0, 21:28] = 1 / 7  # the middle row: along x, so cosine 1 and sine 0 of twice the angle
+    assert torch.allclose(statistics.measure_stretch(line, offsets), torch.tensor([1.0, 0.0], dtype=torch.float64))
+    content, nothing = torch.randn(5, 2, 49, dtype=torch.float64), torch.zeros(5, 2, 49, dtype=torch.float64)
+    for own, share in ((content, 1.0), (nothing, 0.0)):
+        part, whole = statistics.split_variance(own, content - own)
+        assert torch.allclose(part / whole, torch.tensor(share, dtype=torch.float64))
+    half, whole = statistics.split_variance(content, content)
+    assert torch.allclose(half / whole, torch.tensor(0.5, dtype=torch.float64))
+
+    liif = clit.load("liif-light")  # its own weights depart from themselves by nothing
+    seen = clit.attend(liif, np.random.default_rng(0).random((9, 9, 3)), (20, 17), 4.3)
+    (stage,) = seen.stages
+    place = (np.array(seen.pixel) + 0.5) * 9 / seen.size - 0.5
+    around = torch.from_numpy((stage.latents - place).reshape(1, 4, 2)).double()
+    weights = torch.from_numpy(stage.weights).view(1, 4).double()
+    assert statistics.measure_departure(weights, around).item() < 1e-4
+    assert statistics.measure_departure(weights.flip(1), around).item() > 0.1

@@ -193,25 +193,29 @@ def distinct(rows: Iterable[Row], *names: str) -> list:
     return [key[0] for key in found] if len(names) == 1 else list(found)
 
 
-def over_pictures(rows: Iterable[Row], column: str, **keys: Any) -> tuple[float, float, float]:
-    """Return a column's mean over pictures and its 95 % interval, of the rows that have these values.
-
-    Several rows of one picture count as their mean. Rows without a value are left out; nan if nothing is left.
-    """
-    found: dict[tuple, list[float]] = {}
+def picture_means(rows: Iterable[Row], column: str, **keys: Any) -> dict[tuple[str, str], float]:
+    """Return a column's mean by picture, of the rows that have these values; rows without a value are left out."""
+    found: dict[tuple[str, str], list[float]] = {}
     for row in select(rows, **keys):
         if not math.isnan(row[column]):
             found.setdefault((row["dataset"], row["picture"]), []).append(row[column])
-    if not found:
-        return math.nan, math.nan, math.nan
-    return interval(np.array([np.mean(values) for values in found.values()]), draws=2000)
+    return {picture: float(np.mean(values)) for picture, values in found.items()}
+
+
+def over_pictures(rows: Iterable[Row], column: str, **keys: Any) -> tuple[float, float, float]:
+    """Return a column's mean over pictures and its 95 % interval, of the rows that have these values.
+
+    Several rows of one picture count as their mean. nan if no row has a value.
+    """
+    found = picture_means(rows, column, **keys)
+    return interval(np.array([*found.values()]), draws=2000) if found else (math.nan,) * 3
 
 
 def differences(rows: list[Row], column: str, one: Row, other: Row) -> tuple[float, float, float]:
     """Return the mean difference, one case less the other, over the pictures that have both, and its interval."""
-    a, b = ({(row["dataset"], row["picture"]): row[column] for row in select(rows, **case)} for case in (one, other))
-    found = [a[key] - b[key] for key in a if key in b and not math.isnan(a[key] - b[key])]
-    return interval(np.array(found), draws=2000) if found else (math.nan, math.nan, math.nan)
+    a, b = (picture_means(rows, column, **case) for case in (one, other))
+    found = [a[picture] - b[picture] for picture in a if picture in b]
+    return interval(np.array(found), draws=2000) if found else (math.nan,) * 3
 
 
 def share_over_pictures(part: list[Row], whole: list[Row], column: str) -> tuple[float, float, float]:

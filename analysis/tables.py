@@ -17,6 +17,7 @@ from pathlib import Path
 import attention_statistics
 import cards
 import estimates
+import faithfulness
 import films
 import folders
 import gallery
@@ -37,7 +38,7 @@ from clit.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GALLERY = {"attention_statistics": attention_statistics}
+GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness}
 """Scripts of the gallery, by the name of their CSV files: each has a summary in analysis/README.md."""
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -8,6 +8,8 @@ import tiny
 import torch
 from PIL import Image
 
+from clit.errors import UserError
+
 ROWS = list[dict]
 
 
@@ -147,3 +149,44 @@ def test_statistics_of_weights_that_are_known():
     weights = torch.from_numpy(stage.weights).view(1, 4).double()
     assert statistics.measure_departure(weights, around).item() < 1e-4
     assert statistics.measure_departure(weights.flip(1), around).item() > 0.1
+
+
+def test_faithfulness(rows_of, models):
+    import faithfulness
+
+    chosen = [part for name in ("lit-light", "clit-light") for part in ("--model", models[name])]
+    rows = rows_of(faithfulness, *chosen, "--pixels", "2", "--attributed", "1", "--scales", "4.5")
+    assert {(row["model"], row["stage"]) for row in rows} == {("lit-light", 1), ("clit-light", 1), ("clit-light", 2)}
+    changes = [row for row in rows if row["kind"] == "change"]
+    assert {row["by"] for row in changes if row["model"] == "lit-light"} == set(faithfulness.RANKINGS)
+    assert {row["k"] for row in changes} == set(faithfulness.COUNTS)
+    assert all(0 <= row["value"] < 255 and row["class"] in faithfulness.CLASSES for row in changes)
+    first = {
+        (row["picture"], row["model"], row["stage"], row["class"], row["by"]): row["value"] for row in changes
+        if row["k"] == 1
+    }  # fmt: skip
+    for key, value in first.items():  # of single neighbours none moves the colour further than the most influential
+        if key[-1] != "attribution":  # which is of fewer pixels
+            assert value <= first[(*key[:-1], "influence")] + 1e-3
+    assert all(-1 <= row["value"] <= 1 for row in rows if row["kind"] == "rank")
+
+
+def test_in_a_linear_network_what_is_left_out_adds_up():
+    import faithfulness
+
+    from clit.config import CLITConfig, EDSRConfig, ModelConfig
+    from clit.networks.model import SRModel
+
+    torch.manual_seed(3)
+    model = SRModel(ModelConfig(EDSRConfig(width=8, blocks=1), CLITConfig(width=8, heads=2, hidden=(8,), stages=1)))
+    model.decoder.stages[0].mlp[1] = torch.nn.Identity()
+    positions, counts = torch.tensor([[30, 31], [40, 22]]), [1, 4, 48]
+    with torch.no_grad():
+        field = model.prepare(model.encode(torch.rand(1, 3, 20, 20)), model.view((20, 20), (60, 60)))
+        attended = model.decoder.attend(field, positions)
+        each = model.decoder.influence(field, positions, attended)[0][0] / 2  # (Q, P, 3)
+        scores = np.random.default_rng(0).random((2, 49))
+        found = faithfulness.leave_out_highest(model.decoder, field, positions, attended, 0, scores, counts)
+    order = torch.from_numpy(np.argsort(-scores, -1))
+    together = each.gather(1, order[..., None].expand(-1, -1, 3)).cumsum(1).norm(dim=-1)
+    np.testing.assert_allclose(found, 255 * together[:, [count - 1 for count in counts]], rtol=1e-3, atol=1e-4)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import attention_statistics
 import cards
+import cost
 import estimates
 import faithfulness
 import films
@@ -51,6 +52,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "curves": lambda: scale_curves.table(scores.read("curves")),
     "speed": lambda: speed.table(speed.read()),
     "speed-avx2": lambda: speed.table(speed.read(ROOT / "analysis" / "speed-avx2.csv")),
+    "cost": lambda: cost.table(speed.read()),
     "shapes": lambda: shapes.table(shapes.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),

@@ -190,3 +190,151 @@ def test_in_a_linear_network_what_is_left_out_adds_up():
     order = torch.from_numpy(np.argsort(-scores, -1))
     together = each.gather(1, order[..., None].expand(-1, -1, 3)).cumsum(1).norm(dim=-1)
     np.testing.assert_allclose(found, 255 * together[:, [count - 1 for count in counts]], rtol=1e-3, atol=1e-4)
+
+
+def test_consistency(rows_of, models):
+    import consistency
+
+    chosen = [part for name in ("liif-light", "clit-light") for part in ("--model", models[name])]
+    rows = rows_of(consistency, *chosen, "--model", "bicubic", "--scales", "3,5", "--beyond", "35")
+    found = {(row["model"], row["kind"], row["scale"], row["case"]) for row in rows}
+    assert ("liif-light", "back", 5, "straight") in found and ("clit-light", "beyond", 35, "straight") in found
+    bicubic = [row for row in rows if row["model"] == "bicubic"]
+    assert all(row["value"] < 1e-3 for row in bicubic if row["kind"] == "turned")  # it is the same in all directions
+    others = [row for row in rows if row["kind"] == "turned" and row["model"] != "bicubic"]
+    assert all(0.01 < row["value"] < 100 for row in others) and {row["case"] for row in others} == set(
+        consistency.TURNS
+    )
+    assert all(10 < row["value"] < 70 for row in rows if row["kind"] in ("back", "beyond"))
+    assert all(abs(row["value"]) < 10 for row in rows if row["kind"] == "steps")
+    assert all(0 < row["value"] < 100 for row in rows if row["kind"] == "apart")
+
+
+def test_the_truth_itself_comes_back():
+    import consistency
+
+    from clit.pictures.resize import resize_pil
+
+    truth = np.random.default_rng(0).integers(0, 256, (60, 75, 3), np.uint8)
+    small = resize_pil(truth, (12, 15))
+    render = lambda window: truth[window.slices()].astype(np.float32) / 255  # noqa: E731
+    assert consistency.measure_back(render, small, (60, 75)) == math.inf
+    black = lambda window: np.zeros((window.height, window.width, 3), np.float32)  # noqa: E731
+    assert consistency.measure_back(black, small, (60, 75)) < 10
+
+
+def test_stages(rows_of, models):
+    import stages
+
+    rows = rows_of(stages, "--model", models["clit-light"], "--scales", "3,6,20")
+    counts = {row["scale"]: row["stages"] for row in rows}
+    assert counts == {3: 1, 6: 2, 20: 3}
+    for scale, count in counts.items():
+        for picture in ("one.png", "two.png"):
+            here = [row for row in rows if (row["scale"], row["picture"]) == (scale, picture)]
+            assert {row["stage"] for row in here if row["kind"] == "psnr"} == set(range(int(count) + 1))
+            assert {row["stage"] for row in here if row["kind"] == "adds"} == set(range(1, int(count) + 1))
+            for kind, stage in {(row["kind"], row["stage"]) for row in here} - {("psnr", s) for s in range(4)}:
+                bands = {r["band"]: r["value"] for r in here if (r["kind"], r["stage"]) == (kind, stage)}
+                assert sum(v for name, v in bands.items() if name != "all") == pytest.approx(bands["all"], rel=1e-4)
+
+
+def test_the_spectrum_of_a_wave_is_in_its_band():
+    import stages
+
+    y, x = np.mgrid[0:120, 0:160]
+    for scale, per_pixel, band in ((4, 0.7, 2), (4, 0.1, 0), (10, 3.0, 4), (10, 1.5, 3), (6, 0.4, 1)):
+        wave = 0.1 * np.sin(2 * np.pi * per_pixel / scale * (0.6 * y + 0.8 * x))
+        bands = stages.measure_spectrum(wave, scale)
+        assert bands.argmax() == band and bands[band] > 0.97 * bands.sum()
+        assert bands.sum() == pytest.approx(25.5**2 / 2, rel=0.02)
+
+
+def test_attribution(rows_of, models):
+    import attribution
+
+    chosen = [part for name in ("liif-light", "lit-light") for part in ("--model", models[name])]
+    rows = rows_of(attribution, "--model", "bicubic", *chosen, "--scales", "2.5")
+    assert {row["model"] for row in rows} == {"bicubic", "liif-light", "lit-light"}
+    for row in rows:
+        assert 0 < row["diffusion"] < 100 and 0 <= row["inside"] <= 1 + 1e-6 and 0 <= row["gap"] < 0.1
+        assert row["class"] in attribution.KINDS
+    bicubic = {row["picture"]: row["diffusion"] for row in rows if row["model"] == "bicubic"}
+    for row in rows:  # a network reaches further than sixteen pixels
+        assert row["model"] == "bicubic" or row["diffusion"] > bicubic[row["picture"]]
+
+
+def test_shares_near_a_pixel_are_sums_of_the_map():
+    import attribution
+
+    map = np.zeros((20, 30, 3), np.float32)
+    map[10, 12], map[13, 15], map[14, 12] = 1, 1, -2  # the last is four rows away
+    assert attribution.find_share_near(map, (10, 12)) == pytest.approx(0.5)
+    assert math.isnan(attribution.find_share_near(0 * map, (10, 12)))
+
+
+def test_seams(rows_of, models):
+    import seams
+
+    rows = rows_of(seams, "--model", models["clit-light"], "--scales", "3,4")
+    found = {(row["scale"], row["chain"]): (row["below"], row["above"]) for row in rows}
+    assert found == {
+        (3, "published"): (1, 1),
+        (3, "balanced"): (1, 1),
+        (4, "published"): (1, 2),
+        (4, "balanced"): (1, 2),
+    }
+    for row in rows:  # one stage's factor alone changes nothing; a second stage does
+        assert (
+            (row["mean"] == row["highest"] == 0) if row["scale"] == 3 else (0.01 < row["mean"] <= row["highest"] < 200)
+        )
+
+
+def test_factors_of_a_seam():
+    import seams
+
+    import clit
+
+    model = clit.load("clit-light")
+    assert [len(seams.find_factors(model, scale, "published")) for scale in (3.999, 4.001, 15.999, 16.001)] == [
+        1,
+        2,
+        2,
+        3,
+    ]
+    assert np.allclose(seams.find_factors(model, 16.001, "balanced"), 16.001 ** (1 / 3))
+    assert np.allclose(seams.find_factors(model, 16.001, "published"), [[4, 4], [4, 4], [1.0000625] * 2])
+
+
+def test_cost(tmp_path):
+    import cost
+    import speed
+
+    costs = cost.find_costs(rows := speed.read())
+    assert {row["model"] for row in costs} == {row["model"] for row in rows} and all(
+        row["memory_mb"] > 0 for row in costs
+    )
+    (lit,) = [row for row in costs if (row["model"], row["scale"]) == ("lit-light", 4)]
+    assert lit["encoder_kmac"] == pytest.approx(1220.416 / 16)  # a product for every weight and small pixel
+    (measured,) = [row for row in rows if (row["model"], row["scale"]) == ("lit-light", 4)]
+    assert lit["encoder_s"] == pytest.approx(measured["encoder_s_per_lr_mpx"] / 16)
+    cost.figure(costs, tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").stat().st_size > 10_000
+
+
+def test_attention_figures(models, data, tmp_path):
+    import attention_figures
+    import gallery
+
+    chosen = [part for name in ("liif-light", "clit-light") for part in ("--model", models[name])]
+    arguments = ["--data", str(data), "--out", str(tmp_path), "--quick", *chosen, "--scales", "5", "--pixel", "30,41"]
+    attention_figures.main([*arguments, "--pixel", "9,12"])
+    for name in ("attention_crops", "attention_figures"):
+        with Image.open(tmp_path / f"{name}.png") as figure:
+            assert min(figure.size) > 200
+    rows = gallery.read(tmp_path / "attention_figures.csv")
+    assert len(rows) == 2 * 2 * (1 + 2 * 2)  # pictures, pixels; an ensemble, and two heads of two stages
+    for row in rows:
+        assert 0 <= row["entropy"] <= math.log2(4 if row["model"] == "liif-light" else 49) and 0 < row["highest"] <= 1
+    with pytest.raises(UserError, match="inside the output"):
+        attention_figures.main([*arguments, "--pixel", "1000,0"])

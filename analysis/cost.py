@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 import speed
-from gallery import HEADS, MARKS, ROOT, make_figure
+from gallery import MARKS, METHODS, ROOT, make_figure
 
 from clit.config import PRESETS
 from clit.networks.model import SRModel
@@ -53,7 +53,13 @@ def figure(costs: list[dict[str, object]], path: Path) -> None:
     for name in names:
         points = [(row["scale"], row["encoder_s"] + row["decoder_s"]) for row in costs if row["model"] == name]
         i = methods.index(name.split("-")[0])
-        form = {"color": HEADS[i], "marker": MARKS[i], "markersize": 3, "linewidth": 1.2, "label": name}
+        form = {
+            "color": METHODS.get(f"{methods[i]}-light", "#000000"),
+            "marker": MARKS[i],
+            "markersize": 3,
+            "linewidth": 1.2,
+            "label": name,
+        }
         axes.plot(*zip(*points, strict=True), "-" if name.endswith("light") else "--", **form)
     scales = sorted({row["scale"] for row in costs})
     axes.set_xscale("log")

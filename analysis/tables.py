@@ -32,6 +32,7 @@ import scores
 import shaking
 import shapes
 import speed
+import stages
 import throughput
 import training_curves
 
@@ -39,7 +40,7 @@ from clit.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness}
+GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness, "stages": stages}
 """Scripts of the gallery, by the name of their CSV files: each has a summary in analysis/README.md."""
 
 TABLES: dict[str, Callable[[], str]] = {

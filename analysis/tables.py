@@ -29,6 +29,7 @@ import paired
 import places
 import scale_curves
 import scores
+import seams
 import shaking
 import shapes
 import speed
@@ -40,7 +41,7 @@ from clit.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness, "stages": stages}
+GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness, "seams": seams, "stages": stages}
 """Scripts of the gallery, by the name of their CSV files: each has a summary in analysis/README.md."""
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -280,7 +280,7 @@ def attribute(
     format: Format = "png",
     json: Json = False,
 ) -> None:
-    """Show which input pixels one output pixel comes from, through encoder and decoder. Of folders, for every picture."""
+    """Show which input pixels one output pixel comes from, through encoder and decoder. Of folders, for all."""
     from clit.exports.attributions import encode_attribution, encode_json
     from clit.exports.figures import FORMS
     from clit.exports.folders import check_format

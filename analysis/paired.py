@@ -1,22 +1,24 @@
 """Differences between methods, picture by picture, with 95 % intervals.
 
-    python analysis/paired.py [--scores scores]
+    python analysis/paired.py [--scores scores] [--format latex]
 
-Reads every picture's figures as analysis/scores.py wrote them under that name, and prints Markdown. Some pictures are
-hard for all methods, so means hide what differences tell. Each interval is a percentile bootstrap: the mean difference
-over a dataset's pictures, drawn with replacement. `python analysis/tables.py` puts the tables into docs/results.md.
+Reads every picture's figures as analysis/scores.py wrote them under that name, and prints Markdown or LaTeX. Some
+pictures are hard for all methods, so means hide what differences tell. Each interval is a percentile bootstrap: the
+mean difference over a dataset's pictures, drawn with replacement. `python analysis/tables.py` puts the tables into
+docs/results.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from scores import read
 
 from clit.errors import UserError
-from clit.training.evaluate import Row, markdown
+from clit.training.evaluate import FORMATS, Row, markdown
 
 PAIRS = (
     ("lte-light", "liif-light"), ("lit-light", "liif-light"), ("lit-light", "lte-light"), ("clit-light", "lit-light"),
@@ -43,8 +45,8 @@ def cell(differences: np.ndarray) -> str:
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
-def table(rows: list[Row]) -> str:
-    """Markdown: a line per pair of `PAIRS` and dataset, a column per scale."""
+def table(rows: list[Row], write: Callable = markdown) -> str:
+    """Return a line per pair of `PAIRS` and dataset, a column per scale. write: one of `evaluate.FORMATS`."""
     found = {(r.dataset, r.model, r.scale, r.image): r.psnr for r in rows}
     scales = sorted({row.scale for row in rows})
     lines = [["difference", "dataset", *(f"x{scale:g}" for scale in scales)]]
@@ -58,13 +60,15 @@ def table(rows: list[Row]) -> str:
                 cells.append(cell(differences) if len(differences) else "-")
             if set(cells) != {"-"}:
                 lines.append([f"{a} - {b}", dataset, *cells])
-    return markdown(lines)
+    return write(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scores", default="scores", help="the name that scores.py was given")
-    print(table(read(parser.parse_args().scores)))
+    parser.add_argument("--format", default="markdown", choices=FORMATS, help="of the table that is printed")
+    flags = parser.parse_args()
+    print(table(read(flags.scores), FORMATS[flags.format]))
 
 
 if __name__ == "__main__":

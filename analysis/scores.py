@@ -7,7 +7,8 @@
     python analysis/scores.py --name ablations --data Set5 --data Set14 --scales 2,4,8
 
 Writes every picture's figures to analysis/scores.csv (or NAME.csv), where those of other datasets, scales and
-models stay, and prints all means as Markdown.
+models stay, and prints all means, as Markdown or LaTeX. Another --rule writes a file of its own, NAME-RULE.csv:
+"capped" leaves out 8 pixels of border at most, as newer papers do, where the field's own rule leaves out the scale.
 `python analysis/tables.py` then puts the tables into README.md, docs/ and the model cards.
 """
 
@@ -24,9 +25,10 @@ from rich.progress import Progress
 
 import clit
 from clit.errors import UserError
+from clit.pictures.metrics import RULES
 from clit.scale_chain import STAGE_FACTOR
 from clit.system.process import prepare_process
-from clit.training.evaluate import Row, evaluate, find_reported, markdown, means, write_csv
+from clit.training.evaluate import FORMATS, Row, evaluate, find_reported, markdown, means, write_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32", "liif-base", "lit-base")
@@ -51,20 +53,21 @@ def read(name: str) -> list[Row]:
         ]
 
 
-def table(rows: list[Row], mark_best: bool = True) -> str:
-    """Mean luma PSNR in dB as Markdown: a line per dataset and model, a column per scale.
+def table(rows: list[Row], mark_best: bool = True, write: Callable = markdown, score: str = "psnr") -> str:
+    """Mean luma PSNR in dB, or SSIM, as Markdown or LaTeX: a line per dataset and model, a column per scale.
 
-    A dash stands where a model was not measured. mark_best: print the best of each dataset in bold.
+    A dash stands where a model was not measured. mark_best: print the best of each dataset in bold. write: one of
+    `evaluate.FORMATS`. score: "psnr" or "ssim".
     """
-    found = {(m.dataset, m.model, m.scale): m.psnr for m in means(rows)}
-    scales = sorted({row.scale for row in rows})
+    found = {(m.dataset, m.model, m.scale): getattr(m, score) for m in means(rows)}
+    scales, digits = sorted({row.scale for row in rows}), {"psnr": 2, "ssim": 4}[score]
     models = list(dict.fromkeys(row.model for row in rows))
     lines = [["dataset", "model", *(f"x{scale:g}" for scale in scales)]]
     for dataset in dict.fromkeys(row.dataset for row in rows):
         columns = [[found.get((dataset, model, scale)) for model in models] for scale in scales]
-        cells = zip(*(_cells(column, mark_best) for column in columns), strict=True)
+        cells = zip(*(_cells(column, mark_best, digits) for column in columns), strict=True)
         lines += [[dataset, model, *each] for model, each in zip(models, cells, strict=True) if set(each) != {"-"}]
-    return markdown(lines)
+    return write(lines)
 
 
 def summary(benchmarks: list[Row], large: list[Row]) -> str:
@@ -84,13 +87,13 @@ def summary(benchmarks: list[Row], large: list[Row]) -> str:
     return markdown([["model", *head], *([model, *each] for model, each in zip(SUMMARY, cells, strict=True))])
 
 
-def _cells(column: list[float | None], mark_best: bool) -> list[str]:
+def _cells(column: list[float | None], mark_best: bool, digits: int = 2) -> list[str]:
     """A column of scores as text, the best one bold."""
     best = max((score for score in column if score is not None), default=None) if mark_best else None
-    return ["-" if s is None else f"**{s:.2f}**" if s == best else f"{s:.2f}" for s in column]
+    return ["-" if s is None else f"**{s:.{digits}f}**" if s == best else f"{s:.{digits}f}" for s in column]
 
 
-def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, progress: Callable) -> list[Row]:
+def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, rule: str, progress: Callable) -> list[Row]:
     """The cascade's figures with the scale in equal factors. Up to x4 there is one, as in the published split."""
     model, name = "clit-light", "clit-light, balanced"
     scales = sorted({row.scale for row in rows if row.scale > STAGE_FACTOR})
@@ -98,8 +101,9 @@ def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, prog
     if scales:
         halve = only is not None
         made += evaluate(
-            {name: clit.load(model)}, folders, scales, chain="balanced", only=only, halve=halve, progress=progress
-        )
+            {name: clit.load(model)}, folders, scales, rule=rule, chain="balanced", only=only, halve=halve,
+            progress=progress,
+        )  # fmt: skip
     return made
 
 
@@ -110,25 +114,30 @@ def main() -> None:
     parser.add_argument("--held-out", type=Path, help="only every second picture of this list")
     parser.add_argument("--name", default="scores", help="of the file in analysis/")
     parser.add_argument("--model", action="append", help="can be repeated; all of the light and base models by default")
+    parser.add_argument("--rule", default="benchmark", choices=RULES, help="which channels count, and which border")
+    parser.add_argument("--format", default="markdown", choices=FORMATS, help="of the tables that are printed")
     flags = parser.parse_args()
+    if flags.rule != "benchmark":
+        flags.name += f"-{flags.rule}"
     prepare_process()
     scales = tuple(float(scale) for scale in flags.scales.split(","))
     only = None if flags.held_out is None else find_reported(flags.data, set(flags.held_out.read_text().splitlines()))
     models = {name: clit.load(name) for name in flags.model or (ABLATED if flags.name == "ablations" else MODELS)}
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
-        rows = evaluate(models, flags.data, scales, only=only, halve=only is not None,
+        rows = evaluate(models, flags.data, scales, rule=flags.rule, only=only, halve=only is not None,
                         progress=lambda done: bar.update(task, completed=done))  # fmt: skip
         if "clit-light" in models:
             task = bar.add_task("balanced", total=1.0)
-            rows += balanced(rows, flags.data, only, lambda done: bar.update(task, completed=done))
+            rows += balanced(rows, flags.data, only, flags.rule, lambda done: bar.update(task, completed=done))
     if flags.held_out:
         rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
     path = ROOT / "analysis" / f"{flags.name}.csv"
     measured = {(row.dataset, row.scale, row.model) for row in rows}
     others = read(flags.name) if path.exists() else []
     write_csv([*(r for r in others if (r.dataset, r.scale, r.model) not in measured), *rows], path)
-    print(table(read(flags.name)))
+    for score in ("psnr", "ssim"):
+        print(score.upper(), table(read(flags.name), write=FORMATS[flags.format], score=score), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write all tables of README.md, docs/ and the model cards, from the CSV files that the other scripts wrote.
+"""Write all tables of README.md, docs/, the gallery and the model cards, from the CSV files of the other scripts.
 
     python analysis/tables.py
 
@@ -14,10 +14,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import attention_statistics
 import cards
+import cost
 import estimates
+import faithfulness
 import films
 import folders
+import gallery
 import latency
 import live_map
 import load
@@ -25,15 +29,20 @@ import paired
 import places
 import scale_curves
 import scores
+import seams
 import shaking
 import shapes
 import speed
+import stages
 import throughput
 import training_curves
 
 from clit.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
+
+GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness, "seams": seams, "stages": stages}
+"""Scripts of the gallery, by the name of their CSV files: each has a summary in analysis/README.md."""
 
 TABLES: dict[str, Callable[[], str]] = {
     "summary": lambda: scores.summary(scores.read("scores"), scores.read("large")),
@@ -45,6 +54,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "curves": lambda: scale_curves.table(scores.read("curves")),
     "speed": lambda: speed.table(speed.read()),
     "speed-avx2": lambda: speed.table(speed.read(ROOT / "analysis" / "speed-avx2.csv")),
+    "cost": lambda: cost.table(speed.read()),
     "shapes": lambda: shapes.table(shapes.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
@@ -61,6 +71,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "throughput": lambda: throughput.table(throughput.read()),
     "runs": lambda: training_curves.table(training_curves.read()),
     "spent": training_curves.spent_table,
+    **{
+        name.replace("_", "-"): lambda name=name, script=script: script.summary(gallery.read(name))
+        for name, script in GALLERY.items()
+    },
 }
 """Each mark's name, and what makes the table between them."""
 
@@ -68,8 +82,8 @@ _PLACE = re.compile(r"<!-- ([\w-]+):begin -->\n(.*?)\n?<!-- \1:end -->", re.DOTA
 
 
 def documents() -> list[Path]:
-    """README.md and the pages of docs/."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    """README.md, the gallery and the pages of docs/."""
+    return [ROOT / "README.md", ROOT / "analysis" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def names_in(text: str) -> list[str]:

@@ -44,6 +44,23 @@ def test_paired_table_matches_pictures_by_name_and_marks_what_is_clear():
     assert "clit-light - lit-light" in other and "**" not in other
 
 
+def test_tables_are_written_as_latex_too():
+    import paired
+    import scores
+
+    from clit.training.evaluate import latex
+
+    rows = [_row(model, 2.0, i, 30 + i + gain) for i in range(9) for model, gain in (("a_b", 0.0), ("lit-light", 0.5))]
+    text = scores.table(rows, write=latex)
+    assert text.splitlines()[2:6] == [
+        r"  dataset & model & x2 \\", r"  \midrule", r"  D & a\_b & 34.00 \\", r"  D & lit-light & \textbf{34.50} \\"
+    ]  # fmt: skip
+    assert text.startswith(r"\begin{tabular}{lll}") and text.endswith(r"\end{tabular}")
+    assert "0.9000" in scores.table(rows, score="ssim")
+    rows += [row._replace(model="liif-light") for row in rows if row.model == "a_b"]
+    assert r"\textbf{+0.50 (+0.50 to +0.50)}" in paired.table(rows, latex)
+
+
 def test_gains_are_over_bicubic_on_the_same_picture(tmp_path):
     import scale_curves
 

@@ -304,3 +304,21 @@ def test_the_command_prints_json_and_nothing_else(tmp_path, image):
     ):
         found = CliRunner().invoke(app, ["attribute", source, *options])
         assert found.exit_code == 2 and message in found.output and not found.stdout
+
+
+def test_of_a_folder_every_picture_is_asked(tmp_path, image):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(to_bytes(image)).save(tmp_path / "in" / f"{name}.png")
+    (tmp_path / "in" / "c.png").write_bytes(b"no picture")
+    arguments = ["attribute", str(tmp_path / "in"), str(tmp_path / "out"), "--pixel", "60,70", "--scale", "3"]
+    arguments += ["--model", "bicubic", "--steps", "4", "--format", "npz"]
+    found = CliRunner().invoke(app, [*arguments, "--model", "bilinear"])
+    assert found.exit_code == 2 and "error: Numbers hold what one method was asked" in found.output
+    found = CliRunner().invoke(app, [*arguments, "--objective", "hue"])
+    assert found.exit_code == 2 and 'error: The objective is "hue"' in found.output and not (tmp_path / "out").exists()
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 1 and "2 written, 1 failed" in found.output, found.output
+    wanted = clit.attribute(clit.load("bicubic"), to_bytes(image), (60, 70), 3, steps=4)
+    for name in ("a", "b"):
+        assert np.allclose(np.load(tmp_path / "out" / f"{name}.npz")["map"], wanted.map)

@@ -18,7 +18,7 @@ EXAMPLES = ROOT / "assets" / "examples"
 CREDITS = json.loads((EXAMPLES / "credits.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SIZE = re.compile(r"\{([^{}]*)\} ?(?:x|×|by) ?\$?\{([^{}]*)\}")  # as f-strings and JavaScript's templates tell it
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "analysis" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def _requirements(lines) -> dict[str, Requirement]:
@@ -103,7 +103,7 @@ def test_readme_has_a_line_for_every_folder():
     assert named == folders
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
@@ -130,7 +130,7 @@ def test_sizes_that_people_read_are_width_first(folder):
     assert not {name for name, text in texts.items() if re.search(r"(height|rows) (x|×|by) (width|columns)", text)}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_paths_of_one_machine(page):
     assert not re.search(r"(?<![\w/])/(home|root|work|tmp|Users|mnt)/", page.read_text(encoding="utf-8"))
 

@@ -42,6 +42,14 @@ def test_benchmark_rule(pair, scale, border):
     assert psnr(*pair, scale=scale) == pytest.approx(expected.item(), abs=2e-3)
 
 
+@pytest.mark.parametrize("scale, border", [(3.2, 4), (8, 8), (12, 8)])
+def test_capped_rule_leaves_out_eight_pixels_at_most(pair, scale, border):
+    expected = peak_signal_noise_ratio(*(inner(bt601(x), border) for x in pair), data_range=1.0)
+    assert psnr(*pair, "capped", scale=scale) == pytest.approx(expected.item(), abs=2e-3)
+    assert ssim(*pair, "capped", scale=scale) == ssim(*pair, scale=border)
+    assert (psnr(*pair, "capped", scale=scale) == psnr(*pair, scale=scale)) == (scale <= 8)
+
+
 def test_div2k_rule(pair):
     expected = peak_signal_noise_ratio(*(inner(x, 9) for x in pair), data_range=1.0)
     assert psnr(*pair, "div2k", scale=3) == pytest.approx(expected.item(), abs=1e-3)
@@ -78,6 +86,7 @@ def test_refuses(pair):
         lambda: psnr(guess, truth[:-1], scale=2),
         lambda: psnr(guess[..., 0], truth[..., 0], scale=2),
         lambda: psnr(guess, truth, "vdsr", scale=2),
+        lambda: ssim(guess, truth, "vdsr", scale=2),
         lambda: psnr(guess, truth, scale=30),
         lambda: ssim(guess, truth, scale=25),
     ):

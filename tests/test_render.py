@@ -469,6 +469,42 @@ def test_influence_is_the_change_without_the_neighbour(image):
             assert np.linalg.norm(without - seen.rgb) == pytest.approx(stage.influence[row, column], rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["liif", "lte", "lit", "clit"])
+def test_sets_are_left_out_together(name, image):
+    """Zeroing values in the plain definition moves the colour as `leave_out` says; no set at all moves nothing."""
+    model, positions = make_tiny(name), torch.tensor([[80, 90], [20, 33]])
+    features = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
+    with torch.no_grad():
+        field = model.prepare(features, model.view((9, 7), (180, 140)))
+        decoder, before = model.decoder, model.query(field, positions)
+        attended = decoder.attend(field, positions)
+        sets = [torch.zeros(2, 3, found.weights.shape[-1], dtype=torch.bool) for found in attended]
+        for each in sets:
+            each[:, 1, [0, 2]] = True  # two of them; the third set is of one
+            each[:, 2, 2] = True
+        changes = decoder.leave_out(field, positions, attended, sets)
+        for change, single in zip(changes, decoder.influence(field, positions, attended), strict=True):
+            assert change[:, :, 0].abs().max() < 1e-12
+            np.testing.assert_allclose(change[:, :, 2], single[:, :, 2], atol=1e-6)
+        if model.kind == "ensemble":
+            weights, predictions = decoder._predict_four(field, positions)
+            right = (weights[:, 1, :, None] * predictions[:, 1, 0]).sum(0) / weights[:, 1].sum(0)[:, None]
+            whole = (weights[..., None] * predictions[:, :, 0]).sum((0, 1))
+            np.testing.assert_allclose(changes[0][0, :, 1], right - whole, atol=1e-6)
+            (nothing,) = decoder.leave_out(field, positions, attended, [torch.ones(2, 1, 4, dtype=torch.bool)])
+            np.testing.assert_allclose(nothing[0, :, 0], -whole, atol=1e-6)
+            return
+        for j, found in enumerate(attended):
+            for query in range(2):
+                field = model.prepare(features, model.view((9, 7), (180, 140)))
+                part = field.stages[j]
+                for latent in (0, 2):
+                    y, x = found.rows[query, latent // 7], found.columns[query, latent % 7]
+                    part.v[:, y - part.region.top, x - part.region.left] = 0
+                after = model.query(field, positions)[:, query]
+                np.testing.assert_allclose(2 * (after - before[:, query]), changes[j][:, query, 1], atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["liif", "lte"])
 def test_an_ensemble_reports_its_four_weights(name, image):
     model = make_tiny(name)

@@ -258,12 +258,15 @@ def film(
 
 @app.command()
 def attribute(
-    source: Input,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN... OUT",
+            help="Pictures, folders, or patterns in quotes; then, for one picture, the figure (.png, .svg, .pdf) or "
+            "numbers (.npz, .json) to write, else a folder.",
+        ),
+    ],
     pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
-    out: Annotated[
-        Path | None,
-        typer.Argument(metavar="OUT", help="The figure (.png, .svg, .pdf) or numbers (.npz, .json) to write."),
-    ] = None,
     scale: Scale = None,
     size: Size = None,
     model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again: side by side.")] = None,
@@ -274,35 +277,53 @@ def attribute(
     steps: Annotated[int, typer.Option(help="From blurred to sharp; doubled until the gap is below 2 %.")] = 50,
     chain: Chain = "published",
     strict: Strict = False,
+    format: Format = "png",
     json: Json = False,
 ) -> None:
-    """Show which input pixels one output pixel comes from, through encoder and decoder."""
+    """Show which input pixels one output pixel comes from, through encoder and decoder. Of folders, for all."""
     from clit.exports.attributions import encode_attribution, encode_json
     from clit.exports.figures import FORMS
+    from clit.exports.folders import check_format
     from clit.system.atomic import write_bytes
 
-    if out is None and not json:
-        raise UserError(_NO_OUT)
-    _check_out(out, FORMS, source)
+    inputs, out = _split_paths(paths, json)
+    one = out is None or is_one_file(inputs, out)
+    if json and (not one or os.path.isdir(inputs[0])):
+        raise UserError("--json prints what a pixel of one picture comes from: give one picture, and OUT as a file.")
+    if one:
+        _check_out(out, FORMS, inputs[0])
+    ending = check_format(format, FORMS)
     position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
     wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
     names = model or ["lit-light"]
-    if len(names) > 1 and (json or out.suffix.lower() in (".npz", ".json")):
+    if len(names) > 1 and (json or (out.suffix.lower() if one else ending) in (".npz", ".json")):
         raise UserError("Numbers hold what one method was asked: choose one.")
-    picture, wanted = read_picture_and_size(source, scale, wanted, strict)
-    networks, found = load_models(names), {}
+    options = {"scale": scale, "size": wanted, "chain": chain, "objective": objective, "steps": steps}
+    if one:
+        picture, wanted = read_picture_and_size(Path(inputs[0]), scale, wanted, strict)
+        options |= {"scale": None, "size": wanted}
+    networks = load_models(names)
 
     from clit import attribute as find_attribution
 
-    with show_progress("attribute") as progress:
+    def draw(picture, path: str | Path | None, progress: Callable[[float], None]):
+        image, found = picture.opaque(), {}
         for done, (name, network) in enumerate(networks.items()):
-            options = {"size": wanted, "chain": chain, "objective": objective, "steps": steps}
             found[name] = find_attribution(
-                network, picture.opaque(), position, **options,
+                network, image, position, **options,
                 progress=lambda share, done=done: progress((done + share) / len(networks)),
             )  # fmt: skip
-    if out is not None:
-        write_bytes(out, encode_attribution(found, picture.opaque(), out.suffix.lower()))
+        if path is not None:
+            write_bytes(path, encode_attribution(found, image, Path(path).suffix.lower()))
+        return found
+
+    if not one:  # wrong options are told before any work
+        for network in networks.values():
+            find_attribution(network, _make_pixel(), (0, 0), **options | {"size": wanted and (1, 1)})
+        chosen = {"pixel": position, **options}
+        return _make_figures("attribute", inputs, out, ending, networks, chosen, draw, strict)
+    with show_progress("attribute") as progress:
+        found = draw(picture, out, progress)
     if json:
         return typer.echo(encode_json(*found.values()))
     for name, each in found.items():

@@ -30,7 +30,10 @@ def evaluate(
     data: Data,
     scales: Annotated[str, typer.Option(help="Scales, separated by commas.")] = "2,3,4",
     rule: Annotated[
-        str, typer.Option(help="How the PSNR is measured: benchmark (luma), rgb, or div2k (RGB, wider border).")
+        str,
+        typer.Option(
+            help="How PSNR is measured: benchmark (luma), capped (luma, border up to 8), rgb, or div2k (RGB)."
+        ),
     ] = "benchmark",
     chain: Chain = "published",
     held_out: Annotated[

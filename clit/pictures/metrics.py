@@ -21,14 +21,21 @@ _LUMA_OFFSET = np.float32(16 / 255)
 
 
 class Rule(NamedTuple):
-    """luma: compare BT.601 luma rather than RGB. extra: border pixels left out beyond ceil(scale)."""
+    """luma: compare BT.601 luma rather than RGB. extra: border pixels left out beyond ceil(scale), `most` in all."""
 
     luma: bool
     extra: int
+    most: int | None = None
+
+    def border(self, scale: float) -> int:
+        """Return the width of the border that is left out, in pixels."""
+        border = math.ceil(scale) + self.extra
+        return border if self.most is None else min(border, self.most)
 
 
 RULES = {
     "benchmark": Rule(luma=True, extra=0),  # Set5, Set14, BSD100, Urban100
+    "capped": Rule(luma=True, extra=0, most=8),  # the same in newer papers, where scales above 8 leave out 8 pixels
     "div2k": Rule(luma=False, extra=6),
     "rgb": Rule(luma=False, extra=0),
 }
@@ -46,7 +53,7 @@ def psnr(a: np.ndarray, b: np.ndarray, rule: str = "benchmark", *, scale: float)
     that is left out. UserError for different shapes, an unknown rule, or pictures that are all border.
     """
     chosen = check_rule(rule)
-    a, b = _cropped(a, b, math.ceil(scale) + chosen.extra, least=1)
+    a, b = _cropped(a, b, chosen.border(scale), least=1)
     difference = _as_float(a) - _as_float(b)
     if chosen.luma:
         difference = difference @ _LUMA
@@ -59,12 +66,12 @@ def decibels(difference: np.ndarray) -> float:
     return math.inf if error == 0 else float(-10 * np.log10(error))
 
 
-def ssim(a: np.ndarray, b: np.ndarray, *, scale: float) -> float:
+def ssim(a: np.ndarray, b: np.ndarray, rule: str = "benchmark", *, scale: float) -> float:
     """Return the structural similarity of the luma (Wang et al., 2004): full Gaussian windows 11x11, sigma 1.5.
 
-    a, b: pictures of one shape; a border of ceil(scale) is left out, and 11 pixels a side must remain.
+    a, b: pictures of one shape. rule: a key of RULES, which sets the border; 11 pixels a side must remain.
     """
-    a, b = _cropped(a, b, math.ceil(scale), least=11)
+    a, b = _cropped(a, b, check_rule(rule).border(scale), least=11)
     a, b = luma(a).astype(np.float64), luma(b).astype(np.float64)
     mean_a, mean_b = _window_mean(a), _window_mean(b)
     var_a = _window_mean(a * a) - mean_a**2

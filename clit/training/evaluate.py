@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,7 +84,7 @@ def evaluate(
     models: by name, what `clit.load` or `clit.import_official` returned. folders: each is a dataset with the folder's
     name. `resize.published_pair` makes the low-resolution picture. Predictions are clipped to [0, 1], not rounded.
 
-    rule: a key of `metrics.RULES`, for the PSNR. chain: how CLIT splits the scale. only: the pictures to score; None:
+    rule: a key of `metrics.RULES`. chain: how CLIT splits the scale. only: the pictures to score; None:
     all. halve: read files as training does, large and coarsely compressed JPEGs at half size. progress(done): called
     with the share done, 0..1. UserError for empty folders, unreadable pictures, wrong scales or rules.
     """
@@ -99,7 +100,7 @@ def evaluate(
         rows = []
         for name, model in models.items():
             sr = renderer.render(model, lr, size=hr.shape[:2], chain=chain)
-            scores = psnr(sr, hr, rule, scale=scale), ssim(sr, hr, scale=scale)
+            scores = psnr(sr, hr, rule, scale=scale), ssim(sr, hr, rule, scale=scale)
             rows.append(Row(folder.resolve().name, path.name, scale, name, *scores))
         return rows
 
@@ -140,6 +141,32 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
     padded.insert(1, ["-" * width for width in widths])
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def latex(lines: Sequence[Sequence[str]]) -> str:
+    """Return the same as a LaTeX table, with the rules of the package booktabs; what is bold in Markdown is bold."""
+
+    def escape(cell: str) -> str:
+        text = re.sub(r"([&%#_$])", r"\\\1", cell)
+        return re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", text)
+
+    head, *body = (f"  {' & '.join(map(escape, line))} \\\\" for line in lines)
+    columns = "l" * len(lines[0])
+    return "\n".join(
+        [
+            f"\\begin{{tabular}}{{{columns}}}",
+            "  \\toprule",
+            head,
+            "  \\midrule",
+            *body,
+            "  \\bottomrule",
+            "\\end{tabular}",
+        ]
+    )
+
+
+FORMATS = {"markdown": markdown, "latex": latex}
+"""How tables are written, by name."""
 
 
 def write_csv(rows: Iterable[Row], path: str | Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from clit.errors import UserError
@@ -63,8 +64,8 @@ class Attended:
 class Decoder(nn.Module, ABC):
     """Answers "what colour is at this coordinate?" from features. The module stores nothing about an image.
 
-    `prepare` makes the field of a view; `query`, `render`, `attend`, `influence` and `survey` read it. Colours are in
-    [-1, 1].
+    `prepare` makes the field of a view; `query`, `render`, `attend`, `leave_out`, `influence` and `survey` read it.
+    Colours are in [-1, 1].
     """
 
     kind: str  # "plain", "ensemble" or "attention"
@@ -106,12 +107,23 @@ class Decoder(nn.Module, ABC):
         """Return what `query` blended at positions (Q, 2), per stage in use. UserError for plain interpolation."""
         raise UserError("Plain interpolation does not attend: choose LIT, CLIT, LIIF or LTE.")
 
+    def leave_out(self, field: Any, positions: Tensor, attended: list[Attended], without: list[Tensor]) -> list[Tensor]:
+        """Return how colours change when the values of sets of latents are left out: (B, Q, N, 3) per stage in use.
+
+        attended: what `attend` returned for the same positions. without: per stage, N sets of latents for each query,
+        (Q, N, P P) bool, True where one is left out. A set is left out in its stage alone. Attention keeps the weights
+        of the other latents; an ensemble makes theirs sum to 1 again, and predicts nothing without any.
+        """
+        raise NotImplementedError
+
     def influence(self, field: Any, positions: Tensor, attended: list[Attended]) -> list[Tensor]:
         """Return how colours change when one latent's value is left out: (B, Q, P P, 3) per stage in use.
 
         attended: what `attend` returned for the same positions.
         """
-        raise NotImplementedError
+        counts = [found.weights.shape[-1] for found in attended]
+        each = [torch.eye(n, dtype=torch.bool, device=positions.device).expand(len(positions), n, n) for n in counts]
+        return self.leave_out(field, positions, attended, each)
 
     def survey(self, field: Any, cancel: Callable[[], bool] | None = None) -> Tensor:
         """Return, for each head of the last stage in use, its entropy and where it looks: (B, R, S, M, 3).

@@ -100,12 +100,15 @@ class CLIT(Decoder):
         row, column = field.pixels.find(positions)
         return [stage.attend(stage_field, row, column) for stage, stage_field in self._stages_in_use(field)]
 
-    def influence(self, field: CascadeField, positions: Tensor, attended: list[Attended]) -> list[Tensor]:
+    def leave_out(
+        self, field: CascadeField, positions: Tensor, attended: list[Attended], without: list[Tensor]
+    ) -> list[Tensor]:
         row, column = field.pixels.find(positions)
         changes = []
-        for j, ((stage, stage_field), found) in enumerate(zip(self._stages_in_use(field), attended, strict=True)):
+        cases = zip(self._stages_in_use(field), attended, without, strict=True)
+        for j, ((stage, stage_field), found, sets) in enumerate(cases):
             carried = CARRY ** (len(field.stages) - 1 - j)
-            changes.append(carried * stage.influence(stage_field, row, column, found.weights))
+            changes.append(carried * stage.leave_out(stage_field, row, column, found.weights, sets))
         return changes
 
     def render(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Tensor:

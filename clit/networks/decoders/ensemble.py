@@ -123,13 +123,14 @@ class EnsembleDecoder(Decoder):
         weights = weights.flatten(0, 1).T[:, None].expand(predictions.shape[2], -1, -1, -1)  # (B, Q, 1, 4)
         return [Attended(weights, None, None, rows, columns, field.grid)]
 
-    def influence(self, field: EnsembleField, positions: Tensor, attended: list[Attended]) -> list[Tensor]:
+    def leave_out(
+        self, field: EnsembleField, positions: Tensor, attended: list[Attended], without: list[Tensor]
+    ) -> list[Tensor]:
         predictions = self._predict_four(field, positions)[1].double().flatten(0, 1).permute(1, 2, 0, 3)  # (B, Q, 4, 3)
-        weights = attended[0].weights.double().transpose(2, 3)  # (B, Q, 4, 1)
-        terms = weights * predictions
-        total = terms.sum(2, keepdim=True)
-        rest = (total - terms) / (weights.sum(2, keepdim=True) - weights)  # the other three latents, renormalised
-        return [rest - total]
+        weights = attended[0].weights[:, :, 0].double()  # (B, Q, 4)
+        kept = torch.cat([weights[:, :, None], weights[:, :, None] * ~without[0]], 2)  # (B, Q, 1 + N, 4)
+        colours = kept @ predictions / kept.sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+        return [colours[:, :, 1:] - colours[:, :, :1]]
 
     def render(self, field: EnsembleField, cancel: Callable[[], bool] | None = None) -> Tensor:
         height, width = len(field.pixels.rows), len(field.pixels.columns)

@@ -184,19 +184,19 @@ class LocalAttention(nn.Module):
         weighted = self.weigh_values(field, row, column, weights)
         return self.decode(field, weighted, self.compute_fourier(field, row, column))
 
-    def influence(self, field: StageField, row: Tensor, column: Tensor, weights: Tensor) -> Tensor:
-        """Return the exact change of the residual when one latent's value is left out: (B, Q, P, 3).
+    def leave_out(self, field: StageField, row: Tensor, column: Tensor, weights: Tensor, without: Tensor) -> Tensor:
+        """Return the exact change of the residual when the values of sets of latents are left out: (B, Q, N, 3).
 
-        weights: (B, Q, M, P), what `attend` found.
+        weights: (B, Q, M, P), what `attend` found. without: (Q, N, P) bool, True where a latent is left out.
         """
         weighted = self.weigh_values(field, row, column, weights)  # (B, Q, P, D)
-        batch, queries, count, _ = weighted.shape
-        kept = 1 - torch.eye(count, device=weighted.device, dtype=weighted.dtype)
-        without = (weighted[:, :, None] * kept[..., None]).flatten(1, 2)  # (B, Q P, P, D)
+        (batch, queries, _, _), count = weighted.shape, without.shape[1]
+        kept = (~without).to(weighted.dtype)
+        rest = (weighted[:, :, None] * kept[..., None]).flatten(1, 2)  # (B, Q N, P, D)
         # Decode a copy of the unchanged values for each case: a product of another shape would round differently.
         whole = weighted[:, :, None].expand(-1, -1, count, -1, -1).flatten(1, 2)
         fourier = self.compute_fourier(field, row, column).repeat_interleave(count, 1)
-        change = self.decode(field, without, fourier) - self.decode(field, whole, fourier)
+        change = self.decode(field, rest, fourier) - self.decode(field, whole, fourier)
         return change.view(batch, queries, count, 3)
 
     def _gather_windows(self, map: Tensor, field: StageField, row: Tensor, column: Tensor) -> Tensor:

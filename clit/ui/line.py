@@ -23,6 +23,9 @@ HANDICAPS = {"preview": 0.0, "exact": 5.0, "file": 8.0, "ahead": None}
 A preview follows the hand, as what a pixel looked at does, and an exact view the eye. None: it never stands in line.
 """
 
+QUICK = 0.5
+"""Seconds after which a preview goes on as an exact view, as where a picture must be encoded first."""
+
 DEBT = 3.0
 """Seconds by which being served more than others counts, at most. Less than an exact view's handicap: a preview comes
 before it, whatever its visitor has had, until that view has been passed over for too long.
@@ -209,24 +212,30 @@ class Line:
         now = self.clock()
         seconds, place.since = now - place.since, now
         self._floor += seconds / max(1, sum(each.is_here for each in self._visitors.values()))
+        place.served += seconds
         place.visitor.served = min(place.visitor.served + seconds, self._floor + DEBT)
 
 
 class Place:
-    """A place in line, for one piece of work. waited: seconds that it has stood in line."""
+    """A place in line, for one piece of work. served, waited: seconds that it was, and has stood in line."""
 
     def __init__(self, line: Line, visitor: _Visitor, kind: str, is_stale: Callable[[], bool], number: int):
         self.visitor, self.kind, self.is_stale = visitor, kind, is_stale
-        self.handicap = HANDICAPS[kind]
         self.is_due = threading.Event()
         self.since = 0.0  # when its visitor was last charged for
         self.turns = 0
-        self.waited = 0.0
+        self.served = self.waited = 0.0
         self._line, self._number = line, number
 
     def is_shared(self) -> bool:
         """Tell whether there are other visitors, who want small tiles."""
         return self._line._is_shared(self.visitor)
+
+    @property
+    def handicap(self) -> float | None:
+        """Return that of its kind."""
+        is_slow = self.kind == "preview" and self.served > QUICK
+        return HANDICAPS["exact" if is_slow else self.kind]
 
     def rank(self) -> tuple[float, int]:
         """Return what the next one in line has least of."""

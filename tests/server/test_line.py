@@ -151,6 +151,16 @@ def test_what_follows_the_hand_comes_first_and_within_a_tile():
         assert visitors.drawn[-1] == "late" and len(visitors.drawn) == at["asked"] + 1
 
 
+def test_a_slow_preview_makes_way_for_quick_ones():
+    visitors = Visitors()
+    with visitors.held():
+        visitors.work("slow", "preview", 12)
+        for number in range(3):
+            visitors.work(number, "preview", 1)
+    visitors.finish()
+    assert visitors.drawn.index(2) <= lines.QUICK / 0.25 + 4 and visitors.drawn[-1] == "slow"
+
+
 def test_who_has_idled_saves_up_no_turns():
     visitors = Visitors()
     visitors.work("idle", "exact", 1)

@@ -9,7 +9,7 @@ import { changed, state, subscribe } from "./store.js";
 
 const SEAMS = {
   published: "Factors of 4 and a rest: a stage joins at ×4 and at ×16, and the picture changes there.",
-  balanced: "As many equal factors, none over 4: a stage joins gently, for a third less work.",
+  balanced: "As many equal factors, none over 4: a smaller step at ×16, and a third less work.",
 };
 
 export const CHAINS = Object.keys(SEAMS);

@@ -6,6 +6,7 @@ Gradio serves more than the page and programs use (monitoring, a proxy, run hist
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clit.ui.addresses import asking, find_address
 from clit.ui.limits import Limits
 from clit.ui.receiving import refuse
+
+log = logging.getLogger(__name__)
 
 BODY_SECONDS, PART_SECONDS = 300.0, 20.0
 """A body must be there after so long, and its next part."""
@@ -79,6 +82,9 @@ class Guard:
             await self._app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             pass  # nobody hears an answer, or has heard why there is none
+        except Exception as error:  # our questions raise nothing: gradio could not read what was sent
+            log.warning("a request to %s could not be read: %s", scope["path"][:80], type(error).__name__)
+            await exchange.refuse(400, "This is no question that the page asks.")
 
     def _most(self, scope: Scope) -> int:
         is_file = scope["path"].rstrip("/") == f"{_API}upload"

@@ -13,7 +13,7 @@ class Limits:
     upload_bytes: int = 40_000_000
     upload_pixels: int = 50_000_000
     upload_side: int = 30_000
-    upload_memory: int = 280_000_000  # bytes that one may take while it is read, its file included
+    upload_memory: int = 290_000_000  # bytes that one may take while it is read, its file included
     input_pixels: int = 2_000_000  # larger uploads are reduced: the whole picture must be seen at x1, and sent, in time
     input_side: int = 8192  # the same of sides
     view_pixels: int = 2_000_000

@@ -101,11 +101,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             run_history=False,
             ssr_mode=False,
             enable_monitoring=False,
-            app_kwargs={
-                "routes": [*make_routes(site, VIEWER), make_upload_route(site)],
-                "middleware": [Middleware(Guard, limits=site.limits), Middleware(PreviewTags)],
-                "lifespan": sweep_regularly(site),
-            },
+            app_kwargs=app_settings(site),
         )
     except OSError as error:  # gradio's own sentence names its environment variables
         where = "Its port" if port is None else f"Port {port}"
@@ -114,6 +110,15 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
     if block:
         demo.block_thread()
     return demo
+
+
+def app_settings(site: Site) -> dict:
+    """Return what stands beside and before gradio's own routes."""
+    return {
+        "routes": [*make_routes(site, VIEWER), make_upload_route(site)],
+        "middleware": [Middleware(Guard, limits=site.limits), Middleware(PreviewTags)],
+        "lifespan": sweep_regularly(site),
+    }
 
 
 def build(site: Site) -> gr.Blocks:

@@ -44,7 +44,7 @@ ENTRIES = st.fixed_dictionaries({}, optional={key: st.one_of(good, good, good, O
 
 def check(answer: dict) -> None:
     """An answer can be sent; an error is one sentence of ours, without the server's folders."""
-    json.dumps(answer, allow_nan=False).encode()
+    json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()  # as starlette does
     error = answer.get("error")
     if error is not None:
         assert error.endswith((".", "DIR")) and "\n" not in error and len(error) < 400, error

@@ -17,8 +17,8 @@ from clit.pictures.readers.source import MORE_PICTURES, Source
 
 _IPTC = 0x0404  # among Photoshop's parts of a JPEG
 
-_DECODER_BYTES = {"WebP": 16, "AVIF": 20, "JPEG 2000": 32}
-"""Bytes of memory, and with it time, that decoders take for a pixel of an opaque picture; 8 for the others."""
+_DECODER_BYTES = {"GIF": 13, "WebP": 20, "AVIF": 20, "JPEG 2000": 40}
+"""Bytes of memory, and with it time, that decoders take for a pixel of an opaque picture; 11 for the others."""
 
 _REDUCED = "Pillow has read this picture with 8 bits per channel: give its path to keep 16."
 
@@ -70,9 +70,9 @@ def _count_bytes(image: Image.Image, source: Source) -> int:
     if not source.room:
         return 4
     if source.form == "JPEG":
-        return 6 if "progressive" in image.info else 1  # all coefficients are held, or a few rows
+        return 10 if "progressive" in image.info else 1  # all coefficients are held, or a few rows
     transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa", "I", "F") or "transparency" in image.info
-    return _DECODER_BYTES.get(source.form, 8) + 26 * transparent
+    return _DECODER_BYTES.get(source.form, 11) + 26 * transparent
 
 
 def decode(image: Image.Image, name: str) -> Decoded:

@@ -69,8 +69,9 @@ def read_png(source: Source) -> Decoded:
 
 def _count_bytes(png: _Png) -> int:
     """Return the bytes of memory that a pixel takes while the picture is decoded and laid over white."""
-    deep = png.depth == 16
-    return (16 if deep else 8) + (26 if png.kind & 4 or b"tRNS" in png.parts else 0)
+    if png.kind & 4 or b"tRNS" in png.parts:
+        return 42 if png.depth == 16 else 34
+    return 16 if png.depth == 16 else 11
 
 
 def _parse(source: Source) -> _Png:

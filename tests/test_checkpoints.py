@@ -125,3 +125,13 @@ def test_configurations_are_checked():
         ModelConfig.from_dict({"encoder": {"name": "rdn"}, "decoder": {"name": "liif", "hidden": [8, "a"]}})
     with pytest.raises(clit.UserError, match="multiple of the 3 heads"):
         CLITConfig(width=8, heads=3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(saved, value):
+    state = load_file(saved / "model.safetensors")
+    state["decoder.embed.bias"][1] = value
+    save_file(state, saved / "model.safetensors")
+    with pytest.raises(clit.UserError, match=r"not all numbers \(decoder\.embed\.bias\): fetch or train") as refused:
+        clit.load(saved)
+    assert str(refused.value).count(". ") == 0

@@ -81,7 +81,7 @@ def load(name: str | Path, *, untrained: bool = False) -> SRModel:
 
 
 def load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
-    """Load every weight, or raise a UserError that names what is missing, unexpected or of another shape."""
+    """Load every weight; UserError that names what is missing, unexpected, of another shape, or NaN or infinite."""
     wanted = module.state_dict()
     faults = {
         "missing": sorted(set(wanted) - set(state)),
@@ -95,6 +95,10 @@ def load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], sourc
     ]
     if found:
         raise UserError(f"The weights in {source} do not fit the model: {'; '.join(found)}.")
+    broken = sorted(k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all())
+    if broken:
+        names = f"{', '.join(broken[:3])}{', ...' if len(broken) > 3 else ''}"
+        raise UserError(f"The weights in {source} are not all numbers ({names}): fetch or train them again.")
     module.load_state_dict({k: v.to(wanted[k].dtype) for k, v in state.items()})
 
 

@@ -15,11 +15,12 @@ from PIL import Image
 from clit.errors import UserError
 from clit.pictures.alpha import over_white
 from clit.pictures.metadata import Metadata, exif_bytes
-from clit.pictures.picture import Picture, finish, picture_of_array, split_array, to_grey
+from clit.pictures.picture import Decoded, Picture, finish, picture_of_array, split_array, to_grey
 from clit.pictures.profiles import srgb_profile
 from clit.pictures.readers.formats import READ, identify
 from clit.pictures.readers.pillow import decode
-from clit.pictures.readers.source import Source
+from clit.pictures.readers.source import Room, Source
+from clit.pictures.shrink import shrink
 from clit.pictures.writers.bands import write_bands
 from clit.system.atomic import write_bytes
 
@@ -33,6 +34,8 @@ WRITTEN = {
 
 STREAMED = ("PNG", "TIFF")
 """Kinds that are written band by band, and hold 16 bits."""
+
+Reader = Callable[[Source], Decoded]
 
 _LONGEST_SIDE = {"WEBP": 16383, "JPEG": 65535, "AVIF": 16384}
 _LONGEST_EXIF = {"JPEG": 65533}
@@ -57,8 +60,8 @@ def read_image(source: Any, max_pixels: int = MAX_PIXELS, *, strict: bool = Fals
     (h, w), (h, w, 1), (h, w, 3) or with alpha (h, w, 2), (h, w, 4), of uint8, uint16, bool, or float in [0, 1]; a
     Picture is returned as it is. strict: refuse a JPEG or PNG whose end is missing. What is approximated or lost is
     told in the picture's notices.
-    UserError if a file is missing, unreadable or has more than max_pixels (checked before decoding), or an array is
-    of the wrong shape, type or range.
+    UserError if a file is missing, unreadable, or has more than max_pixels or a million a side (checked before
+    decoding), or an array is of the wrong shape, type or range.
     """
     if isinstance(source, Picture):
         return source
@@ -68,7 +71,27 @@ def read_image(source: Any, max_pixels: int = MAX_PIXELS, *, strict: bool = Fals
         return _read(lambda opened: _of_pil(source, opened), Source("The image", "Pillow", b"", max_pixels))
     if not isinstance(source, str | os.PathLike):
         raise UserError(f"An image must be a path, a PIL image or a numpy array, not a {type(source).__name__}.")
-    path = Path(source)
+    return _read(*_find_reader(Path(source), max_pixels, strict))
+
+
+def read_smaller(path: Path, max_pixels: int, room: Room) -> tuple[Picture, tuple[int, int]]:
+    """Read a picture file as `read_image` does, made smaller as `room` says; return the size (h, w) it had as well.
+
+    It takes no more memory than `room` says: UserError, before anything is decoded, where that is too little.
+    """
+    wholes = []
+    reader, source = _find_reader(path, max_pixels, room=room)
+
+    def read(source: Source) -> Decoded:
+        found = reader(source)
+        wholes.append(shrink(found, room))
+        return found
+
+    return _read(read, source), wholes[0]
+
+
+def _find_reader(path: Path, max_pixels: int, strict: bool = False, room: Room | None = None) -> tuple[Reader, Source]:
+    """Return what reads a file, and the file in memory; UserError if it cannot be read."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -78,10 +101,10 @@ def read_image(source: Any, max_pixels: int = MAX_PIXELS, *, strict: bool = Fals
     if not data:
         raise UserError(f"{path} is empty: choose an image file.")
     form = identify(data, str(path))
-    return _read(READ[form], Source(str(path), form, data, max_pixels, strict))
+    return READ[form], Source(str(path), form, data, max_pixels, strict, room)
 
 
-def _read(reader: Callable, source: Source) -> Picture:
+def _read(reader: Reader, source: Source) -> Picture:
     try:
         return finish(reader(source))
     except UserError:

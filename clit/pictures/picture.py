@@ -61,7 +61,7 @@ class Decoded:
     """What a reader found in a file, before colours are converted and the picture is turned upright.
 
     alpha: (h, w) float32 in [0, 1], not multiplied into the colours, or None. orientation: of EXIF, 1 to 8. profile:
-    an ICC profile or b"".
+    an ICC profile or b"". whole: (h, w) of the picture where it was decoded smaller than it is.
     """
 
     samples: Samples
@@ -71,6 +71,7 @@ class Decoded:
     orientation: int = 1
     metadata: Metadata = Metadata()
     notices: list[str] = field(default_factory=list)
+    whole: tuple[int, int] | None = None
 
 
 _UPRIGHT = {  # EXIF orientation -> what makes the picture upright

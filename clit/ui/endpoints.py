@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from clit.errors import Cancelled, UserError
-from clit.ui.failures import Stale
+from clit.ui.failures import Stale, describe_failure
 from clit.ui.programs import attend_pixel, attribute_pixel, upscale_file
 from clit.ui.site import Site
 from clit.ui.uploads import uploaded_file
@@ -112,17 +112,18 @@ def _watch_connection() -> Callable[[], bool]:
 
 @contextlib.contextmanager
 def _received_file(site: Site, image: gr.FileData | None) -> Iterator[Path]:
-    """Yield the path of the file that a program sent, and delete it afterwards. A UserError becomes gradio's own."""
-    path = None
+    """Yield the path of the file that a program sent. What goes wrong becomes gradio's own error, of one sentence.
+
+    Two programs that send the same share gradio's copy: nobody deletes it, but `Site.sweep` when it is old.
+    """
     try:
         path = None if image is None else uploaded_file(dict(image), site.uploads)
         if path is None:
             raise UserError("The file did not arrive: send it with gradio_client's handle_file.")
         yield path
-    except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from None
     except (Stale, Cancelled):
         raise gr.Error("Nobody waits for the answer any more.", print_exception=False) from None
-    finally:
-        if path is not None:
-            path.unlink(missing_ok=True)
+    except Exception as error:
+        told = describe_failure(error)
+        sentence = told.get("error") or "The server has too much to do now: try again in a minute."
+        raise gr.Error(sentence, print_exception=False) from None

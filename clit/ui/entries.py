@@ -46,7 +46,7 @@ def read_scale(sent: dict, limits: Limits) -> float:
 def read_chain(sent: dict) -> str:
     """Return the entry "chain"; "published" if it is missing."""
     chain = sent.get("chain", "published")
-    if chain not in ("published", "balanced"):
+    if not isinstance(chain, str) or chain not in ("published", "balanced"):
         raise UserError('The chain must be "published" or "balanced".')
     return chain
 
@@ -61,6 +61,8 @@ def read_window(window: Any, size: tuple[int, int], limits: Limits) -> Window:
         raise UserError("The window lies outside the enlarged picture: move the view back to it.")
     if (bottom - top) * (right - left) > limits.view_pixels:
         raise UserError(f"The window has more than {limits.view_pixels / 1e6:g} megapixels: choose a smaller one.")
+    if max(bottom - top, right - left) > limits.view_side:
+        raise UserError(f"The window is longer than {limits.view_side} pixels: choose a shorter one.")
     return Window(top, left, bottom - top, right - left)
 
 
@@ -85,7 +87,7 @@ def read_whole(sent: dict, key: str, low: int, high: int) -> int:
 def read_name(sent: dict, key: str) -> str:
     """Return a text of 1 to 100 characters."""
     value = sent.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= 100:
+    if not is_text(value) or not 0 < len(value) <= 100:
         raise UserError(f'"{key}" must be a name.')
     return value
 
@@ -93,7 +95,7 @@ def read_name(sent: dict, key: str) -> str:
 def read_models(sent: dict, most: int) -> tuple[str, ...]:
     """Return the entry "models": from 1 to `most` names, each once."""
     names = sent.get("models")
-    if not (isinstance(names, list) and 1 <= len(names) <= most and all(isinstance(name, str) for name in names)):
+    if not (isinstance(names, list) and 1 <= len(names) <= most and all(map(is_text, names))):
         raise UserError(f"There must be from 1 to {most} methods.")
     return tuple(dict.fromkeys(name[:100] for name in names))
 
@@ -101,7 +103,7 @@ def read_models(sent: dict, most: int) -> tuple[str, ...]:
 def check_choice(value: Any, options: Iterable[str], what: str) -> str:
     """Return the value if it is one of the options."""
     options = tuple(options)
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         raise UserError(f"{what} must be one of {', '.join(options)}.")
     return value
 
@@ -109,6 +111,11 @@ def check_choice(value: Any, options: Iterable[str], what: str) -> str:
 def is_list(value: Any, length: int, is_item: Callable[[Any], bool]) -> bool:
     """Tell whether a value is a list of so many items, each of which `is_item` accepts."""
     return isinstance(value, list) and len(value) == length and all(is_item(item) for item in value)
+
+
+def is_text(value: Any) -> bool:
+    """Tell whether a value is a text that can be written: half of a surrogate pair cannot."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def is_number(value: Any) -> bool:

@@ -15,17 +15,20 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when it is imported
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from clit.errors import UserError
 from clit.networks import kernels
+from clit.ui.connections import bound_connections
+from clit.ui.disk import make_folder
 from clit.ui.endpoints import add_endpoints
 from clit.ui.examples import BUNDLED
+from clit.ui.guard import Guard
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
 from clit.ui.preview import TITLE, PreviewTags
 from clit.ui.questions import QUESTIONS, Question, ask
+from clit.ui.receiving import make_upload_route
 from clit.ui.requests import MAKE_ENTRIES
 from clit.ui.routes import make_routes, sweep_regularly
 from clit.ui.site import Site
@@ -38,11 +41,6 @@ const make = (asked) => trigger("make", asked);
 import(`${base}/viewer/start.js`).then(({ start }) => start({ element, make, props, server, upload, watch }));
 """
 """What gradio runs in the page: the modules of viewer/ are served beside its own routes, below a proxy's prefix too."""
-
-FORGET_UPLOADS = (600, 1800)
-"""An upload is deleted as soon as it is read. One that was sent and never opened is deleted when it is 1800 seconds
-old; gradio looks every 600 seconds.
-"""
 
 FILES_WAITING = 16
 """Files in line behind those being made."""
@@ -71,8 +69,10 @@ html { scrollbar-gutter: stable; }
 
 
 def make_site(limits: Limits | None = None) -> Site:
-    """Return the site of the bundled examples, which receives uploads where gradio does."""
-    return Site(BUNDLED, Path(get_upload_folder()), limits)
+    """Return the site of the bundled examples, in a folder of its own, which gradio writes into as well."""
+    folder = make_folder()
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    return Site(BUNDLED, folder, limits)
 
 
 def launch(site: Site, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:
@@ -88,7 +88,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             server_name=host,
             server_port=port,
             share=share,
-            prevent_thread_lock=not block,
+            prevent_thread_lock=True,
             quiet=not block,
             max_file_size=site.limits.upload_bytes,
             max_threads=site.limits.previews[0] + site.limits.views[0] + SPARE_THREADS,
@@ -98,21 +98,30 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             run_history=False,
             ssr_mode=False,
             mcp_server=find_spec("mcp") is not None,  # the endpoints as tools for assistants
-            app_kwargs={
-                "routes": make_routes(site, VIEWER),
-                "middleware": [Middleware(PreviewTags)],
-                "lifespan": sweep_regularly(site),
-            },
+            enable_monitoring=False,
+            app_kwargs=app_settings(site),
         )
     except OSError as error:  # gradio's own sentence names its environment variables
         where = "Its port" if port is None else f"Port {port}"
         raise UserError(f"{where} is taken, or closed to this program: choose another with --port.") from error
+    bound_connections(demo.server)
+    if block:
+        demo.block_thread()
     return demo
+
+
+def app_settings(site: Site) -> dict:
+    """Return what stands beside and before gradio's own routes."""
+    return {
+        "routes": [*make_routes(site, VIEWER), make_upload_route(site)],
+        "middleware": [Middleware(Guard, limits=site.limits), Middleware(PreviewTags)],
+        "lifespan": sweep_regularly(site),
+    }
 
 
 def build(site: Site) -> gr.Blocks:
     """Return the page of a site, not yet launched."""
-    with gr.Blocks(title=TITLE, fill_width=True, delete_cache=FORGET_UPLOADS) as demo:
+    with gr.Blocks(title=TITLE, fill_width=True) as demo:
         _add_viewer(site)
         add_endpoints(site)
     return demo

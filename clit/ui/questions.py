@@ -57,7 +57,8 @@ Question = Callable[[Site, Any], dict]
 def ask(question: Question, site: Site, sent: Any) -> dict:
     """Return the answer to a question; what goes wrong is an answer too: see `describe_failure`."""
     try:
-        return question(site, sent)
+        with site.answering(sent):
+            return question(site, sent)
     except Exception as error:
         return describe_failure(error)
 

@@ -98,7 +98,7 @@ def sweep_regularly(site: Site):
         async def sweep():
             while True:
                 await asyncio.sleep(SWEEP_SECONDS)
-                site.sweep()
+                await run_in_threadpool(site.sweep)
                 if not site.line.count_visitors():
                     await run_in_threadpool(return_memory)
 

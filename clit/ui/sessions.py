@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -29,6 +30,8 @@ class Session:
 
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     last_asked: float = field(default_factory=time.monotonic)
+    address: str | None = None  # from which it was begun
+    questions: int = 0  # being answered
     picture: Picture | None = None
     uploaded: bool = False  # whether the visitor brought the picture
     file: MadeFile | None = None
@@ -69,7 +72,8 @@ class Session:
     def forget_file(self) -> None:
         """Delete the finished file, if there is one."""
         if self.file is not None:
-            self.file.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the folder's sweep deletes it later
+                self.file.path.unlink(missing_ok=True)
             self.file = None
 
     def end(self) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-import numpy as np
-
 from clit.errors import UserError
-from clit.pictures.files import read_image
-from clit.pictures.resize import resize_pil
+from clit.pictures.files import read_smaller
+from clit.pictures.readers.source import Room
+from clit.ui.entries import is_text
 from clit.ui.limits import Limits
 from clit.ui.pictures import Picture
 
@@ -34,16 +32,19 @@ class Upload:
         if path is None:
             raise UserError("The file did not arrive: choose it again.")
         name = sent.get("name")
-        return cls(path, name[-80:] if isinstance(name, str) and name else "upload")
+        return cls(path, PurePath(name).name[-80:] if is_text(name) and PurePath(name).name else "upload")
 
 
 def uploaded_file(sent: Any, folder: Path) -> Path | None:
     """Return the file at {path} if it really lies in `folder`, which receives uploads; None otherwise."""
     path = sent.get("path") if isinstance(sent, dict) else None
-    if not isinstance(path, str) or len(path) > 4096 or "\0" in path:
+    if not is_text(path) or len(path) > 4096 or "\0" in path:
         return None
-    resolved = Path(path).resolve()
-    return resolved if resolved.is_relative_to(folder.resolve()) and resolved.is_file() else None
+    try:
+        resolved = Path(path).resolve()
+        return resolved if resolved.is_relative_to(folder.resolve()) and resolved.is_file() else None
+    except (OSError, RuntimeError):  # a name that is too long, links in a circle
+        return None
 
 
 def read_upload(path: Path, name: str, limits: Limits) -> Picture:
@@ -58,15 +59,13 @@ def read_upload(path: Path, name: str, limits: Limits) -> Picture:
         )
     with _reading:
         try:
-            picture = read_image(path, limits.upload_pixels)
+            room = Room(limits.upload_memory, limits.upload_side, limits.input_pixels, limits.input_side)
+            picture, (height, width) = read_smaller(path, limits.upload_pixels, room)
         except UserError as error:  # it tells where the file lies on the server, which is nobody's business
             raise UserError(str(error).replace(str(path), name)) from None
         rgb, notices = picture.opaque(), list(picture.notices)
-        height, width = rgb.shape[:2]
-        if height * width > limits.input_pixels:
-            shrink = math.sqrt(limits.input_pixels / (height * width))
-            small = max(1, math.floor(height * shrink)), max(1, math.floor(width * shrink))
-            rgb = np.clip(resize_pil(rgb, small), 0, 1).astype(np.float32)
+        small = rgb.shape[:2]
+        if small != (height, width):
             notices.append(
                 f"Your picture of {width} × {height} pixels was reduced to {small[1]} × {small[0]}: here it is the "
                 "small picture that the methods enlarge. The command line takes any size."

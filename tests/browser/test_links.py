@@ -46,7 +46,7 @@ def test_a_link_restores_the_view_exactly(viewer, new_viewer, url):
     assert methods == ["input", "bicubic", "clit-light@2"]
     assert other.chain.input_value() == "balanced"
     strange = new_viewer()
-    strange.open(f"{url}#example=no&scale=-4&panes=x,,y&pixel=1e9,NaN&chain=2&at=")
+    strange.open(f"{url}#example=no&scale=-4&panes=x,,y&pixel=1e9,NaN&chain=2&at=&paint=toString")
     strange.wait_for_view("scale === 1")
     expect(strange.notice_text).to_have_text("This link asks for what is not here: no, x, y. The rest is shown.")
     assert strange.notice.is_visible()

@@ -62,7 +62,7 @@ def read_heic(source: Source) -> Decoded:
         ) from None
     file = pillow_heif.open_heif(io.BytesIO(source.data), convert_hdr_to_8bit=False)
     image = file[file.primary_index]
-    source.check_size(image.size[1], image.size[0], 8)
+    source.check_size(image.size[1], image.size[0], 20 + 26 * image.has_alpha if source.room else 8)
     if image.mode.endswith(";16"):
         stored = int(image.info.get("bit_depth", 16))
         found = _deep(np.asarray(image), stored, full=(2**stored - 1) << (16 - stored))

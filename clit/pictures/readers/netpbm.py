@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def read_netpbm(source: Source) -> Decoded:
     if head is None:
         raise source.damaged()
     kind, width, height = (int(n) for n in head.groups())
-    source.check_size(height, width)
+    source.check_size(height, width, 60 * (3 if kind == 3 else 1) if kind < 4 else 8)  # a word is an object
     end, maximum = head.end(), 1
     if kind not in (1, 4):
         found = _MAXIMUM.match(source.data, end)
@@ -36,9 +37,10 @@ def read_netpbm(source: Source) -> Decoded:
         count = height * width * channels
         values = np.frombuffer(body[1:], np.uint8 if maximum < 256 else ">u2")[:count]
     else:
-        body = re.sub(rb"#[^\n\r]*", b" ", body)
-        words = re.findall(rb"[01]", body) if kind == 1 else body.split()
-        values = np.array(words[: height * width * channels], dtype="S5").astype(np.int64)
+        body, count = re.sub(rb"#[^\n\r]*", b" ", body), height * width * channels
+        bits = (each[0] for each in re.finditer(rb"[01]", body))
+        words = list(islice(bits, count)) if kind == 1 else body.split(None, count)[:count]
+        values = np.array(words, dtype="S5").astype(np.int64)
     if len(values) < height * width * channels:
         raise source.damaged()
     values = np.minimum(values.reshape(height, width, channels), maximum)

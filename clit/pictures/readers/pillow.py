@@ -17,6 +17,9 @@ from clit.pictures.readers.source import MORE_PICTURES, Source
 
 _IPTC = 0x0404  # among Photoshop's parts of a JPEG
 
+_DECODER_BYTES = {"GIF": 13, "WebP": 20, "AVIF": 20, "JPEG 2000": 40}
+"""Bytes of memory, and with it time, that decoders take for a pixel of an opaque picture; 11 for the others."""
+
 _REDUCED = "Pillow has read this picture with 8 bits per channel: give its path to keep 16."
 
 
@@ -24,15 +27,25 @@ def read_jpeg(source: Source) -> Decoded:
     """Read a JPEG; one whose end is missing as far as it goes."""
     try:
         with open_image(source, "JPEG") as image:
-            return decode(image, source.name)
+            return _decode_jpeg(image, source)
     except OSError:
         whole = source.data + b"\xff\xd9"  # the end marker: the decoder then takes what there is
         try:
             with open_image(source, "JPEG", whole) as image:
-                found = decode(image, source.name)
+                found = _decode_jpeg(image, source)
         except OSError:
             raise source.damaged() from None
     found.notices.append(source.cut_off())
+    return found
+
+
+def _decode_jpeg(image: Image.Image, source: Source) -> Decoded:
+    """Decode a JPEG; at a half, a quarter or an eighth where it is made smaller anyway, which takes less memory."""
+    whole = image.height, image.width
+    if source.room:
+        image.draft(None, source.room.shrink(*whole)[::-1])
+    found = decode(image, source.name)
+    found.whole = whole
     return found
 
 
@@ -48,8 +61,18 @@ def open_image(source: Source, form: str, data: bytes | None = None) -> Image.Im
         image = Image.open(io.BytesIO(source.data if data is None else data), formats=[form])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise source.too_large() from None
-    source.check_size(image.height, image.width)
+    source.check_size(image.height, image.width, _count_bytes(image, source))
     return image
+
+
+def _count_bytes(image: Image.Image, source: Source) -> int:
+    """Return the bytes of memory that a pixel takes while an opened file is decoded."""
+    if not source.room:
+        return 4
+    if source.form == "JPEG":
+        return 10 if "progressive" in image.info else 1  # all coefficients are held, or a few rows
+    transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa", "I", "F") or "transparency" in image.info
+    return _DECODER_BYTES.get(source.form, 11) + 26 * transparent
 
 
 def decode(image: Image.Image, name: str) -> Decoded:

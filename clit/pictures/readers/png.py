@@ -24,6 +24,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _MAX_PROFILE = 1 << 20
+_MAX_TEXTS = 8 << 20  # bytes of all texts that are looked at
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
@@ -50,7 +51,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 def read_png(source: Source) -> Decoded:
     """Read a PNG, the first picture of an animated one; one whose end is missing as far as it goes."""
     png = _parse(source)
-    source.check_size(png.height, png.width, 8)
+    source.check_size(png.height, png.width, _count_bytes(png) if source.room else 8)
     notices = [MORE_PICTURES] if b"acTL" in png.parts else []
     values = _decode(png, _plain_file(png)) if png.whole else None
     if values is None:
@@ -64,6 +65,13 @@ def read_png(source: Source) -> Decoded:
     _read_colour(png, found)
     _read_metadata(png, found)
     return found
+
+
+def _count_bytes(png: _Png) -> int:
+    """Return the bytes of memory that a pixel takes while the picture is decoded and laid over white."""
+    if png.kind & 4 or b"tRNS" in png.parts:
+        return 42 if png.depth == 16 else 34
+    return 16 if png.depth == 16 else 11
 
 
 def _parse(source: Source) -> _Png:
@@ -205,10 +213,14 @@ def _read_colour(png: _Png, found: Decoded) -> None:
 
 
 def _read_metadata(png: _Png, found: Decoded) -> None:
-    texts, long = [], False
+    texts, long, left = [], False, _MAX_TEXTS
     for name, data in png.texts:
         key, text, cut = _text(name, data)
-        long |= cut
+        left -= len(text)
+        if cut or left < 0:  # they may be packed a thousand times smaller
+            long = True
+            if left < 0:
+                break
         texts.append((key, text))
     by_key = dict(texts)
     raw = png.parts.get(b"eXIf") or _exif_of_text(by_key.get("Raw profile type exif", ""))

@@ -77,7 +77,10 @@ def _check(page: tifffile.TiffPage, source: Source) -> None:
     bits = page.bitspersample
     if not isinstance(bits, int) or page.photometric not in _CHANNELS or page.imagedepth != 1:
         raise _Unsupported
-    source.check_size(page.imagelength, page.imagewidth, -(-bits // 8) * page.samplesperpixel)
+    sample_bytes = -(-bits // 8) * page.samplesperpixel
+    if source.room:
+        sample_bytes = 3 * sample_bytes + 12 * (bits > 16) + 26 * (page.samplesperpixel > _CHANNELS[page.photometric])
+    source.check_size(page.imagelength, page.imagewidth, sample_bytes)
     if page.is_tiled and page.tilelength * page.tilewidth > 4 * page.imagelength * page.imagewidth + (1 << 24):
         raise source.damaged()
     if page.photometric == _YCBCR and page.compression not in _JPEG:

@@ -68,7 +68,7 @@ export function readLink(text) {
     pixel: numbers("pixel"),
     pins: numbers("pins"),
     size: numbers("size"),
-    paint: paint in PAINTS ? paint : "colours",
+    paint: Object.hasOwn(PAINTS, paint ?? "") ? paint : "colours",
     head: Math.max(0, Math.round(Number(head)) || 0),
     truth: truth >= 1 && truth <= state.limits.scale ? truth : null,
     gain: GAINS.find((each) => each === numbers("gain")[0]) ?? FIRST_GAIN,

@@ -31,10 +31,11 @@ _READ = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|health|status|card\.png)/?"
     r"|/(assets|static|svelte|viewer|made|pwa_icon)(/.*)?"
     rf"|{_API}(info|openapi\.json|theme\.css|startup-events|app_id|upload_progress|queue/(data|status))/?"
-    rf"|{_API}(heartbeat/.*|call/\w+/\w+|file=.*)",
+    rf"|{_API}(heartbeat/.*|call/\w+/\w+|file=.*|mcp(/.*)?)",
 )
 _SENT = re.compile(
     rf"/end|{_API}(component_server|upload|cancel|reset|queue/join|call/\w+|call/v2/\w+|run/\w+|api/\w+)/?"
+    rf"|{_API}mcp(/.*)?"  # assistants, where gradio serves them
 )
 
 HEADERS = {
@@ -87,7 +88,7 @@ class Guard:
             await exchange.refuse(400, "This is no question that the page asks.")
 
     def _most(self, scope: Scope) -> int:
-        is_file = scope["path"].rstrip("/") == f"{_API}upload"
+        is_file = scope["path"].startswith((f"{_API}upload", f"{_API}mcp"))
         return self._upload_bytes if is_file else ASKED_BYTES
 
     @staticmethod

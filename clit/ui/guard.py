@@ -27,15 +27,15 @@ ASKED_BYTES = 100_000
 """Longest body that is no file."""
 
 _API = r"/gradio_api/"
-_TOOLS = re.compile(rf"{_API}mcp(/.*)?")  # assistants ask there, by all three methods
 _READ = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|health|status|card\.png)/?"
     r"|/(assets|static|svelte|viewer|made|pwa_icon)(/.*)?"
     rf"|{_API}(info|openapi\.json|theme\.css|startup-events|app_id|upload_progress|queue/(data|status))/?"
-    rf"|{_API}(heartbeat/.*|call/\w+/\w+|file=.*)",
+    rf"|{_API}(heartbeat/.*|call/\w+/\w+|file=.*|mcp(/.*)?)",
 )
 _SENT = re.compile(
     rf"/end|{_API}(component_server|upload|cancel|reset|queue/join|call/\w+|call/v2/\w+|run/\w+|api/\w+)/?"
+    rf"|{_API}mcp(/.*)?"  # assistants, where gradio serves them
 )
 
 HEADERS = {
@@ -88,8 +88,7 @@ class Guard:
             await exchange.refuse(400, "This is no question that the page asks.")
 
     def _most(self, scope: Scope) -> int:
-        path = scope["path"]
-        is_file = path.rstrip("/") == f"{_API}upload" or _TOOLS.fullmatch(path) is not None
+        is_file = scope["path"].startswith((f"{_API}upload", f"{_API}mcp"))
         return self._upload_bytes if is_file else ASKED_BYTES
 
     @staticmethod
@@ -97,8 +96,7 @@ class Guard:
         """Return the status and sentence with which a request is refused; None where it is not."""
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
         allowed = _SENT if method == "POST" else _READ if method in ("GET", "HEAD") else None
-        is_tool = method in ("GET", "POST", "DELETE") and _TOOLS.fullmatch(path)
-        if not is_tool and (allowed is None or not allowed.fullmatch(path)):
+        if allowed is None or not allowed.fullmatch(path):
             return 404, "There is nothing here."
         if method == "POST" and _is_elsewhere(headers):
             return 403, "Pages of other sites may not ask this server."

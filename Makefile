@@ -10,6 +10,9 @@ TORCH ?= torch==2.13.0
 # What the tests drive the page with; any Chrome or Chromium will do.
 export CHROMIUM ?= /usr/bin/chromium
 
+# Two files of tests at a time: while a page waits, the other works.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -20,11 +23,11 @@ demo: .venv/.page
 
 test: .venv/.dev types browser
 	$(BIN)/ruff check .
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-quick: .venv/.dev
 	$(BIN)/ruff check .
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m 'not browser and not slow'
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not browser and not slow'
 
 # An environment that was left half made is made anew.
 .venv/.page: pyproject.toml

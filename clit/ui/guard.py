@@ -38,6 +38,8 @@ _SENT = re.compile(
     rf"|{_API}mcp(/.*)?"  # assistants, where gradio serves them
 )
 
+_ENDED = re.compile(rf"{_API}mcp(/.*)?")  # an assistant's visit
+
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -95,7 +97,7 @@ class Guard:
     def _judge(scope: Scope, most: int) -> tuple[int, str] | None:
         """Return the status and sentence with which a request is refused; None where it is not."""
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
-        allowed = _SENT if method == "POST" else _READ if method in ("GET", "HEAD") else None
+        allowed = {"GET": _READ, "HEAD": _READ, "POST": _SENT, "DELETE": _ENDED}.get(method)
         if allowed is None or not allowed.fullmatch(path):
             return 404, "There is nothing here."
         if method == "POST" and _is_elsewhere(headers):

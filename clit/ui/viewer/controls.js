@@ -3,6 +3,7 @@
 
 import { $, make, root } from "./dom.js";
 import { outputSize, shownScale } from "./geometry.js";
+import { closeMenus } from "./menus.js";
 import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { state, subscribe } from "./store.js";
@@ -120,7 +121,10 @@ export function buildControls() {
   $(".scale-number").addEventListener("keydown", numberKey);
   $(".magnify-in").addEventListener("click", () => stepMagnification(1));
   $(".magnify-out").addEventListener("click", () => stepMagnification(-1));
-  $(".fit").addEventListener("click", fit);
+  $(".fit").addEventListener("click", () => {
+    fit();
+    closeMenus(); // to see it
+  });
   for (const side of SIDES) $(`.size-${side}`).addEventListener("change", readSize);
   $(".full-screen").addEventListener("click", toggleFullScreen);
   root.addEventListener("fullscreenchange", () =>

@@ -13,12 +13,19 @@ function psnrOf(pane) {
   return stop || parts || isPainted(pane) ? undefined : state.scores.get(of)?.get(state.picture?.truth)?.psnr;
 }
 
-/** The score of a pane, and whether no other shown is better; nothing where it has none. @param {Pane} pane */
+/** Whether a pane shows a method that is scored, sooner or later. @param {Pane} pane */
+function isScored(pane) {
+  const { of, stop, parts, available } = modelOf(pane.model) ?? {};
+  return Boolean(available) && of !== "truth" && !stop && !parts && !isPainted(pane);
+}
+
+/** The score of a pane, and whether no other shown is better, once all are known; nothing where it has none. @param {Pane} pane */
 export function scoreOf(pane) {
   const psnr = psnrOf(pane);
   if (!psnr) return null;
-  const all = new Set(shownPanes().map(psnrOf).filter((each) => each));
-  return { text: `${psnr.toFixed(2)} dB`, best: all.size > 1 && psnr === Math.max(...all) };
+  const all = shownPanes().filter(isScored).map(psnrOf);
+  const best = new Set(all).size > 1 && !all.includes(undefined) && psnr === Math.max(...all.map((each) => each ?? Infinity));
+  return { text: `${psnr.toFixed(2)} dB`, best };
 }
 
 function showDecibels() {

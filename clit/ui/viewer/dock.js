@@ -10,6 +10,12 @@ export function showTab(tab) {
   changed("dock");
 }
 
+/** Leave the picture all the room that phones have. */
+export function foldSheet() {
+  state.dock.sheet = "peek";
+  changed("dock");
+}
+
 function showDock() {
   const { tab, open, sheet } = state.dock;
   const dock = $(".dock");

@@ -163,5 +163,8 @@ export function buildMaking({ make: startMaking, watch, props }) {
     if (props.value?.run === state.making.run) set(props.value);
   });
   subscribe(["models", "picture"], fillMaking);
+  subscribe(["picture"], () => {
+    if (["stopped", "error"].includes(state.making.state)) set({ run: state.making.run, state: "idle" });
+  });
   subscribe(["models", "picture", "view", "panes", "layout", "frames", "pixel", "pins", "chain", "dock", "making"], showMaking);
 }

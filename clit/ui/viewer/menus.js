@@ -28,6 +28,12 @@ export function openPictures(open) {
   $(".picture-toggle").setAttribute("aria-expanded", String(open));
 }
 
+/** Close all that lies over the page. */
+export function closeMenus() {
+  for (const each of $$(".more, .share")) each.open = false;
+  openPictures(false);
+}
+
 function close(event) {
   for (const each of $$(".more, .share")) if (!each.contains(event.target)) each.open = false;
   if (!event.target.closest(".pictures")) openPictures(false);

@@ -47,6 +47,7 @@ async function untilFinished() {
 /** @param {() => Promise<string | void>} save what a press on a button makes; it may answer with a sentence of failure */
 async function save(save) {
   if (saving) return;
+  const pressed = /** @type {HTMLElement | null} */ (document.activeElement);
   saving = true;
   showShare();
   tell("Making the file…");
@@ -59,6 +60,7 @@ async function save(save) {
   }
   saving = false;
   showShare();
+  if (document.activeElement === document.body) pressed?.focus(); // a button that rested lost it
 }
 
 /** The held pixel and the pinned ones. */

@@ -2,11 +2,12 @@
 // A tour of four stops, in a bar on the picture's lower edge. Each sets picture, place, scale and panes itself; only its
 // button goes on.
 
-import { showTab } from "./dock.js";
+import { foldSheet, showTab } from "./dock.js";
 import { $ } from "./dom.js";
 import { enlarge, shownRows } from "./inspector.js";
 import { readLink } from "./links.js";
 import { entropy } from "./maps.js";
+import { closeMenus, isPhone } from "./menus.js";
 import { modelOf } from "./models.js";
 import { pickPlace } from "./pixel.js";
 import { state, subscribe } from "./store.js";
@@ -19,6 +20,7 @@ const LEARNED = "lit-light"; // whose head the second stop chooses
 /**
  * @typedef {object} Stop
  * @property {string} text
+ * @property {string} [briefly] the same where no map is drawn large
  * @property {string} [link] where it leads, as it stands behind # in a link; without one, all stays
  * @property {string[]} [panes] methods of the link, which must be there
  * @property {boolean} [picks] whether the example's telling pixel is picked
@@ -40,6 +42,7 @@ const STOPS = [
     text:
       "One pixel of the letter. LIIF blends its four neighbours by distance alone. LIT weighs forty-nine, each head in its own way; " +
       "the one drawn large looks furthest.",
+    briefly: "One pixel of the letter. LIIF blends its four neighbours by distance alone. LIT weighs forty-nine, each head in its own way.",
   },
   {
     link: "example=letters.png&scale=12&wipe=0.5",
@@ -91,8 +94,9 @@ async function goTo(next) {
   const stop = stops[at];
   $(".tour").hidden = false;
   $(".tour .step").textContent = `${at + 1} of ${stops.length}`;
-  $(".tour p").textContent = stop.text;
+  $(".tour p").textContent = isPhone() ? (stop.briefly ?? stop.text) : stop.text;
   $(".tour-next").textContent = stop.action ?? "Next";
+  if (!stop.picks) foldSheet(); // the picture is what matters
   if (!stop.link) return;
   await follow(readLink(`${stop.link}&panes=${stop.panes}`));
   if (stops[at] !== stop || !state.picture?.place) return; // gone on meanwhile
@@ -122,6 +126,7 @@ function chooseHead() {
 export function buildTour() {
   $(".tour-begin").addEventListener("click", () => {
     remember();
+    closeMenus();
     stops = STOPS.filter(({ panes }) => panes?.every((name) => modelOf(name)?.available) ?? true);
     goTo(0);
   });

@@ -25,7 +25,7 @@ const percent = (share) => `${(100 * share).toFixed(share < 0.00995 ? 2 : 1)} %`
 
 /** How far a method is, in a few words. @param {Trace | undefined} trace */
 function progressText(trace) {
-  if (!trace) return "waits";
+  if (!trace) return isStopped() ? "not begun" : "waits";
   return trace.isLast ? `${trace.steps} steps` : `${trace.done} of ${trace.steps} steps`;
 }
 

@@ -204,7 +204,7 @@ def test_a_difference_from_the_ground_truth_and_its_link(new_viewer, url):
     other.wait_until_exact(3)
     assert np.array_equal(other.canvas("diff:lit-light:truth").rgba, viewer.canvas("diff:lit-light:truth").rgba)
     viewer.switch_truth(False)
-    expect(viewer.panes.nth(3).locator("b")).to_have_text("Input")
+    expect(viewer.panes.nth(3).locator("b")).to_have_text("CLIT")  # as before
     strange = new_viewer()
     strange.open(f"{url}#panes=diff:lit-light:none,diff:lit-light:lit-light,liif-light&gain=7")
     expect(strange.notice_text).to_have_text(

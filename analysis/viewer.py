@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Download, Frame, JSHandle, Locator, sync_playwright
+from playwright.sync_api import Browser, Download, Frame, JSHandle, Locator, TimeoutError, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -632,8 +632,12 @@ class Viewer:
     # What a visitor waits for
 
     def wait(self, condition: str) -> None:
-        """Wait until an expression in the page holds."""
-        self.frame.wait_for_function(condition, timeout=self.patience)
+        """Wait until an expression in the page holds; a failure tells what the page shows instead."""
+        try:
+            self.frame.wait_for_function(condition, timeout=self.patience)
+        except TimeoutError as error:
+            shown = self.frame.evaluate(f"{HOOK} && {{ view: {HOOK}.view(), passes: {HOOK}.passes() }}")
+            raise TimeoutError(f"{condition} did not come: {shown}, {self.notice_text.all_text_contents()}") from error
 
     def wait_until_open(self) -> None:
         """Wait until the page is there, with its first picture if it has any."""

@@ -233,6 +233,27 @@ def test_the_page_of_a_view_works_without_a_server(viewer, new_context, photogra
     assert saved.content_width() <= 390
 
 
+def test_a_page_holds_what_is_shown_and_no_view_that_was_passed_through(viewer, new_context, tmp_path):
+    viewer.set_scale(6)
+    viewer.wait_until_exact(6)
+    shown = {name: viewer.rendering(name).pixels for name in MODELS}
+    viewer.slow_views()
+    viewer.set_scale(12)
+    viewer.wait_for_previews(*MODELS)
+    viewer.set_scale(6)
+    viewer.wait_until_exact(6)
+    viewer.finish_views()
+    viewer.share.click()
+    file = tmp_path / "view.html"
+    viewer.download(viewer.share_page).save_as(file)
+    page = new_context(offline=True, bypass_csp=True).new_page()
+    saved = Viewer(page.main_frame, viewer.patience)
+    page.goto(file.as_uri())
+    saved.wait_until_open()
+    saved.wait_until_exact(6)
+    assert all(np.array_equal(saved.rendering(name).pixels, pixels) for name, pixels in shown.items())
+
+
 def test_a_page_that_would_be_too_large_is_refused(new_viewer, url, tmp_path):
     viewer = new_viewer()
     tiny.save_photograph(tmp_path / "large.jpg", 900, 1200)

@@ -51,7 +51,11 @@ def test_pages_of_other_sites_cannot_ask(client):
         for path in (ASK, "/gradio_api/upload", "/end"):
             assert client.post(path, headers=headers).status_code == 403
         assert client.get("/", headers=headers).status_code == 200, "links lead here"
-    for headers in ({}, {"sec-fetch-site": "same-origin", "origin": "https://proxied"}, {"origin": "http://testserver"}):
+    for headers in (
+        {},
+        {"sec-fetch-site": "same-origin", "origin": "https://proxied"},
+        {"origin": "http://testserver"},
+    ):
         assert client.post(ASK, headers=headers).status_code == 200
 
 

@@ -193,6 +193,7 @@ function paneStatus(pane, model) {
   if (target.isTooSmall)
     return ["input", `the input: ${zoomWord()}`, "This pane has fewer pixels than the small picture, so all methods would look like it here"];
   const frame = state.saved ? pane.frames.at(-1) : finishedFrame(pane, target); // a saved page has no better one
+  if (state.saved && !frame) return ["none", "not drawn", "This view was saved before the method could draw it"];
   const took = (each) => seconds(each.milliseconds);
   const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
   const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : each.covers ? returned(each) : took(each));

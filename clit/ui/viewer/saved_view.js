@@ -3,10 +3,11 @@
 
 import { decodePicture, encodePng, toBase64 } from "./bitmaps.js";
 import { make } from "./dom.js";
-import { outputSize, shownScale, sizeAsked, visibleWindow } from "./geometry.js";
+import { goal, outputSize, shownScale, sizeAsked, visibleWindow } from "./geometry.js";
 import { modelOf } from "./models.js";
 import { clamp } from "./numbers.js";
 import { shownMethods, shownPanes, sources, unanswered } from "./panes.js";
+import { finishedFrame } from "./passes.js";
 import { ask } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 import { fit } from "./view.js";
@@ -71,9 +72,10 @@ async function cutPng(bitmap, { top, left, height, width }) {
   return toBase64(await encodePng(canvas));
 }
 
-/** A pane, or a part of one, with the finest that it has. @param {Source} pane */
-async function savePane({ model, frames }) {
-  const frame = frames.at(-1);
+/** A pane, or a part of one, with what it shows: its newest frame may be one of another view. @param {Source} pane */
+async function savePane(pane) {
+  const { model } = pane;
+  const frame = finishedFrame(pane, goal());
   if (!frame) return { model };
   const { bitmap, ...told } = frame;
   const whole = { top: 0, left: 0, height: bitmap.height, width: bitmap.width };

@@ -57,9 +57,18 @@ def test_the_tour_sets_each_stop_itself_and_goes_on_by_its_button_alone(new_view
     with viewer.page.expect_file_chooser():
         viewer.tour_next.click()
     expect(viewer.tour).to_be_hidden()
-    viewer.tour_begin.click()
-    viewer.tour_end.click()
-    expect(viewer.tour).to_be_hidden()
+    viewer.examples.nth(1).click()
+    viewer.wait_for_picture(128)
+    viewer.set_scale(5.5)
+    for seen in (True, False):  # ended at its first stop, and before that is reached
+        viewer.tour_begin.click()
+        if seen:
+            viewer.wait_for_view("scale === 12")
+        viewer.tour_end.click()
+        expect(viewer.tour).to_be_hidden()
+        viewer.wait_for_view("scale === 5.5")
+        viewer.wait_for_picture(128)
+        viewer.wait_until_exact(5.5)
 
 
 def test_by_keyboard_alone(viewer):

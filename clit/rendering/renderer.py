@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from clit.rendering.attention import Attention
 from clit.rendering.attention import attend as attend_pixel
 from clit.rendering.attention_source import AttentionSource, make_source
 from clit.rendering.attribution import Attribution, ModelSource, Reached, finish, take_in_turn, trace
+from clit.rendering.encodings import LIMIT, Encodings
 from clit.rendering.features import FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
 from clit.rendering.request import TILE_MEMORY, Request
@@ -57,18 +59,18 @@ class Renderer:
     """
 
     def __init__(self, cache_bytes: int = 768 << 20):
-        self._cache = FeatureCache(cache_bytes)
+        self._cache, self._encodings = FeatureCache(cache_bytes), Encodings(min(LIMIT, cache_bytes // 8))
         self._turn: turns.Turn = nullcontext
         self._pace: Pace | None = None
         self._is_shared = lambda: False
 
     def set_cache_bytes(self, count: int) -> None:
         """Change the memory for features; what is cached beyond it is forgotten."""
-        self._cache.limit = count
+        self._cache.limit, self._encodings.limit = count, min(LIMIT, count // 8)
 
     def count_bytes(self) -> dict[str, int]:
-        """Return the bytes that are cached: features, maps, images."""
-        return self._cache.count_bytes()
+        """Return the bytes that are cached: features, maps, images, encodings."""
+        return self._cache.count_bytes() | {"encodings": self._encodings.count_bytes()}
 
     def in_turn(self, turn: turns.Turn, pace: Pace, is_shared: Callable[[], bool]) -> Renderer:
         """Return a renderer that shares this one's features and does all its work inside `turn()`, a context manager.
@@ -283,13 +285,9 @@ class Renderer:
         cancel: Cancel | None = None,
         **options,
     ) -> Attribution:
-        """Return which input pixels output pixel (row, column) comes from.
-
-        Arguments as for `render`; options: of `attribution.trace`.
-        """
-        return finish(
-            self.trace(model, image, pixel=pixel, scale=scale, size=size, chain=chain, **options), progress, cancel
-        )
+        """Return which input pixels output pixel (row, column) comes from. Options: of `trace`; else as `render`."""
+        tracing = self.trace(model, image, pixel=pixel, scale=scale, size=size, chain=chain, **options)
+        return finish(tracing, progress, cancel)
 
     def trace(
         self,
@@ -304,7 +302,9 @@ class Renderer:
     ) -> Iterator[Reached]:
         """Work the same out one step at a time, each in turn; options: of `attribution.trace`."""
         request = self._check_request(model, image, scale, size, None, chain, None)
-        return take_in_turn(trace(ModelSource(model, request.view), request.image, pixel, **options), self._turn)
+        encode = partial(self._encodings.encode, model, self._cache.get_encoder_key(model), request.key)
+        tracing = trace(ModelSource(model, request.view, encode), request.image, pixel, **options)
+        return take_in_turn(tracing, self._turn)
 
     def attention_source(
         self,

@@ -207,14 +207,15 @@ def figure(rows: list[Row], path: Path) -> None:
                     points = [over_pictures(found, "value", k=count) for count in counts]
                     draw_line(axes, counts, points, colour, by, MARKS[by], "--" if by == "nearness" else "-")
             rank = over_pictures(rows, "value", **ranks, **{"class": kind}, by="attention", head=0.0)[0]
-            axes.set_title(f"{kind}\nattention's ranks with {against}'s: {rank:.2f}", fontsize=7)
+            axes.set_title(f"{kind} (rank correlation {rank:.2f})", fontsize=7)
             axes.set_xscale("log")
             axes.set_xticks([1, 3, 8, 18, 40], ["1", "3", "8", "18", "40"])
             axes.minorticks_off()
             axes.grid(alpha=0.3)
         where = f"{case['model']}, x{case['scale']:g}, stage {case['stage']:g}"
-        line[0].set_ylabel(f"{where}\nchange of colour, 1/255", fontsize=7)
-        line[0].legend(frameon=False, fontsize=6.5)
+        pixels = "\npixels with attribution" if case["kind"] == "few change" else ""
+        line[0].set_ylabel(f"{where}{pixels}\nchange of colour, 1/255", fontsize=6.5)
+        line[-1].legend(frameon=False, fontsize=6.5, title=f"ranks: attention, {against}", title_fontsize=6.5)
     for axes in panels[-1]:
         axes.set_xlabel("neighbours left out")
     drawn.savefig(path, dpi=200)

@@ -80,7 +80,8 @@ class _Encode(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, found: Slopes, region: Region, read: Region) -> Tensor:
         ctx.found, ctx.region, ctx.read, ctx.whole = found, region, read, Region(0, 0, *x.shape[-2:])
-        return found.features[(..., *read.move(-region.top, -region.left).slices())].contiguous()
+        inside = read.move(-region.top, -region.left)
+        return found.features[(..., *inside.slices())].clone(memory_format=torch.contiguous_format)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):

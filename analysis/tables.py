@@ -15,11 +15,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attention_statistics
+import attribution
 import cards
+import completeness
+import consistency
 import cost
 import estimates
 import faithfulness
 import films
+import first_map
 import folders
 import gallery
 import latency
@@ -41,7 +45,8 @@ from clit.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness, "seams": seams, "stages": stages}
+_SCRIPTS = (attention_statistics, attribution, completeness, consistency, faithfulness, seams, stages)
+GALLERY = {script.__name__: script for script in _SCRIPTS}
 """Scripts of the gallery, by the name of their CSV files: each has a summary in analysis/README.md."""
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -60,6 +65,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "sooner": lambda: latency.comparison("sooner"),
     "estimates": lambda: estimates.table(estimates.read()),
+    "first-map": first_map.line,
     "live-map": live_map.line,
     "shaking": shaking.line,
     "load": lambda: load.table(load.read()),

@@ -38,7 +38,7 @@ VIEWER = Path(__file__).parent / "viewer"
 START = """
 const base = (window.gradio_config?.root || new URL(".", document.baseURI).href).replace(/[/]$/, "");
 const make = (asked) => trigger("make", asked);
-import(`${base}/viewer/start.js`).then(({ start }) => start({ element, make, props, server, upload, watch }));
+import(`${base}/viewer/start.js`).then(({ start }) => start({ element, make, props, watch }));
 """
 """What gradio runs in the page: the modules of viewer/ are served beside its own routes, below a proxy's prefix too."""
 

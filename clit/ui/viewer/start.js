@@ -1,7 +1,7 @@
 // @ts-check
 // The viewer: panes that show one continuous picture through the same view, and what a picked pixel looked at.
 //
-// gradio gives a component its `element`, `make`, `props`, `server`, `upload` and `watch`. Modules import only such as
+// gradio gives a component its `element`, `make`, `props` and `watch`. Modules import only such as
 // stand above them in this list:
 //   dom, numbers, store                        the page's nodes; numbers; all that changes, and who is told
 //   server, bitmaps, engine, server_engine, notice  questions; what answers for pictures; one sentence for a person
@@ -59,7 +59,7 @@ import { buildWipe } from "./wipe.js";
 /** Start the viewer. @param {any} component what gradio gives a component */
 export function start(component) {
   mount(component.element);
-  connect(component);
+  connect();
   useEngine(serverEngine);
   const asked = location.hash.length > 1; // before the page begins to write its own
   buildMenus(); // first: where things stand

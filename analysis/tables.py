@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attention_statistics
+import bombs
 import cards
 import cost
 import estimates
@@ -25,6 +26,8 @@ import gallery
 import latency
 import live_map
 import load
+import load_faults
+import load_memory
 import paired
 import places
 import scale_curves
@@ -63,6 +66,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "live-map": live_map.line,
     "shaking": shaking.line,
     "load": lambda: load.table(load.read()),
+    "machines": lambda: load.plan(load.read()),
+    "load-memory": lambda: load_memory.text(load_memory.read()),
+    "load-faults": lambda: load_faults.table(load_faults.read()),
+    "bombs": lambda: bombs.table(bombs.read()),
     "opening": places.line,
     "films": lambda: films.table(films.read()),
     "folders": lambda: folders.table(folders.read(), "pictures"),

@@ -43,7 +43,7 @@ ALLOWED = {
     "typer": {"commands"},
     "rich": {"commands"},
     "filelock": {"exports", "ui"},
-    "ray": {"exports"},
+    "ray": {"system", "rendering", "exports"},
     "safetensors": {"networks"},
     "numba": {"networks"},
     "llvmlite": {"networks"},

@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 
 from clit.errors import UserError
 from clit.networks import kernels
+from clit.rendering.elsewhere import Painters
 from clit.ui.connections import bound_connections
 from clit.ui.disk import make_folder
 from clit.ui.endpoints import add_endpoints
@@ -68,11 +69,14 @@ html { scrollbar-gutter: stable; }
 """
 
 
-def make_site(limits: Limits | None = None) -> Site:
-    """Return the site of the bundled examples, in a folder of its own, which gradio writes into as well."""
+def make_site(limits: Limits | None = None, painters: Painters | None = None) -> Site:
+    """Return the site of the bundled examples, in a folder of its own, which gradio writes into as well.
+
+    painters: what draws views in place of this process.
+    """
     folder = make_folder()
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    return Site(BUNDLED, folder, limits)
+    return Site(BUNDLED, folder, limits, painters)
 
 
 def launch(site: Site, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:
@@ -91,7 +95,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             prevent_thread_lock=True,
             quiet=not block,
             max_file_size=site.limits.upload_bytes,
-            max_threads=site.limits.previews[0] + site.limits.views[0] + SPARE_THREADS,
+            max_threads=site.line.count * (site.limits.previews[0] + site.limits.views[0]) + SPARE_THREADS,
             theme=THEME,
             css=PAGE_CSS,
             footer_links=[],

@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "analysis" / "load.csv"
 COLUMNS = (
     "which", "visitors", "beside", "minutes", "movements", "preview_p50", "preview_p95", "exact_p50", "exact_p95",
-    "look_p95", "refused", "failed", "spread", "rss_mb", "slope_mb", "cpu_s", "cores",
+    "look_p95", "refused", "failed", "spread", "rss_mb", "slope_mb",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def run(
         warm = Visitor(url, Notes(), 0)
         warm.arrive()
         warm.move()  # models are loaded
-        until, worked = time.monotonic() + 60 * minutes, cpu_seconds(process)
+        until = time.monotonic() + 60 * minutes
         visitors = [Visitor(url, notes, number, think, seed) for number in range(count)]
         threads = [threading.Thread(target=each.visit, args=[until]) for each in visitors]
         heavy = [Visitor(url, notes, 1000 + 4 * number, think, seed) for number in range(len(beside))]
@@ -72,18 +72,9 @@ def run(
         while any(thread.is_alive() for thread in threads):
             held.append((time.monotonic(), resident(process)))
             time.sleep(1)
-        worked = cpu_seconds(process) - worked
     for failure, times in Counter(sentence for _, sentence in notes.failures).items():
         print(f"{times} x {failure}")
-    found = summarise(notes, held)
-    each = {"cpu_s": worked / max(1, found["movements"]), "cores": os.cpu_count()}
-    return {"visitors": count, "beside": " ".join(beside), "minutes": minutes, **found, **each}
-
-
-def cpu_seconds(process: int) -> float:
-    """Return the seconds for which cores have worked for a process."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(each) for each in fields[11:13]) / os.sysconf("SC_CLK_TCK")
+    return {"visitors": count, "beside": " ".join(beside), "minutes": minutes, **summarise(notes, held)}
 
 
 def summarise(notes: Notes, held: list[tuple[float, float]]) -> dict:
@@ -150,26 +141,27 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 PEOPLE = 100, 10_000
-BUSY = 0.7  # share of its time that a machine may work: else lines grow
+BUSY = 0.7  # share of what a machine can do that is asked of it: else lines grow
 
 
 def plan(rows: list[dict[str, str]]) -> str:
-    """Return how many machines many visitors need, from what one movement takes, as Markdown."""
-    found = {(row["which"], row["visitors"]): row for row in rows if row["cpu_s"] and not row["beside"]}
-    alone = found["now", "1"]
-    pause = 60 * float(alone["minutes"]) / float(alone["movements"])
-    most = max((row for (which, _), row in found.items() if which == "now"), key=lambda row: int(row["visitors"]))
-    drawing, cores = float(most["cpu_s"]), int(most["cores"])
-    head = max(float(row["cpu_s"]) for (which, _), row in found.items() if which == "ray")
-    each, of_head = BUSY * cores * pause / drawing, BUSY * pause / head
-    lines = [["visitors at once", f"machines of {cores} cores that draw", "servers, each with a core of its own"]]
-    lines += [[f"{people:,}", f"{math.ceil(people / each):,}", f"{math.ceil(people / of_head):,}"] for people in PEOPLE]
+    """Say how many machines many visitors need, by what one does at most and what a visitor alone asks."""
+    found = [row for row in rows if row["which"] == "now" and not row["beside"]]
+    [alone] = [row for row in found if row["visitors"] == "1"]
+    most = max(found, key=rate)
+    bears = BUSY * rate(most) / rate(alone)
+    lines = [["visitors at once", "machines"], *([f"{n:,}", f"{math.ceil(n / bears):,}"] for n in PEOPLE)]
     return (
-        f"{markdown(lines)}\n\nA visitor alone moves once in {pause:.1f} s. A movement, its drag included, took "
-        f"{drawing:.1f} s of one core to draw and to send; where actors drew, {head:.2f} s of the server's own. A "
-        f"machine that works {100 * BUSY:.0f} % of its time so bears {each:.1f} visitors, and a server with actors "
-        f"{of_head:.0f}."
+        f"{markdown(lines)}\n\nA visitor who never waits for others makes {rate(alone):.1f} movements a minute, each a "
+        f"drag, four exact panes, and now and then a click. The machine made {rate(most):.1f} a minute at most "
+        f"(visitors in that run: {most['visitors']}). Asked for {100 * BUSY:.0f} % of that, it bears {bears:.1f} "
+        "visitors at once."
     )
+
+
+def rate(row: dict[str, str]) -> float:
+    """Return the movements of a run in a minute; it lasts until the last one has ended."""
+    return float(row["movements"]) / (float(row["minutes"]) + float(row["exact_p95"]) / 60)
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """What visitors meet when something breaks, and what is left of it.
 
-    python analysis/load_faults.py [--faults kill,full,slow] [--visitors 4] [--minutes 1.5]
+    python analysis/load_faults.py [--faults kill,full,slow,actor] [--visitors 4] [--minutes 1.5]
 
 A fault begins after a third of a run, and is over after two thirds. "kill": the server is killed, and another one
 starts on its port and in its folder; that takes as long as it takes. "full": the disk that the server writes to, a
 small one of its own, is filled and then emptied; that needs root. "slow": forty clients open connections, say a byte
-a second, and do not end. Visitors are those of `load.py`, who look for a second at most; one more uploads a picture
-every second.
+a second, and do not end. "actor": of two actors on Ray that draw, one is killed again and again. Visitors are those of
+`load.py`, who look for a second at most; one more uploads a picture every second.
 
 Writes analysis/load_faults.csv, a row per fault, and prints it as Markdown; `python analysis/tables.py` puts that into
 docs/load.md.
@@ -34,10 +34,11 @@ from load_memory import count_files
 from serving import ROOT, find_server, free_port, serve_page
 from visitors import Failed, Notes, Visitor, picture_file
 
+from clit.rendering.elsewhere import CORES
 from clit.training.evaluate import markdown
 
 FILE = ROOT / "analysis" / "load_faults.csv"
-FAULTS = "kill", "full", "slow"
+FAULTS = "kill", "full", "slow", "actor"
 TIMES = "before", "during", "after"
 COLUMNS = ("fault", "visitors", *(f"{what}_{when}" for when in TIMES for what in ("views", "exact", "failed")), "files")
 THINK = 0.5, 1.0
@@ -85,6 +86,46 @@ def send_slowly(url: str, until: float) -> None:
         link.close()
 
 
+@contextlib.contextmanager
+def two_actors() -> Iterator[str]:
+    """Run a Ray for two actors on this machine until the block ends; give its address."""
+    import ray
+
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    cpus = 2 * CORES
+    context = ray.init(
+        "local", num_cpus=cpus, object_store_memory=512 << 20, include_dashboard=False, log_to_driver=False
+    )
+    try:
+        yield context.address_info["gcs_address"]
+    finally:
+        ray.shutdown()
+
+
+def kill_actors(until: float) -> None:
+    """Kill an actor of this process's Ray, and another one whenever both are there again, until a time."""
+    while time.monotonic() < until:
+        found = [path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if is_actor(path.parent)]
+        if len(found) == 2:
+            os.kill(int(found[0].name), signal.SIGKILL)
+        time.sleep(1)
+
+
+def is_actor(process: Path) -> bool:
+    """Tell whether a process, by its folder in /proc, is an actor that this process's Ray started."""
+    with contextlib.suppress(OSError):
+        if (process / "cmdline").read_bytes().startswith(b"ray::Painter"):
+            return os.getpid() in ancestors(process)
+    return False
+
+
+def ancestors(process: Path) -> Iterator[int]:
+    """Yield the numbers of a process's parent, its parent, and so on."""
+    while (parent := int((process / "stat").read_text().rpartition(")")[2].split()[1])) > 1:
+        yield parent
+        process = process.with_name(str(parent))
+
+
 def wait(until: float) -> None:
     """Sleep until a time."""
     time.sleep(max(0.0, until - time.monotonic()))
@@ -113,7 +154,8 @@ def run(fault: str, count: int, minutes: float) -> dict:
         if fault == "full":
             stack.enter_context(small_disk(folder))
         served = stack.enter_context(contextlib.ExitStack())
-        url = served.enter_context(serve_page(folder=folder, port=port))
+        flags = ["--ray", stack.enter_context(two_actors())] if fault == "actor" else []
+        url = served.enter_context(serve_page(folder=folder, port=port, flags=flags))
         warm = Visitor(url, Notes(), 0)
         warm.arrive()
         warm.move()
@@ -133,6 +175,8 @@ def run(fault: str, count: int, minutes: float) -> dict:
             ends = time.monotonic()
         elif fault == "full":
             fill_disk(folder, ends)
+        elif fault == "actor":
+            kill_actors(ends)
         else:
             send_slowly(url, ends)
         for thread in threads:
@@ -172,7 +216,12 @@ def write(rows: list[dict]) -> None:
 
 def table(rows: list[dict[str, str]]) -> str:
     """The rows as Markdown."""
-    names = {"kill": "killed, and started anew", "full": "full disk", "slow": f"{SLOW} slow clients"}
+    names = {
+        "kill": "killed, and started anew",
+        "full": "full disk",
+        "slow": f"{SLOW} slow clients",
+        "actor": "actors killed",
+    }
     lines = [["fault", "visitors", *(f"exact views {when}: number, p50, failures" for when in TIMES), "files left"]]
     for row in rows:
         told = [f"{row[f'views_{t}']}, {float(row[f'exact_{t}']):.1f} s, {row[f'failed_{t}']}" for t in TIMES]

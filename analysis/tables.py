@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attention_statistics
-import bombs
 import cards
 import cost
 import estimates
@@ -26,8 +25,6 @@ import gallery
 import latency
 import live_map
 import load
-import load_faults
-import load_memory
 import paired
 import places
 import scale_curves
@@ -67,9 +64,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "shaking": shaking.line,
     "load": lambda: load.table(load.read()),
     "machines": lambda: load.plan(load.read()),
-    "load-memory": lambda: load_memory.text(load_memory.read()),
-    "load-faults": lambda: load_faults.table(load_faults.read()),
-    "bombs": lambda: bombs.table(bombs.read()),
     "opening": places.line,
     "films": lambda: films.table(films.read()),
     "folders": lambda: folders.table(folders.read(), "pictures"),

@@ -21,6 +21,7 @@ one class:
     kind "change"   value is how far the colour moves without the k highest by `by`, in 1/255 of RGB
     kind "rank"     value is Spearman's correlation of two rankings over the window, by `by` and by `against`; head 0 is
                     the mean of the heads
+    kind "few ..."  the same of those pixels alone that have attribution, with it
 """
 
 from __future__ import annotations
@@ -101,55 +102,68 @@ def pool_attribution(model: SRModel, pair: Pair, position: np.ndarray, found: At
     return (pooled[np.ix_(rows, columns)] * inside).ravel()
 
 
+def measure_changes(
+    decoder, field, positions: Tensor, attended: list[Attended], stage: int, scores: dict[str, np.ndarray], seed: int
+) -> list[Row]:
+    """Return how far colours move without the k highest of one stage, by each ranking {name: (Q, P)} and by chance."""
+    random, latents = np.random.default_rng(seed), attended[stage].weights.shape[-1]
+    chances = [random.random((len(positions), latents)) for _ in range(CHANCES)]
+    counts, rows = [count for count in COUNTS if count < latents], []
+    for by, several in ({by: [score] for by, score in scores.items()} | {"chance": chances}).items():
+        changes = np.mean(
+            [leave_out_highest(decoder, field, positions, attended, stage, score, counts) for score in several], 0
+        )
+        rows += [make_row(by, change, k=count) for count, change in zip(counts, changes.T, strict=True)]
+    return rows
+
+
+def measure_ranks(scores: dict[str, np.ndarray], weights: np.ndarray, against: str) -> list[Row]:
+    """Return the correlation of one ranking with all others, and with single heads' weights (Q, M, P)."""
+    by = {(name, 0): score for name, score in scores.items() if name != against}
+    by |= {("attention", head + 1): weights[:, head] for head in range(weights.shape[1])}
+    return [
+        make_row(name, spearman(score, scores[against]), head=head, against=against)
+        for (name, head), score in by.items()
+    ]
+
+
+def make_row(by: str, values: np.ndarray, k: int = 0, head: int = 0, against: str = "") -> Row:
+    mean = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+    return {"by": by, "against": against, "head": head, "k": k, "pixels": len(values), "value": mean}
+
+
 def measure_class(pair: Pair, model: SRModel, field, positions: Tensor, attributed: int, seed: int) -> list[Row]:
     """Return the rows of one picture's pixels of one class, for one model."""
-    decoder, random = model.decoder, np.random.default_rng(seed)
+    decoder = model.decoder
     attended = decoder.attend(field, positions)
     influences = decoder.influence(field, positions, attended)
     rows = []
     for stage, (found, influence) in enumerate(zip(attended, influences, strict=True)):
         weights = found.weights[0].numpy()  # (Q, M, P)
-        latents = weights.shape[-1]
-        counts = [count for count in COUNTS if count < latents]
         nearness = -make_offsets(found, pair, positions).norm(dim=-1).numpy()
         scores = {"influence": influence[0].norm(dim=-1).numpy(), "attention": weights.mean(1), "nearness": nearness}
+        asked = decoder, field, positions, attended, stage
+        kinds = {
+            "change": measure_changes(*asked, scores, seed),
+            "rank": measure_ranks(scores, weights, "influence"),
+        }
         if len(attended) == 1 and attributed:
-            chosen = range(min(attributed, len(positions)))
-            pooled = [pool_attribution(model, pair, positions[q].numpy(), found, q) for q in chosen]
-            scores["attribution"] = np.array(pooled)
+            few, near = positions[:attributed], select_pixels(attended, attributed)
+            pooled = [pool_attribution(model, pair, each.numpy(), found, q) for q, each in enumerate(few)]
+            some = {name: score[:attributed] for name, score in scores.items()} | {"attribution": np.array(pooled)}
+            kinds["few change"] = measure_changes(decoder, field, few, near, stage, some, seed)
+            kinds["few rank"] = measure_ranks(some, weights[:attributed], "attribution")
         case = {"stage": stage + 1, "stages": len(attended)}
-
-        def row(
-            kind: str, by: str, value: np.ndarray, count: int = 0, head: int = 0, against: str = "", case=case
-        ) -> Row:
-            mean = float(np.nanmean(value)) if np.isfinite(value).any() else float("nan")
-            named = {"kind": kind, "by": by, "against": against, "head": head, "k": count}
-            return {**case, **named, "pixels": len(value), "value": mean}
-
-        chances = [random.random((len(positions), latents)) for _ in range(CHANCES)]
-        orders = {by: [score] for by, score in scores.items()} | {"chance": chances}
-        for by, several in orders.items():
-            some = len(several[0])
-            asked = [
-                Attended(f.weights[:, :some], None, None, f.rows[:some], f.columns[:some], f.grid) for f in attended
-            ]
-            changes = [
-                leave_out_highest(decoder, field, positions[:some], asked, stage, score, counts) for score in several
-            ]
-            rows += [
-                row("change", by, change, count) for count, change in zip(counts, np.mean(changes, 0).T, strict=True)
-            ]
-        for against in ("influence", "attribution"):
-            if against in scores:
-                some = len(scores[against])
-                by = {(name, 0): score[:some] for name, score in scores.items() if len(score) >= some}
-                by |= {("attention", head + 1): weights[:some, head] for head in range(weights.shape[1])}
-                rows += [
-                    row("rank", name, spearman(score, scores[against]), head=head, against=against)
-                    for (name, head), score in by.items()
-                    if name != against
-                ]
+        rows += [{**case, "kind": kind, **row} for kind, several in kinds.items() for row in several]
     return rows
+
+
+def select_pixels(attended: list[Attended], count: int) -> list[Attended]:
+    """Return what the first pixels attended to."""
+    return [
+        Attended(each.weights[:, :count], None, None, each.rows[:count], each.columns[:count], each.grid)
+        for each in attended
+    ]
 
 
 def measure(flags: Namespace) -> list[Row]:
@@ -172,9 +186,10 @@ def measure(flags: Namespace) -> list[Row]:
 
 
 def find_cases(rows: list[Row]) -> list[Row]:
-    """Return the models, scales and stages, each a line of panels."""
-    names = ("model", "scale", "stage")
-    return [dict(zip(names, each, strict=True)) for each in distinct(rows, *names)]
+    """Return the models, scales, stages and kinds of change, each a line of panels."""
+    names = ("model", "scale", "stage", "kind")
+    found = distinct([row for row in rows if row["kind"].endswith("change")], *names)
+    return [dict(zip(names, each, strict=True)) for each in found]
 
 
 def figure(rows: list[Row], path: Path) -> None:
@@ -182,57 +197,68 @@ def figure(rows: list[Row], path: Path) -> None:
     drawn = make_figure(7.2, 1.7 * len(cases) + 0.3)
     panels = drawn.subplots(len(cases), len(CLASSES), squeeze=False, sharex=True, sharey="row")
     for line, case in zip(panels, cases, strict=True):
+        against = "attribution" if case["kind"] == "few change" else "influence"
+        ranks = {**case, "kind": case["kind"].replace("change", "rank"), "against": against}
         for axes, kind in zip(line, CLASSES, strict=True):
             for by, colour in RANKINGS.items():
-                found = select(rows, **case, **{"class": kind, "kind": "change", "by": by})
+                found = select(rows, **case, **{"class": kind, "by": by})
                 if found:
                     counts = distinct(found, "k")
                     points = [over_pictures(found, "value", k=count) for count in counts]
                     draw_line(axes, counts, points, colour, by, MARKS[by], "--" if by == "nearness" else "-")
-            rank = select(rows, **case, **{"class": kind}, kind="rank", by="attention", against="influence", head=0.0)
-            axes.set_title(f"{kind} (rank correlation {over_pictures(rank, 'value')[0]:.2f})", fontsize=7)
+            rank = over_pictures(rows, "value", **ranks, **{"class": kind}, by="attention", head=0.0)[0]
+            axes.set_title(f"{kind} (rank correlation {rank:.2f})", fontsize=7)
             axes.set_xscale("log")
             axes.set_xticks([1, 3, 8, 18, 40], ["1", "3", "8", "18", "40"])
             axes.minorticks_off()
             axes.grid(alpha=0.3)
-        line[0].set_ylabel(
-            f"{case['model']}, x{case['scale']:g}, stage {case['stage']:g}\nchange of colour, 1/255", fontsize=7
-        )
+        where = f"{case['model']}, x{case['scale']:g}, stage {case['stage']:g}"
+        pixels = "\npixels with attribution" if case["kind"] == "few change" else ""
+        line[0].set_ylabel(f"{where}{pixels}\nchange of colour, 1/255", fontsize=6.5)
+        line[-1].legend(frameon=False, fontsize=6.5, title=f"ranks: attention, {against}", title_fontsize=6.5)
     for axes in panels[-1]:
         axes.set_xlabel("neighbours left out")
-    panels[0, 0].legend(frameon=False, fontsize=6.5)
     drawn.savefig(path, dpi=200)
 
 
 def summary(rows: list[Row]) -> str:
     """What the rows say, as a list."""
     first = select(rows, kind="change", by="attention", k=3.0, stage=1.0, model=rows[0]["model"])
-    counts = {kind: f"{sum(row['pixels'] for row in select(first, **{'class': kind})):.0f}" for kind in CLASSES}
-    said = [f"Of {count_pictures(rows)}; pixels: {', '.join(f'{n} {kind}' for kind, n in counts.items())}.\n"]
+    said = [f"Of {count_pictures(rows)}; pixels: {count_pixels(first)}.\n"]
     for case in find_cases(rows):
-        moved = [
-            f"{tell(over_pictures(rows, 'value', **case, kind='change', by=by, k=3.0), '{:.1f}')} by {by}"
-            for by in ("influence", "attention", "nearness", "chance")
-        ]
-        less = differences(
-            rows, "value", *({**case, "kind": "change", "by": by, "k": 3.0} for by in ("attention", "nearness"))
-        )
-        against = {**case, "kind": "rank", "against": "influence"}
-        heads = sorted({row["head"] for row in select(rows, **against)} - {0.0})
-        of_heads = [over_pictures(rows, "value", **against, by="attention", head=head)[0] for head in heads]
-        ranks = [over_pictures(rows, "value", **against, by=by, head=0.0) for by in ("attention", "nearness")]
+        where, name = f"{case['model']}, x{case['scale']:g}, stage {case['stage']:g}", case["kind"]
+        moved = {
+            by: over_pictures(rows, "value", **case, by=by, k=3.0)
+            for by in RANKINGS
+            if select(rows, **case, by=by, k=3.0)
+        }
+        far = [f"{tell(value, '{:.1f}')} by {by}" for by, value in moved.items()]
+        less = {
+            by: differences(rows, "value", *({**case, "by": each, "k": 3.0} for each in ("attention", by)))
+            for by in ("nearness", "attribution")
+            if by in moved
+        }
+        further = [f"By attention less by {by}: {tell(value, '{:+.2f}')}." for by, value in less.items()]
+        against = "influence" if name == "change" else "attribution"
+        ranks = {**case, "kind": name.replace("change", "rank"), "against": against}
+        heads = sorted({row["head"] for row in select(rows, **ranks)} - {0.0})
+        of_heads = [over_pictures(rows, "value", **ranks, by="attention", head=head)[0] for head in heads]
+        others = [by for by in moved if by not in (against, "chance")]
+        agree = [f"{by} {tell(over_pictures(rows, 'value', **ranks, by=by, head=0.0))}" for by in others]
+        pixels = "" if name == "change" else f", of {count_pixels(select(rows, **case, by='attention', k=3.0))} alone"
         said += [
-            f"- {case['model']}, x{case['scale']:g}, stage {case['stage']:g}: without the three highest neighbours the "
-            f"colour moves {', '.join(moved)}, in 1/255. By attention less by nearness: {tell(less, '{:+.2f}')}.",
-            f"- Rank correlation with influence there: attention {tell(ranks[0])}, single heads {min(of_heads):.2f} to "
-            f"{max(of_heads):.2f}, nearness {tell(ranks[1])}.",
+            f"- {where}{pixels}: without the three highest neighbours the colour moves {', '.join(far)}, in 1/255. "
+            f"{' '.join(further)}",
+            f"- Rank correlation with {against} there: {', '.join(agree)}; single heads {min(of_heads):.2f} to "
+            f"{max(of_heads):.2f}.",
         ]
-        if found := select(rows, **case, kind="rank", against="attribution", head=0.0):
-            by = {name: tell(over_pictures(found, "value", by=name)) for name in ("attention", "influence", "nearness")}
-            pixels = sum(row["pixels"] for row in select(found, by="attention"))
-            text = ", ".join(f"{name} {value}" for name, value in by.items())
-            said.append(f"- Rank correlation with attribution, of {pixels:.0f} pixels: {text}.")
     return "\n".join(said)
+
+
+def count_pixels(rows: list[Row]) -> str:
+    """Return how many pixels of which class rows are about, as text."""
+    counts = {kind: sum(row["pixels"] for row in select(rows, **{"class": kind})) for kind in CLASSES}
+    return ", ".join(f"{count:.0f} {kind}" for kind, count in counts.items())
 
 
 def main(arguments: list[str] | None = None) -> None:

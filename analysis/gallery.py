@@ -80,11 +80,11 @@ def run(
     name: str,
     parser: argparse.ArgumentParser,
     measure: Callable[[argparse.Namespace], list[Row]],
-    figure: Callable[[list[Row], Path], None],
+    figure: Callable[[list[Row], Path], None] | None,
     summary: Callable[[list[Row]], str],
     arguments: list[str] | None = None,
 ) -> None:
-    """Run a script: measure and write the CSV file, draw the figure from it, print the summary of it."""
+    """Run a script: measure and write the CSV file, draw the figure from it if there is one, print the summary."""
     flags = parser.parse_args(arguments)
     flags.out = flags.out or ROOT / "analysis" / ("quick" if flags.quick else "")
     path = flags.out / f"{name}.csv"
@@ -95,7 +95,8 @@ def run(
             with torch.no_grad():  # attribution makes gradients of its own
                 write(measure(flags), path)
         rows = read(path)
-        figure(rows, path.with_suffix(".png"))
+        if figure is not None:
+            figure(rows, path.with_suffix(".png"))
         print(summary(rows))
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from clit.config import EDSRConfig, LIIFConfig, ModelConfig, RDNConfig, SwinIRConfig
 from clit.geometry import Region
-from clit.networks.encoders import ENCODERS, prepacked
+from clit.networks.encoders import ENCODERS, prepacked, slopes
 from clit.networks.encoders.edsr import EDSR
 from clit.networks.encoders.swinir import WindowAttention, join_windows, label_regions, split_windows
 from clit.networks.model import SRModel
@@ -182,3 +182,22 @@ def test_with_gradients_and_in_other_precisions_torch_does_it(monkeypatch):
     assert not prepacked.applies(x.double()) and encoder.double()(x.double()).dtype == torch.float64
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert not prepacked.applies(x)
+
+
+@pytest.mark.parametrize("region", [(8, 8, 9, 10), (0, 0, 3, 4), (0, 5, 20, 6), (14, 1, 19, 3), (0, 0, 20, 18)])
+def test_slopes_are_the_gradients_by_torch(region):
+    """Inside a picture, at its borders and of all of it."""
+    encoder, region = EDSR(EDSRConfig(width=6, blocks=2)), Region(*region)
+    seen = region.grow(encoder.reach).clip((20, 18))
+    spare = region.top - seen.top, region.left - seen.left, seen.bottom - region.bottom, seen.right - region.right
+    x = torch.rand(1, 3, 20, 18)[(..., *seen.slices())] * 2 - 1
+    transposed = slopes.Transposed(encoder)
+    found = slopes.find_slopes(encoder, transposed, x, spare)
+    with torch.enable_grad():
+        features = encoder.forward_plain(x.requires_grad_(), spare)
+        for gradient in torch.randn(2, *features.shape):  # asked twice, as models with one encoder do
+            (wanted,) = torch.autograd.grad(features, x, gradient, retain_graph=True)
+            assert torch.allclose(found.pull_back(gradient), wanted, atol=1e-5)
+    assert torch.allclose(found.features, features, atol=1e-5)
+    assert found.nbytes == features.nbytes + sum(bits.nbytes for bits in found.open)
+    assert not slopes.applies(encoder, x.double()) and not slopes.applies(ENCODERS["rdn"](TINY[1]), x)

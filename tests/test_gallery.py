@@ -157,18 +157,21 @@ def test_faithfulness(rows_of, models):
     chosen = [part for name in ("lit-light", "clit-light") for part in ("--model", models[name])]
     rows = rows_of(faithfulness, *chosen, "--pixels", "2", "--attributed", "1", "--scales", "4.5")
     assert {(row["model"], row["stage"]) for row in rows} == {("lit-light", 1), ("clit-light", 1), ("clit-light", 2)}
-    changes = [row for row in rows if row["kind"] == "change"]
-    assert {row["by"] for row in changes if row["model"] == "lit-light"} == set(faithfulness.RANKINGS)
-    assert {row["k"] for row in changes} == set(faithfulness.COUNTS)
+    changes, few = ([row for row in rows if row["kind"] == kind] for kind in ("change", "few change"))
+    assert {row["model"] for row in few} == {"lit-light"}, "attribution is of models of one stage"
+    assert {row["by"] for row in few} == set(faithfulness.RANKINGS) == {row["by"] for row in changes} | {"attribution"}
+    assert {row["pixels"] for row in few} == {1} and {row["pixels"] for row in changes} == {2}
+    assert {row["k"] for row in changes} == {row["k"] for row in few} == set(faithfulness.COUNTS)
     assert all(0 <= row["value"] < 255 and row["class"] in faithfulness.CLASSES for row in changes)
     first = {
-        (row["picture"], row["model"], row["stage"], row["class"], row["by"]): row["value"] for row in changes
-        if row["k"] == 1
+        (row["kind"], row["picture"], row["model"], row["stage"], row["class"], row["by"]): row["value"]
+        for row in (*changes, *few) if row["k"] == 1
     }  # fmt: skip
     for key, value in first.items():  # of single neighbours none moves the colour further than the most influential
-        if key[-1] != "attribution":  # which is of fewer pixels
-            assert value <= first[(*key[:-1], "influence")] + 1e-3
-    assert all(-1 <= row["value"] <= 1 for row in rows if row["kind"] == "rank")
+        assert value <= first[(*key[:-1], "influence")] + 1e-3
+    ranks = [row for row in rows if row["kind"].endswith("rank")]
+    assert {(row["kind"], row["against"]) for row in ranks} == {("rank", "influence"), ("few rank", "attribution")}
+    assert all(-1 <= row["value"] <= 1 for row in ranks)
 
 
 def test_in_a_linear_network_what_is_left_out_adds_up():
@@ -262,6 +265,21 @@ def test_attribution(rows_of, models):
     bicubic = {row["picture"]: row["diffusion"] for row in rows if row["model"] == "bicubic"}
     for row in rows:  # a network reaches further than sixteen pixels
         assert row["model"] == "bicubic" or row["diffusion"] > bicubic[row["picture"]]
+
+
+def test_completeness(models, data, tmp_path, capsys):
+    import completeness
+    import gallery
+
+    chosen = ["--model", "bicubic", "--model", models["lit-light"], "--scales", "3"]
+    completeness.main(["--data", str(data), "--out", str(tmp_path), "--quick", *chosen])
+    rows = gallery.read(tmp_path / "completeness.csv")
+    assert {row["objective"] for row in rows} == {"texture", "colour"} and {row["finite"] for row in rows} == {1}
+    assert all(0 <= row["gap"] < 0.02 and row["steps"] <= 400 for row in rows)
+    assert {row["class"] for row in rows} >= {"flat", "edge"}
+    rows[0] |= {"gap": 0.0312, "finite": 0}
+    largest = [line.split(" | ") for line in completeness.summary(rows).splitlines() if line.startswith("| bicubic")]
+    assert [each.strip() for each in largest[0][2:]][0] == "3.12%" and largest[0][-1].strip("| ") == "1"
 
 
 def test_shares_near_a_pixel_are_sums_of_the_map():

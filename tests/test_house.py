@@ -1,5 +1,6 @@
 """What the project's files say of one another holds: requirements, example pictures, README, docs."""
 
+import ast
 import json
 import re
 import subprocess
@@ -85,6 +86,19 @@ def test_no_large_file_is_tracked():
     sizes = {name: (ROOT / name).stat().st_size for name in found.stdout.split("\0") if name and (ROOT / name).exists()}
     assert not {name: size for name, size in sizes.items() if size > 16e6}
     assert sum(sizes.values()) < 120e6
+
+
+def test_files_and_functions_are_short():
+    files = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / "clit").rglob("*.py")}
+    assert len(files) > 100
+    assert not [name for name, text in files.items() if len(text.splitlines()) > 420]
+    functions = [
+        (name, node.name, node.end_lineno - node.lineno + 1)
+        for name, text in files.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    assert not [each for each in functions if each[-1] > 60]
 
 
 def test_readme_is_short():

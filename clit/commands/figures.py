@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,16 @@ from clit.errors import UserError
 
 Format = Annotated[str, typer.Option(help="What to write into a folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON, and nothing else; OUT may be left out.")]
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IN... OUT",
+        help="Pictures, folders, or patterns in quotes; then, for one picture, the figure (.png, .svg, .pdf) or "
+        "numbers (.npz, .json) to write, else a folder.",
+    ),
+]
+Pixel = Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")]
 
 _NO_OUT = "Give OUT, the file to write, or --json to print the numbers."
 
@@ -139,15 +150,8 @@ def _list_default_models() -> list[str]:
 
 @app.command()
 def attend(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IN... OUT",
-            help="Pictures, folders, or patterns in quotes; then, for one picture, the figure (.png, .svg, .pdf) or "
-            "numbers (.npz, .json) to write, else a folder.",
-        ),
-    ],
-    pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
+    paths: Paths,
+    pixel: Pixel,
     scale: Scale = None,
     size: Size = None,
     model: Model = "lit-light",
@@ -157,22 +161,11 @@ def attend(
     json: Json = False,
 ) -> None:
     """Show what one output pixel looked at: the weights of every head and stage. Of folders, for every picture."""
-    from clit.exports.figures import FORMS, encode_json
-    from clit.exports.folders import check_format
+    from clit.exports.figures import encode_json
 
-    inputs, out = _split_paths(paths, json)
-    one = out is None or is_one_file(inputs, out)
-    if json and (not one or os.path.isdir(inputs[0])):
-        raise UserError("--json prints what a pixel of one picture looked at: give one picture, and OUT as a file.")
-    if one:
-        _check_out(out, FORMS, inputs[0])
-    ending = check_format(format, FORMS)
-    position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
-    wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
-    options = {"pixel": position, "scale": scale, "size": wanted, "chain": chain}
-    if one:
-        picture, wanted = read_picture_and_size(Path(inputs[0]), scale, wanted, strict)
-        options |= {"scale": None, "size": wanted}
+    asked = _read_question(paths, pixel, size, format, json, "looked at")
+    picture, where = asked.read(scale, strict)
+    options = {"pixel": asked.pixel, **where, "chain": chain}
     network = load_model(model)
 
     from clit import attend as find_attention
@@ -184,13 +177,56 @@ def attend(
             _write_attention(model, attention, image, path)
         return attention
 
-    if not one:  # wrong options are told before any work
-        find_attention(network, _make_pixel(), (0, 0), scale, size=wanted and (1, 1), chain=chain)
-        return _make_figures("attend", inputs, out, ending, {model: network}, options, draw, strict)
-    attention = draw(picture, out)
+    if picture is None:  # wrong options are told before any work
+        find_attention(network, _make_pixel(), (0, 0), scale, size=asked.size and (1, 1), chain=chain)
+        return _make_figures("attend", asked.inputs, asked.out, asked.ending, {model: network}, options, draw, strict)
+    attention = draw(picture, asked.out)
     if json:
         return typer.echo(encode_json(attention))
-    typer.echo(f"{out}: {attention.kind}, {len(attention.stages)} stage{'s' if len(attention.stages) > 1 else ''}")
+    stages = f"{len(attention.stages)} stage{'s' if len(attention.stages) > 1 else ''}"
+    typer.echo(f"{asked.out}: {attention.kind}, {stages}")
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One output pixel of one picture or of folders, and where the answer goes.
+
+    out: a file for one picture, None to print alone, else a folder. ending: of the files in the folder, or of OUT.
+    size: (H, W) of the output, or None where a scale is given.
+    """
+
+    inputs: list[str]
+    out: Path | None
+    is_one: bool
+    ending: str
+    pixel: tuple[int, int]
+    size: tuple[int, int] | None
+
+    def read(self, scale: float | None, strict: bool) -> tuple[Any, dict]:
+        """Return the picture, None for folders, and how large the output is to be: {scale, size}."""
+        if not self.is_one:
+            return None, {"scale": scale, "size": self.size}
+        picture, size = read_picture_and_size(Path(self.inputs[0]), scale, self.size, strict)
+        return picture, {"scale": None, "size": size}
+
+
+def _read_question(paths: list[str], pixel: str, size: str | None, format: str, json: bool, what: str) -> _Question:
+    """Read what `attend` and `attribute` were given; UserError for what they cannot answer. what: about the pixel."""
+    from clit.exports.figures import FORMS
+    from clit.exports.folders import check_format
+
+    inputs, out = _split_paths(paths, json)
+    is_one = out is None or is_one_file(inputs, out)
+    if json and (not is_one or os.path.isdir(inputs[0])):
+        raise UserError(f"--json prints what a pixel of one picture {what}: give one picture, and OUT as a file.")
+    if is_one:
+        _check_out(out, FORMS, inputs[0])
+    ending = check_format(format, FORMS)
+    if is_one:
+        ending = "" if out is None else out.suffix.lower()
+    position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
+    wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
+    return _Question(inputs, out, is_one, ending, position, wanted)
 
 
 def _split_paths(paths: list[str], json: bool) -> tuple[list[str], Path | None]:
@@ -258,15 +294,8 @@ def film(
 
 @app.command()
 def attribute(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IN... OUT",
-            help="Pictures, folders, or patterns in quotes; then, for one picture, the figure (.png, .svg, .pdf) or "
-            "numbers (.npz, .json) to write, else a folder.",
-        ),
-    ],
-    pixel: Annotated[str, typer.Option(metavar="ROW,COLUMN", help="The output pixel, counted from 0.")],
+    paths: Paths,
+    pixel: Pixel,
     scale: Scale = None,
     size: Size = None,
     model: Annotated[list[str] | None, typer.Option(help=MODEL_HELP + " Can be given again: side by side.")] = None,
@@ -281,27 +310,13 @@ def attribute(
     json: Json = False,
 ) -> None:
     """Show which input pixels one output pixel comes from, through encoder and decoder. Of folders, for all."""
-    from clit.exports.attributions import encode_attribution, encode_json
-    from clit.exports.figures import FORMS
-    from clit.exports.folders import check_format
-    from clit.system.atomic import write_bytes
+    from clit.exports.attributions import encode_json
 
-    inputs, out = _split_paths(paths, json)
-    one = out is None or is_one_file(inputs, out)
-    if json and (not one or os.path.isdir(inputs[0])):
-        raise UserError("--json prints what a pixel of one picture comes from: give one picture, and OUT as a file.")
-    if one:
-        _check_out(out, FORMS, inputs[0])
-    ending = check_format(format, FORMS)
-    position = parse_pair(pixel, ",", "--pixel", "ROW,COLUMN")
-    wanted = None if size is None else parse_pair(size, "x", "--size", "HxW")
-    names = model or ["lit-light"]
-    if len(names) > 1 and (json or (out.suffix.lower() if one else ending) in (".npz", ".json")):
+    asked, names = _read_question(paths, pixel, size, format, json, "comes from"), model or ["lit-light"]
+    if len(names) > 1 and (json or asked.ending in (".npz", ".json")):
         raise UserError("Numbers hold what one method was asked: choose one.")
-    options = {"scale": scale, "size": wanted, "chain": chain, "objective": objective, "steps": steps}
-    if one:
-        picture, wanted = read_picture_and_size(Path(inputs[0]), scale, wanted, strict)
-        options |= {"scale": None, "size": wanted}
+    picture, where = asked.read(scale, strict)
+    options = {**where, "chain": chain, "objective": objective, "steps": steps}
     networks = load_models(names)
 
     from clit import attribute as find_attribution
@@ -310,21 +325,28 @@ def attribute(
         image, found = picture.opaque(), {}
         for done, (name, network) in enumerate(networks.items()):
             found[name] = find_attribution(
-                network, image, position, **options,
+                network, image, asked.pixel, **options,
                 progress=lambda share, done=done: progress((done + share) / len(networks)),
             )  # fmt: skip
         if path is not None:
-            write_bytes(path, encode_attribution(found, image, Path(path).suffix.lower()))
+            _write_attribution(found, image, path)
         return found
 
-    if not one:  # wrong options are told before any work
+    if picture is None:  # wrong options are told before any work
         for network in networks.values():
-            find_attribution(network, _make_pixel(), (0, 0), **options | {"size": wanted and (1, 1)})
-        chosen = {"pixel": position, **options}
-        return _make_figures("attribute", inputs, out, ending, networks, chosen, draw, strict)
+            find_attribution(network, _make_pixel(), (0, 0), **options | {"size": asked.size and (1, 1)})
+        chosen = {"pixel": asked.pixel, **options}
+        return _make_figures("attribute", asked.inputs, asked.out, asked.ending, networks, chosen, draw, strict)
     with show_progress("attribute") as progress:
-        found = draw(picture, out, progress)
+        found = draw(picture, asked.out, progress)
     if json:
         return typer.echo(encode_json(*found.values()))
     for name, each in found.items():
         typer.echo(f"{name}: diffusion index {each.diffusion:.2f}, gap {each.gap:.2%} after {each.steps} steps")
+
+
+def _write_attribution(found: Mapping[str, Any], image, path: str | Path) -> None:
+    from clit.exports.attributions import encode_attribution
+    from clit.system.atomic import write_bytes
+
+    write_bytes(path, encode_attribution(found, image, Path(path).suffix.lower()))

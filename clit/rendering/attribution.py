@@ -23,6 +23,7 @@ from clit.geometry import Region, View, Window, check_pixel, whole_numbers
 from clit.networks.decoders.base import Features
 from clit.networks.decoders.enlarged import Enlarged
 from clit.networks.decoders.interpolation import Interpolation
+from clit.networks.encoders import slopes
 from clit.networks.model import SRModel
 from clit.rendering.output import Cancel, Progress
 from clit.system import memory
@@ -81,8 +82,11 @@ class Source(ABC):
         """Return the input pixels that a window of the output can depend on."""
 
     @abstractmethod
-    def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
-        """Return a window's unclipped RGB (rows, columns, 3), in [0, 1]. part: (1, 3, Y, X), the region's pixels."""
+    def render(self, part: Tensor, region: Region, window: Window, share: float) -> Tensor:
+        """Return a window's unclipped RGB (rows, columns, 3), in [0, 1].
+
+        part: (1, 3, Y, X), the region's pixels at a share 0 (blurred) to 1 (sharp) of the way.
+        """
 
     def estimate_memory(self, region: Region) -> int:
         """Return about how many bytes the way to the features keeps for the way back; 0 if that is not known."""
@@ -90,11 +94,15 @@ class Source(ABC):
 
 
 class ModelSource(Source):
-    """A model of this package, at the scale of a view."""
+    """A model of this package, at the scale of a view.
 
-    def __init__(self, model: SRModel, view: View):
+    encode(x, read, share): as `model.encode_part`, of the picture at a share of the way; by default just that.
+    """
+
+    def __init__(self, model: SRModel, view: View, encode: Callable[[Tensor, Region, float], Tensor] | None = None):
         self.model, self.view = model, view
         self.lr, self.size = view.lr, view.size
+        self._encode = encode or (lambda x, read, share: model.encode_part(x, read))
 
     def find_region(self, window: Window) -> Region:
         decoder, reach = self.model.decoder, self.model.encoder.reach
@@ -107,12 +115,12 @@ class ModelSource(Source):
         """Return the part of the small picture whose features the decoder reads."""
         return self.model.decoder.reads(self.view.with_pixels(window.lattice()))
 
-    def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
+    def render(self, part: Tensor, region: Region, window: Window, share: float) -> Tensor:
         (h, w), model = self.lr, self.model
         around = (region.left, w - region.right, region.top, h - region.bottom)
         x = F.pad(model.normalise(part.to(*model.place)), around)  # nothing reads the pixels around
         read = self._read(window)
-        features = Features(model.encode_part(x, read), x, read.top, read.left)
+        features = Features(self._encode(x, read, share), x, read.top, read.left)
         view = self.view.with_pixels(window.lattice())
         return model.render(model.prepare(features, view))[0]
 
@@ -120,6 +128,8 @@ class ModelSource(Source):
         encoder, kept, (device, dtype) = self.model.encoder, {}, self.model.place
         side = _TRIAL + -_TRIAL % encoder.multiple
         x = torch.zeros(1, 3, side, side, device=device, dtype=dtype, requires_grad=True)
+        if slopes.applies(encoder, x):
+            return slopes.estimate_memory(encoder, region.area)
 
         def note(tensor: Tensor) -> Tensor:
             kept[tensor.untyped_storage().data_ptr()] = tensor  # held, so that no address comes twice
@@ -158,7 +168,7 @@ class ModuleSource(Source):
         inner = Region(window.top // down, window.left // across, -(-window.bottom // down), -(-window.right // across))
         return inner.grow(self._reach).clip(self.lr)
 
-    def render(self, part: Tensor, region: Region, window: Window) -> Tensor:
+    def render(self, part: Tensor, region: Region, window: Window, share: float) -> Tensor:
         down, across = (n_out // n for n_out, n in zip(self.size, self.lr, strict=True))
         moved = Window(window.top - region.top * down, window.left - region.left * across, window.height, window.width)
         return self.module(part)[(0, slice(None), *moved.slices())].permute(1, 2, 0)
@@ -246,11 +256,11 @@ def _trace(
     region = source.find_region(window)
     blurs = _Blurs(image, region)
 
-    def score(part: Tensor) -> Tensor:
-        return _measure(source.render(part, region, window), objective)
+    def score(part: Tensor, share: float) -> Tensor:
+        return _measure(source.render(part, region, window, share), objective)
 
     with torch.no_grad():
-        change = (score(blurs.at(1.0)) - score(blurs.at(0.0))).double().item()
+        change = (score(blurs.at(1.0), 1.0) - score(blurs.at(0.0), 0.0)).double().item()
 
     def describe(total: Tensor, taken: int) -> Attribution:
         gap = abs(total.sum().item() - change) / max(abs(change), _FLOORS[objective])
@@ -317,9 +327,10 @@ def _integrate(score, blurs: _Blurs, steps: int, first: int) -> Iterator[Tensor 
     middles = [ratio * k + ratio // 2 for k in range(first)]
     rough = fine = 0.0
     for done, k in enumerate([*middles, *sorted({*range(steps)} - {*middles})], 1):
-        middle = blurs.at((k + 0.5) / steps).requires_grad_()
+        share = (k + 0.5) / steps
+        middle = blurs.at(share).requires_grad_()
         with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(score(middle), middle)
+            (gradient,) = torch.autograd.grad(score(middle, share), middle)
         fine = fine + gradient.double() * blurs.between(k / steps, (k + 1) / steps)
         if done <= first < steps:
             j = k // ratio

@@ -122,7 +122,7 @@ class FeatureCache:
         key: the image's, from `image_key`. around: the region that will be wanted soon; pieces of it are encoded at
         once. When cancel() is true, Cancelled is raised before the next piece.
         """
-        encoder = self._get_encoder_key(model)
+        encoder = self.get_encoder_key(model)
         tensor = self._get_tensor(model, image, key, *model.place)
         if not wanted.area:
             return Features(tensor[:, :0, :0, :0], tensor)
@@ -162,7 +162,7 @@ class FeatureCache:
 
         key: the image's, from `image_key`. size: the image's (h, w).
         """
-        encoder, shares = self._get_encoder_key(model), []
+        encoder, shares = self.get_encoder_key(model), []
         for region in regions:
             cells = _cover(region, size)
             missing = set(_cells_in(cells)) - self._get_cells(encoder, key, cells).keys()
@@ -262,7 +262,7 @@ class FeatureCache:
                 self._digests[id(image)] = (weakref.ref(image), digest)
         return digest
 
-    def _get_encoder_key(self, model: SRModel) -> str:
+    def get_encoder_key(self, model: SRModel) -> str:
         """Return `model.encoder_key()`, which is computed again only after the weights were written to or moved."""
         stamp = tuple((p.data_ptr(), p._version, p.dtype) for p in model.encoder.parameters())
         with self._lock:

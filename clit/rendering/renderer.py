@@ -25,6 +25,7 @@ from clit.pictures.picture import to_grey
 from clit.rendering.attention import Attention
 from clit.rendering.attention_source import AttentionSource
 from clit.rendering.attribution import Attribution, ModelSource, Reached, finish, take_in_turn, trace
+from clit.rendering.encodings import LIMIT, Encodings
 from clit.rendering.features import FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
 from clit.rendering.parts import Compute, Part, compute
@@ -53,7 +54,7 @@ class Renderer:
     """
 
     def __init__(self, cache_bytes: int = 768 << 20):
-        self._cache = FeatureCache(cache_bytes)
+        self._cache, self._encodings = FeatureCache(cache_bytes), Encodings(min(LIMIT, cache_bytes // 8))
         self._compute: Compute = partial(compute, self._cache)
         self._turn: turns.Turn = nullcontext
         self._pace: Pace | None = None
@@ -61,11 +62,11 @@ class Renderer:
 
     def set_cache_bytes(self, count: int) -> None:
         """Change the memory for features; what is cached beyond it is forgotten."""
-        self._cache.limit = count
+        self._cache.limit, self._encodings.limit = count, min(LIMIT, count // 8)
 
     def count_bytes(self) -> dict[str, int]:
-        """Return the bytes that are cached: features, maps, images."""
-        return self._cache.count_bytes()
+        """Return the bytes that are cached: features, maps, images, encodings."""
+        return self._cache.count_bytes() | {"encodings": self._encodings.count_bytes()}
 
     def forget(self, images: Iterable[np.ndarray]) -> set[str]:
         """Forget all that is cached of some images; return the keys by which it was."""
@@ -284,13 +285,9 @@ class Renderer:
         cancel: Cancel | None = None,
         **options,
     ) -> Attribution:
-        """Return which input pixels output pixel (row, column) comes from.
-
-        Arguments as for `render`; options: of `attribution.trace`.
-        """
-        return finish(
-            self.trace(model, image, pixel=pixel, scale=scale, size=size, chain=chain, **options), progress, cancel
-        )
+        """Return which input pixels output pixel (row, column) comes from. Options: of `trace`; else as `render`."""
+        tracing = self.trace(model, image, pixel=pixel, scale=scale, size=size, chain=chain, **options)
+        return finish(tracing, progress, cancel)
 
     def trace(
         self,
@@ -305,7 +302,9 @@ class Renderer:
     ) -> Iterator[Reached]:
         """Work the same out one step at a time, each in turn; options: of `attribution.trace`."""
         request = self._check_request(model, image, scale, size, None, chain, None)
-        return take_in_turn(trace(ModelSource(model, request.view), request.image, pixel, **options), self._turn)
+        encode = partial(self._encodings.encode, model, self._cache.get_encoder_key(model), request.key)
+        tracing = trace(ModelSource(model, request.view, encode), request.image, pixel, **options)
+        return take_in_turn(tracing, self._turn)
 
     def attention_source(
         self,

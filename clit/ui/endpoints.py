@@ -20,6 +20,12 @@ PROGRAMS_AT_ONCE = 2
 
 def add_endpoints(site: Site) -> None:
     """Add the named functions that programs can call."""
+    for endpoint in (_make_upscale(site), _make_attention(site), _make_attribution(site)):
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=PROGRAMS_AT_ONCE, concurrency_id="api")
+
+
+def _make_upscale(site: Site) -> Callable:
+    """Return the function that enlarges a picture."""
 
     def upscale(
         image: gr.FileData, model: str = "lit-light", scale: float = 4.0, chain: str = "published"
@@ -35,6 +41,12 @@ def add_endpoints(site: Site) -> None:
         with _received_file(site, image) as path:
             enlarged = upscale_file(site, path, model, scale, chain, _watch_connection())
         return gr.FileData(path=str(enlarged), orig_name=f"x{scale:g}-{model}.png")
+
+    return upscale
+
+
+def _make_attention(site: Site) -> Callable:
+    """Return the function that tells what a pixel looked at."""
 
     def attention(
         image: gr.FileData,
@@ -57,6 +69,12 @@ def add_endpoints(site: Site) -> None:
         """
         with _received_file(site, image) as path:
             return attend_pixel(site, path, model, scale, row, column, chain)
+
+    return attention
+
+
+def _make_attribution(site: Site) -> Callable:
+    """Return the function that tells which input pixels a pixel comes from."""
 
     def attribution(
         image: gr.FileData,
@@ -92,8 +110,7 @@ def add_endpoints(site: Site) -> None:
         files = (gr.FileData(path=str(each), orig_name=f"{name}{each.suffix}") for each in (figure, numbers))
         return found, *files
 
-    for endpoint in (upscale, attention, attribution):
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=PROGRAMS_AT_ONCE, concurrency_id="api")
+    return attribution
 
 
 def _watch_connection() -> Callable[[], bool]:

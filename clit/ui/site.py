@@ -195,7 +195,10 @@ class Site:
     # Memory
 
     def count_bytes(self) -> dict[str, int]:
-        """Return the bytes that are held, by kind: features, maps, images, pictures, examples, answers."""
+        """Return the bytes that are held, by kind.
+
+        Features, maps, images, encodings, pictures, examples, answers.
+        """
         with self._lock:
             sessions = list(self._sessions.values())
         open_now = {id(each): each for session in sessions if (each := session.picture)}.values()
@@ -219,7 +222,7 @@ class Site:
     def _fit_memory(self) -> None:
         """Leave to the renderer what pictures and answers leave of the budget, and at least a quarter."""
         held = self.count_bytes()
-        others = held["pictures"] + held["examples"] + held["answers"]
+        others = sum(held[kind] for kind in ("encodings", "pictures", "examples", "answers"))
         self.renderer.set_cache_bytes(max(self.limits.memory_bytes // 4, self.limits.memory_bytes - others))
 
     # Files

@@ -70,7 +70,7 @@ def test_the_status_tells_visitors_memory_and_files(site, client, visit):
     assert now["visitors"] == before["visitors"] + 1 and now["in_line"] == before["in_line"] + 1
     assert now["files"] == before["files"] + 1 and now["uptime"] >= before["uptime"]
     memory = now["memory"]
-    assert memory.keys() == {"features", "maps", "images", "pictures", "examples", "answers"}
+    assert memory.keys() == {"features", "maps", "images", "encodings", "pictures", "examples", "answers"}
     assert memory["features"] > 0 and memory["examples"] >= 4 * 3 * (30 * 40 + 20 * 24)
     assert memory["answers"] > before["memory"]["answers"]
     assert sum(memory.values()) <= now["budget"] and now["rss"] > 50e6

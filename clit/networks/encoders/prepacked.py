@@ -11,7 +11,6 @@ import weakref
 import torch
 from torch import Tensor, nn
 
-_PLACE = (1, 1), (1, 1), (1, 1), 1  # padding, stride, dilation, groups of a 3x3 convolution
 _KEPT = 4  # layouts of a weight: the best one depends on the picture's size, by up to 4 times
 # Not in the modules: these tensors can be neither copied nor pickled.
 _laid_out: weakref.WeakKeyDictionary[nn.Conv2d, dict[tuple, Tensor]] = weakref.WeakKeyDictionary()
@@ -28,26 +27,30 @@ def applies(x: Tensor) -> bool:
     return there and not torch.is_grad_enabled() and x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def convolve(conv: nn.Conv2d, x: Tensor, activation: str = "none") -> Tensor:
-    """Apply a 3x3 convolution with padding 1 to a channels-last x (B, C, h, w). activation: "none" or "relu"."""
-    return torch.ops.mkldnn._convolution_pointwise(x, _lay_out(conv, x), conv.bias, *_PLACE, activation, [], "")
+def convolve(conv: nn.Conv2d, x: Tensor, activation: str = "none", padding: int = 1) -> Tensor:
+    """Apply a 3x3 convolution to a channels-last x (B, C, h, w), padded with zeros. activation: "none" or "relu"."""
+    weight, place = _lay_out(conv, x, padding)
+    return torch.ops.mkldnn._convolution_pointwise(x, weight, conv.bias, *place, activation, [], "")
 
 
-def add_convolution(total: Tensor, conv: nn.Conv2d, x: Tensor) -> Tensor:
+def add_convolution(total: Tensor, conv: nn.Conv2d, x: Tensor, padding: int = 1) -> Tensor:
     """Add such a convolution of x to `total`, in place; return `total`."""
+    weight, place = _lay_out(conv, x, padding)
     add = torch.ops.mkldnn._convolution_pointwise_.binary
-    return add(total, x, _lay_out(conv, x), conv.bias, *_PLACE, "add", 1.0, None, [], "")
+    return add(total, x, weight, conv.bias, *place, "add", 1.0, None, [], "")
 
 
-def _lay_out(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Return a convolution's weight as oneDNN wants it for pictures of the size of x."""
+def _lay_out(conv: nn.Conv2d, x: Tensor, padding: int) -> tuple[Tensor, tuple]:
+    """Return a convolution's weight as oneDNN wants it for pictures of the size of x, and where it is applied."""
+    place = (padding, padding), (1, 1), (1, 1), 1  # padding, stride, dilation, groups
     weight = conv.weight.detach()
-    key = weight.data_ptr(), 0 if weight.is_inference() else weight._version, x.shape  # anew when the weight changed
+    version = 0 if weight.is_inference() else weight._version  # anew when the weight changed
+    key = weight.data_ptr(), version, x.shape, padding
     kept = _laid_out.setdefault(conv, {})
     found = kept.get(key)
     if found is None:
-        found = torch._C._nn.mkldnn_reorder_conv2d_weight(weight.to_mkldnn(), *_PLACE, x.shape)
+        found = torch._C._nn.mkldnn_reorder_conv2d_weight(weight.to_mkldnn(), *place, x.shape)
         kept[key] = found
         for old in list(kept)[:-_KEPT]:
             kept.pop(old, None)  # another thread may have been quicker
-    return found
+    return found, place

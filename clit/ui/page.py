@@ -26,12 +26,13 @@ from clit.ui.examples import BUNDLED
 from clit.ui.guard import Guard
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
-from clit.ui.preview import TITLE, PreviewTags
+from clit.ui.preview import PreviewTags
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.receiving import make_upload_route
 from clit.ui.requests import MAKE_ENTRIES
 from clit.ui.routes import make_routes, sweep_regularly
 from clit.ui.site import Site
+from clit.ui.tags import TITLE
 
 VIEWER = Path(__file__).parent / "viewer"
 

@@ -10,12 +10,12 @@
 //   passes, progress, pixel, live, ahead, places  what panes ask for; the picked pixel, that under the pointer; where methods differ
 //   colours, difference, maps, trace_maps, overlay, loupe, drawing  numbers as colours; the maps of a look; what is drawn of it all
 //   layout, wipe, blink, input                 the panes on the page; mouse, touch and keyboard
-//   map_pictures, inspector, pins, look_files, all_maps  what a pixel looked at
+//   map_pictures, inspector, pins, look_files, all_maps, save_numbers  what a pixel looked at
 //   traces, traces_panel                       which input pixels it comes from
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
 //   making, programs, links, visits, address, tour, hook
-//   files, save_picture, saved_view, save_page, share  what can be sent
+//   files, save_picture, saved_view, save_page, share, share_figure  what can be sent
 
 import { buildAddress } from "./address.js";
 import { buildAhead } from "./ahead.js";
@@ -47,7 +47,9 @@ import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
 import { connect } from "./server.js";
 import { serverEngine } from "./server_engine.js";
+import { buildSaveNumbers } from "./save_numbers.js";
 import { buildShare } from "./share.js";
+import { buildShareFigure } from "./share_figure.js";
 import { buildTraces } from "./traces.js";
 import { buildTracesPanel } from "./traces_panel.js";
 import { buildTour } from "./tour.js";
@@ -66,10 +68,10 @@ export function start(component) {
   buildDock();
   buildView(); // who is told first: the others see the view that is wanted now
   buildLayout();
-  for (const build of [buildPasses, buildProgress, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps, buildTraces, buildTracesPanel]) build();
+  for (const build of [buildPasses, buildProgress, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps, buildSaveNumbers, buildTraces, buildTracesPanel]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores, buildDecibels]) build();
   buildMaking(component);
-  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildNotice]) build();
+  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildShareFigure, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
 }

@@ -12,6 +12,9 @@ const centreOf = (n, i) => f(f(f(2 / n) * f(i)) + f(-1 + 1 / n));
 /** A place in that frame in pixels of an axis of n: the centre of pixel i is at i. @param {number} place @param {number} n */
 const toPixels = (place, n) => f(f(f(f(place + 1) * n) - 1) / 2);
 
+/** Where pixel i of an axis of nOut lies in pixels of one of n. @param {number} nOut @param {number} n @param {number} i */
+export const placeInPixels = (nOut, n, i) => toPixels(centreOf(nOut, i), n);
+
 /** @param {number} position @param {number} n */
 const nearestOf = (position, n) => clamp(roundHalfEven(position), 0, n - 1);
 

@@ -14,7 +14,7 @@
 //   traces, traces_panel                       which input pixels it comes from
 //   controls, cascade, paint                   scale and size; how CLIT splits it; attention in place of colours
 //   pictures, truth, curves, scores            the open picture; its ground truth
-//   making, programs, links, visits, address, tour, hook
+//   making, programs, copying, links, visits, address, tour, hook
 //   files, save_picture, saved_view, save_page, share, share_figure  what can be sent
 
 import { buildAddress } from "./address.js";
@@ -23,6 +23,7 @@ import { buildAllMaps } from "./all_maps.js";
 import { buildBlink } from "./blink.js";
 import { buildCascade } from "./cascade.js";
 import { buildControls } from "./controls.js";
+import { buildCopying } from "./copying.js";
 import { buildDecibels } from "./decibels.js";
 import { mount, root } from "./dom.js";
 import { buildDock } from "./dock.js";
@@ -71,7 +72,7 @@ export function start(component) {
   for (const build of [buildPasses, buildProgress, buildAhead, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps, buildSaveNumbers, buildTraces, buildTracesPanel]) build();
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores, buildDecibels]) build();
   buildMaking(component);
-  for (const build of [buildPrograms, buildVisits, buildAddress, buildTour, buildShare, buildShareFigure, buildNotice]) build();
+  for (const build of [buildPrograms, buildCopying, buildVisits, buildAddress, buildTour, buildShare, buildShareFigure, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
 }

@@ -58,3 +58,11 @@ export function tapsOfPoint(n, nGrid, i) {
   const counts = i >= 0 && i < nGrid ? 1 : 0;
   return { index: [clamp(index[0], 0, n - 1), clamp(index[1], 0, n - 1)], weight: [weight[0] * counts, weight[1] * counts] };
 }
+
+/** Between which two pixels of an axis of n pixel i of an output of nOut lies; beyond the border its last pixel goes on. @param {number} nOut @param {number} n @param {number} i @returns {Taps} */
+export function tapsOfBorder(nOut, n, i) {
+  const position = clamp(toPixels(centreOf(nOut, i), n), 0, n - 1);
+  const low = Math.floor(position);
+  const part = f(position - low);
+  return { index: [low, Math.min(low + 1, n - 1)], weight: [f(1 - part), part] };
+}

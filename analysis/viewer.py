@@ -111,11 +111,15 @@ LIE_APART = """() => {
 }"""
 
 
+SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
+
+
 @contextlib.contextmanager
-def launch_chromium(path: str = CHROMIUM) -> Iterator[Browser]:
-    """Run Chromium without a window until the block ends."""
+def launch_chromium(path: str = CHROMIUM, software_gpu: bool = False) -> Iterator[Browser]:
+    """Run Chromium without a window until the block ends; with a GPU made of software for WebGPU, or none."""
+    flags = [*(flag for flag in FLAGS if flag != "--disable-gpu"), *SOFTWARE_GPU] if software_gpu else FLAGS
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
 

@@ -1,9 +1,7 @@
 """The page as a folder of files: whole, relative, small enough, and what is asked for."""
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +13,10 @@ from typer.testing import CliRunner
 
 import clit
 from clit.__main__ import app
-from clit.config import EDSRConfig, LIIFConfig, ModelConfig, RDNConfig
+from clit.config import LIIFConfig, ModelConfig, RDNConfig
 from clit.errors import UserError
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
-from clit.ui import static_site
-from clit.ui.examples import BUNDLED
 from clit.ui.static_site import READY_SCALES, ready_name, write_site
 
 IMPORT = re.compile(r'from "([^"]+)"')
@@ -130,7 +126,9 @@ def test_the_command_writes_refuses_and_overwrites(weights, examples, tmp_path, 
     assert result.exit_code == 0 and re.search(r"out: \d+\.\d MB; try it with python -m http.server", result.stdout)
     (out / "index.html").write_text("older")
     result = call(out)
-    assert result.exit_code == 2 and result.stderr.startswith(f"error: {out} is not empty: give another folder, or --overwr")
+    assert result.exit_code == 2 and result.stderr.startswith(
+        f"error: {out} is not empty: give another folder, or --overwr"
+    )
     assert (out / "index.html").read_text() == "older"
     assert call(out, "--overwrite", "--models", "lit-light").exit_code == 0
     assert (out / "index.html").read_text() != "older"

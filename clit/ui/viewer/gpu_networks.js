@@ -7,7 +7,6 @@ import { GpuRenderer } from "./gpu/renderer.js";
 import { siteUrl } from "./site_files.js";
 import { readGpuSource } from "./gpu_source.js";
 
-/** @import { Seen } from "./engine.js" */
 /** @import { Raster } from "./resampling.js" */
 /** @import { Networks, Part } from "./site_drawing.js" */
 

@@ -32,7 +32,6 @@ export function siteEngine({ models, examples, limits, networks }) {
   const turns = new Turns();
   /** @type {Opened | null} */
   let open = null;
-  const modelOf = (name) => models.find((each) => each.name === name);
 
   /** The whole output of a picture. @param {{raster: Raster}} opened @param {number} scale @param {Size | null} [size] */
   const outputOf = ({ raster }, scale, size = null) =>

@@ -41,10 +41,13 @@ VIEWER = Path(__file__).parent / "viewer"
 DEFAULT_MODELS = (*OFFERED, "lit-base", "lit-light-no-bias")
 """What a site offers of the models with weights: the light ones, LIT at its paper's width, and one for the tour."""
 
+READY_METHODS = ("bicubic", *OFFERED)
 READY_SCALES = (2, 4, 12)
 READY_SIZE = 288, 384
-READY_QUALITY = 85
-"""Height and width of a ready-made picture, and of its WebP; a smaller output is shown whole."""
+READY_QUALITY = 80
+"""Of ready-made pictures: one method of each kind where there is one; height and width, or the whole of a smaller
+output; of their WebP.
+"""
 
 ENCODERS, DECODERS = {"edsr-baseline"}, {"interpolation", "liif", "lte", "clit"}
 """What the kernels for browsers know, by the names in configurations."""
@@ -87,7 +90,8 @@ def write_site(
     _copy_viewer(out / "viewer")
     write_weights(out / "weights", entries)
     _copy_examples(examples, pictures.names(), out / "examples")
-    shown = [entry["name"] for entry in entries if entry["name"] not in {"bilinear", *ABLATIONS}]
+    offered = [entry["name"] for entry in entries if entry["name"] not in {"bilinear", *ABLATIONS}]
+    shown = [name for name in offered if name in READY_METHODS] or offered
     _draw_ready(out / "ready", models, shown, pictures, progress)
     described = {
         "examples": [

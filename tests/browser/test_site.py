@@ -13,17 +13,21 @@ import numpy as np
 import pytest
 import tiny
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import expect
 from viewer import Viewer, launch_chromium
 
 import clit
 from browser.expected import assert_equal_upscale
+from clit.geometry import Window
 from clit.pictures import metrics
 from clit.pictures.files import as_array, to_bytes
 from clit.pictures.metrics import luma
+from clit.ui.colours import attention_colours
 from clit.ui.differences import find_places
+from clit.ui.latents import mean_over_latents
 from clit.ui.pictures import Picture, make_smaller
+from clit.ui.returning import make_small_again
 from clit.ui.static_site import READY_SCALES, write_site
 
 PATIENCE = 120_000  # ms: a GPU made of software is slow
@@ -108,6 +112,27 @@ def middle(viewer: Viewer) -> tuple[int, int]:
     return pane["height"] // 2 + 5, pane["width"] // 2 - 7
 
 
+def check_paints(viewer: Viewer, picture, model) -> None:
+    """How heads attend, and what does not come back, against Python's."""
+    survey = clit.Renderer().survey(model, picture, scale=2.5)
+    size, rgb = survey.shape[:2], as_array(picture)
+    whole = Window(0, 0, *size)
+    for paint, head in (("entropy-mean", 0), ("direction", 2)):
+        viewer.paint.select_option(paint)
+        viewer.paint_head.select_option(str(head))
+        viewer.wait_until_exact(2.5)
+        found = survey if head else mean_over_latents(survey, whole, size, rgb.shape[:2])
+        expected = 255 * attention_colours(found, paint.split("-")[0], head, model.radius)
+        assert np.abs(viewer.rendering("lit-light").pixels - expected).max() <= 5, "a step of the colours"
+    viewer.paint.select_option("returned")
+    viewer.wait_until_exact(2.5)
+    expected = make_small_again(lambda part: clit.upscale(model, rgb, scale=2.5, window=part), rgb, size, whole)
+    assert np.abs(viewer.rendering("lit-light").pixels - expected.rgb.astype(int)).max() <= 1
+    assert f"{expected.psnr:.1f} dB" in viewer.mark("lit-light")
+    viewer.paint.select_option("colours")
+    viewer.wait_until_exact(2.5)
+
+
 def check_truth(viewer: Viewer, pictures, models) -> None:
     """Ground truth, scores, errors and where methods differ, against Python's."""
     name, original = "one.png", as_array(pictures / "originals" / "one.png")
@@ -161,6 +186,7 @@ def test_the_site_draws_on_the_visitor_s_gpu(gpu_browser, open_window, address, 
     assert_axe_finds_nothing_serious(viewer.page)
 
     viewer.press("Escape")
+    check_paints(viewer, one, models["lit-light"])
     viewer.fly(1)
     drawn = [luma(clit.upscale(models[name], one, scale=2.5)) for name in NETWORKS]
     expected = find_places(np.abs(drawn[0] - drawn[1]), (25, 22), drawn[0].shape)[0]
@@ -197,14 +223,15 @@ def check_saved_page(viewer: Viewer, file, picture, model) -> None:
 def test_files_that_a_visitor_opens_stay_here(gpu_browser, open_window, address, models, tmp_path):
     viewer = open_window(gpu_browser)
     viewer.open(f"{address}#panes=bicubic,lit-light&example=two.png&scale=2")
-    tiny.save_photograph(tmp_path / "upright.png", 20, 26)
-    turned = Image.open(tmp_path / "upright.png").transpose(Image.Transpose.ROTATE_90)
+    tiny.save_photograph(tmp_path / "photograph.png", 20, 26)
     exif = Image.Exif()
     exif[0x112] = 6  # as a camera that was held upright says
-    turned.save(tmp_path / "turned.webp", lossless=True, exif=exif)
+    turned = Image.open(tmp_path / "photograph.png").transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / "turned.jpg", quality=95, subsampling=0, exif=exif)
+    ImageOps.exif_transpose(Image.open(tmp_path / "turned.jpg")).save(tmp_path / "upright.png")
     sent = []
     viewer.page.on("request", lambda request: sent.append(request.method))
-    viewer.upload(tmp_path / "turned.webp")
+    viewer.upload(tmp_path / "turned.jpg")
     viewer.wait_for_picture(26)
     viewer.wait_until_exact(4)
     assert_equal_upscale(viewer.rendering("bicubic"), clit.load("bicubic"), tmp_path / "upright.png")

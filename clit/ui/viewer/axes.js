@@ -18,6 +18,9 @@ export const placeInPixels = (nOut, n, i) => toPixels(centreOf(nOut, i), n);
 /** @param {number} position @param {number} n */
 const nearestOf = (position, n) => clamp(roundHalfEven(position), 0, n - 1);
 
+/** The latent, of n of an axis, that is nearest to pixel i of nOut. @param {number} nOut @param {number} n @param {number} i */
+export const nearestLatent = (nOut, n, i) => nearestOf(placeInPixels(nOut, n, i), n);
+
 /** @typedef {{index: [number, number], weight: [number, number]}} Taps of linear interpolation; outside the axis is zero */
 
 /** @param {number} position @param {number} n @returns {Taps} */

@@ -2,10 +2,12 @@
 // Networks on the visitor's own GPU, for pages without a server.
 
 import { attendByDistance } from "./attention.js";
+import { gridsOf } from "./gpu/chain.js";
 import { Gpu } from "./gpu/device.js";
 import { GpuRenderer } from "./gpu/renderer.js";
 import { siteUrl } from "./site_files.js";
 import { readGpuSource } from "./gpu_source.js";
+import { surveyView } from "./gpu_survey.js";
 
 /** @import { Raster } from "./resampling.js" */
 /** @import { Networks, Part } from "./site_drawing.js" */
@@ -64,7 +66,18 @@ function gpuNetworks(renderer, models) {
     return { ...told, rgb: [...pixels.slice(0, 3)], stages: attendByDistance(raster, part.size, row, column) };
   }
 
-  return { draw, colours, inspect, source: async (raster, part) => readGpuSource(renderer, await wantedOf(raster, part)) };
+  /** @type {Networks["latents"]} */
+  async function latents(raster, part) {
+    const wanted = await wantedOf(raster, part);
+    const { small, factors } = renderer.partOf(wanted, (await renderer.load(part.model)).decoder).part;
+    return gridsOf(small, factors).at(-1);
+  }
+
+  return {
+    ...{ draw, colours, inspect, latents },
+    survey: async (raster, part, isOver) => surveyView(renderer, await wantedOf(raster, part), isOver),
+    source: async (raster, part) => readGpuSource(renderer, await wantedOf(raster, part)),
+  };
 }
 
 /** @param {Uint8Array} rgb @returns {Uint8ClampedArray} */

@@ -3,6 +3,8 @@
 
 import { direction, viridis } from "./colours.js";
 
+/** @import { Window } from "./engine.js" */
+
 
 const ERROR_TOP = 0.2; // error, of colours in [0, 1], that gets the brightest colour
 const LEAST_SPAN = 0.1; // bits: rounding alone must not make a picture
@@ -29,6 +31,16 @@ export function selectHead(survey, head, heads) {
       if (head) out[3 * pixel + part] = survey[at + 3 * (head - 1)];
       else for (let each = 0; each < heads; each += 1) out[3 * pixel + part] += survey[at + 3 * each] / heads;
     }
+  }
+  return out;
+}
+
+/** Those of a window inside another. @param {Float32Array} values (pixels of `whole`, 3) @param {Window} whole @param {Window} window @returns {Float32Array} */
+export function cutValues(values, whole, { top, left, height, width }) {
+  const out = new Float32Array(3 * height * width);
+  for (let y = 0; y < height; y += 1) {
+    const from = 3 * ((top - whole.top + y) * whole.width + left - whole.left);
+    out.set(values.subarray(from, from + 3 * width), 3 * y * width);
   }
   return out;
 }

@@ -166,7 +166,7 @@ export class Cascade {
       relative: gpu.make(Float32Array.from([...rows.relative, ...columns.relative], (line) => line[radius])),
       constant: gpu.make(constant.map((each, h) => each + cell[0] * ofCell[h] + cell[1] * ofCell[constant.length + h])),
       /** The uniform of a chunk. @param {number} first @param {number} groups @returns {(number | [number])[]} */
-      sizes: (first, groups) => [first, groups * pixels, rows.nearest.length, columns.nearest.length, across, [1 / Math.sqrt(width / config.heads)]],
+      sizes: (first, groups) => [first, groups * pixels, rows.nearest.length, columns.nearest.length, across, [1 / Math.sqrt(width / config.heads)], pixels],
     };
   }
 

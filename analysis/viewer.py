@@ -111,6 +111,9 @@ LIE_APART = """() => {
 }"""
 
 
+SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
+
+
 @contextlib.contextmanager
 def launch_chromium(path: str = CHROMIUM) -> Iterator[Browser]:
     """Run Chromium without a window until the block ends."""

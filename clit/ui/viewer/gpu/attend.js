@@ -21,10 +21,10 @@ import { bindings, unroll, WAVES } from "./wgsl.js";
 
 export const ATTEND_THREADS = 64;
 
-/** @param {Widths} widths */
+/** @param {Pick<Widths, "heads" | "d4" | "fourier4">} widths */
 const mapsWidth = ({ heads, d4, fourier4 }) => 3 * heads * d4 + 4 * fourier4;
 
-/** Where pixel `i` of a chunk lies: its slot, unless that is empty, and its latent's window in the maps. @param {Widths} widths */
+/** Where pixel `i` of a chunk lies: its slot, unless that is empty, and its latent's window in the maps. @param {Pick<Widths, "heads" | "d4" | "fourier4">} widths */
 const findPixel = ({ heads, d4, fourier4 }) => `
   let slot = slots[sizes.first * sizes.pixels + i];
   if (slot == ${EMPTY}u) { return; }

@@ -213,7 +213,7 @@ export class Cascade {
       const at = (head, y, x) => ((y * side + x) * heads + head) * widths.pixels;
       const { rows, columns } = place;
       const along = [rows.relative[0].map((each) => positionPart(position, each, 0)), columns.relative[0].map((each) => positionPart(position, each, 1))];
-      const around = ([nearest]) => Array.from({ length: side }, (_, i) => nearest + i - config.radius);
+      const around = (/** @type {number[]} */ [nearest]) => Array.from({ length: side }, (_, i) => nearest + i - config.radius);
       stages.push({
         weights: ofHeads((head, y, x) => ofWeights[at(head, y, x)]),
         content: ofHeads((head, y, x) => ofContent[at(head, y, x)]),

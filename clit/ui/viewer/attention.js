@@ -133,7 +133,7 @@ function vectorAt(source, stage, kind, small, y, x) {
   });
 }
 
-/** What a neighbour's place along one axis adds to each head's logit. @param {Source} source @param {number} relative @param {0 | 1} axis */
+/** What a neighbour's place along one axis adds to each head's logit. @param {Pick<Source, "heads" | "frequencies" | "position" | "positionBias">} source @param {number} relative @param {0 | 1} axis */
 export function positionPart({ heads, frequencies, position, positionBias }, relative, axis) {
   const count = frequencies.length;
   const sums = Array.from({ length: heads }, (_, head) => (axis ? 0 : positionBias[head]));

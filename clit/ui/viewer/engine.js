@@ -69,6 +69,7 @@
  * @property {number[]} factors of a cascade's stages
  * @property {[number, number] | null} span of the entropies painted, bits
  * @property {number | null} psnr dB, of an output made small again; null where that is the small picture itself
+ * @property {string} [by] who drew it: "your GPU", "the server"
  */
 
 /**
@@ -130,6 +131,7 @@
  * @property {number | null} [psnr]
  * @property {{size: Size, window: Window}} [covers] the part of the output that it stands for, where its own pixels are those
  *   of the small picture
+ * @property {string} [by]
  * @property {number} [trip] milliseconds from the question to the screen
  */
 

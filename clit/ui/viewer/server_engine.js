@@ -50,6 +50,7 @@ async function view({ size, window, ...rest }, isOver) {
     factors: answer.factors,
     span: answer.span,
     psnr: answer.psnr,
+    by: "the server",
   };
 }
 

@@ -5,6 +5,7 @@
 // stand above them in this list:
 //   dom, numbers, store                        the page's nodes; numbers; all that changes, and who is told
 //   server, bitmaps, engine, server_engine, notice  questions; what answers for pictures; one sentence for a person
+//   gpu/gpu_engine, gpu/...                    the visitor's own GPU, in front of the server
 //   menus, dock                                what opens over the page, and beside the panes
 //   models, geometry, view, panes, decibels    the methods; where things lie; how the view changes; what panes show
 //   passes, progress, pixel, live, ahead, places  what panes ask for; the picked pixel, that under the pointer; where methods differ
@@ -29,6 +30,7 @@ import { mount, root } from "./dom.js";
 import { buildDock } from "./dock.js";
 import { buildDrawing } from "./drawing.js";
 import { useEngine } from "./engine.js";
+import { gpuEngine, tryGpu } from "./gpu/gpu_engine.js";
 import { readOnlyHook } from "./hook.js";
 import { buildInput } from "./input.js";
 import { buildInspector } from "./inspector.js";
@@ -46,7 +48,7 @@ import { buildPlaces } from "./places.js";
 import { buildProgress } from "./progress.js";
 import { buildPrograms } from "./programs.js";
 import { buildScores } from "./scores.js";
-import { connect } from "./server.js";
+import { connect, serverUrl } from "./server.js";
 import { serverEngine } from "./server_engine.js";
 import { buildSaveNumbers } from "./save_numbers.js";
 import { buildShare } from "./share.js";
@@ -63,7 +65,7 @@ import { buildWipe } from "./wipe.js";
 export function start(component) {
   mount(component.element);
   connect(component);
-  useEngine(serverEngine);
+  useEngine(chooseEngine());
   const asked = location.hash.length > 1; // before the page begins to write its own
   buildMenus(); // first: where things stand
   buildDock();
@@ -75,4 +77,11 @@ export function start(component) {
   for (const build of [buildPrograms, buildCopying, buildVisits, buildAddress, buildTour, buildShare, buildShareFigure, buildNotice]) build();
   root.__viewer = readOnlyHook;
   arrive(asked);
+}
+
+/** The server alone, or the visitor's own GPU in front of it: "?engine=server" and "?engine=gpu" force either. */
+function chooseEngine() {
+  const asked = new URLSearchParams(location.search).get("engine");
+  if (asked === "server" || !("gpu" in navigator)) return serverEngine;
+  return gpuEngine(serverEngine, tryGpu(serverUrl("weights/"), asked === "gpu"));
 }

@@ -11,7 +11,7 @@ import { bindings, unroll, WAVES } from "./wgsl.js";
 
 /**
  * @typedef {object} Widths
- * @property {number} pixels N
+ * @property {number} pixels N, of a group
  * @property {number} side 2r+1
  * @property {number} heads
  * @property {number} d4
@@ -21,18 +21,18 @@ import { bindings, unroll, WAVES } from "./wgsl.js";
 
 export const ATTEND_THREADS = 64;
 
-/** @param {Widths} widths */
+/** @param {Pick<Widths, "heads" | "d4" | "fourier4">} widths */
 const mapsWidth = ({ heads, d4, fourier4 }) => 3 * heads * d4 + 4 * fourier4;
 
-/** Where pixel `i` of a chunk lies: its slot, unless that is empty, and its latent's window in the maps. @param {Widths} widths */
-const findPixel = ({ pixels, heads, d4, fourier4 }) => `
-  let slot = slots[sizes.first * ${pixels}u + i];
+/** Where pixel `i` of a chunk lies: its slot, unless that is empty, and its latent's window in the maps. @param {Pick<Widths, "heads" | "d4" | "fourier4">} widths */
+const findPixel = ({ heads, d4, fourier4 }) => `
+  let slot = slots[sizes.first * sizes.pixels + i];
   if (slot == ${EMPTY}u) { return; }
   let row = slot / ${LATENTS}u / sizes.columns;
   let column = slot / ${LATENTS}u % sizes.columns;
-  let window = bases[(sizes.first + i / ${pixels}u) * ${LATENTS}u + slot % ${LATENTS}u] * ${mapsWidth({ heads, d4, fourier4 })}u;`;
+  let window = bases[(sizes.first + i / sizes.pixels) * ${LATENTS}u + slot % ${LATENTS}u] * ${mapsWidth({ heads, d4, fourier4 })}u;`;
 
-const CHUNK = "first: u32, count: u32, rows: u32, columns: u32, width: u32, scale: f32"; // groups before it, its pixels; rows and columns of the part; columns of the maps
+const CHUNK = "first: u32, count: u32, rows: u32, columns: u32, width: u32, scale: f32, pixels: u32"; // groups before it, its pixels; rows and columns of the part; columns of the maps; 1 / sqrt(d); N
 
 /**
  * Softmax of a pixel's logits, a thread for each head: q . k / sqrt(d) + bias along y + bias along x.
@@ -41,7 +41,7 @@ const CHUNK = "first: u32, count: u32, rows: u32, columns: u32, width: u32, scal
  * @param {Widths} widths @param {boolean} [isInspected]
  */
 export function attendKernel(widths, isInspected = false) {
-  const { pixels, side, heads, d4 } = widths;
+  const { side, heads, d4 } = widths;
   const [map4, places] = [mapsWidth(widths), side * side];
   const sample = (k) => `(top_left[${k}] * x.x + top_right[${k}] * x.y) * y.x + (low_left[${k}] * x.x + low_right[${k}] * x.y) * y.y`;
   return `
@@ -67,7 +67,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   ${unroll(d4, (k) => `let q${k} = ${sample(k)};`)}
   var logits: array<f32, ${places}>;
   var largest = -1e30;
-  let at = ((i / ${pixels}u) * ${places * heads}u + head) * ${pixels}u + i % ${pixels}u; // of place 0 in the weights
+  let at = ((i / sizes.pixels) * ${places * heads}u + head) * sizes.pixels + i % sizes.pixels; // of place 0 in the weights
+  let step = ${heads}u * sizes.pixels; // to the next place
   for (var wy = 0u; wy < ${side}u; wy += 1) {
     let bias_y = bias[(row * ${side}u + wy) * ${heads}u + head];
     for (var wx = 0u; wx < ${side}u; wx += 1) {
@@ -76,7 +77,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       let logit = product + (bias_y + bias[((sizes.rows + column) * ${side}u + wx) * ${heads}u + head]);
       logits[wy * ${side}u + wx] = logit;
       largest = max(largest, logit);
-      ${isInspected ? `content[at + (wy * ${side}u + wx) * ${heads * pixels}u] = product;` : ""}
+      ${isInspected ? `content[at + (wy * ${side}u + wx) * step] = product;` : ""}
     }
   }
   var sum = 0.0;
@@ -86,7 +87,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     sum += power;
   }
   for (var place = 0u; place < ${places}u; place += 1) {
-    weights[at + place * ${heads * pixels}u] = logits[place] / sum;
+    weights[at + place * step] = logits[place] / sum;
   }
 }`;
 }
@@ -138,15 +139,6 @@ export function mixKernel(widths) {
   const each = pixels / down; // pixels of a thread
   const held = (LATENTS * together) / down; // numbers of U that a thread makes, all of one head
   const step = down / together; // between the latents of these
-  const mixHead = (k) => `
-      {
-        let at = (((group.x * ${side * side}u + place) * ${heads}u + first + ${k}u) * ${pixels}u + mine) / 4u;
-        var u = mixed[latent0 + ${k * hidden4}u];
-        ${unroll(each, (i) => `
-        ${i ? `if (latent${i} != latent${i - 1}) { u = mixed[latent${i} + ${k * hidden4}u]; }` : ""}
-        ${i % 4 ? "" : `let w${i / 4} = weights[at + ${i / 4}u];`}
-        sum${i} += w${Math.floor(i / 4)}[${i % 4}] * u;`)}
-      }`;
   return `
 ${bindings(CHUNK, "slots: u32", "bases: u32", "maps: vec4f", "weights: vec4f", "w1: vec4f", "constant: vec4f", "out hidden: vec4f")}
 var<workgroup> mixed: array<vec4f, ${LATENTS * together * hidden4}>; // U: (latents, heads held, H)
@@ -178,7 +170,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       workgroupBarrier();
       ${unroll(held, (j) => `mixed[(nearest${j} * ${together}u + head) * ${hidden4}u + h] = u${j};`)}
       workgroupBarrier();
-      ${unroll(together, mixHead)}
+      for (var k = 0u; k < ${together}u; k += 1) {
+        let at = (((group.x * ${side * side}u + place) * ${heads}u + first + k) * ${pixels}u + mine) / 4u;
+        var u = mixed[latent0 + k * ${hidden4}u];
+        ${unroll(each, (i) => `
+        ${i ? `if (latent${i} != latent${i - 1}) { u = mixed[latent${i} + k * ${hidden4}u]; }` : ""}
+        ${i % 4 ? "" : `let w${i / 4} = weights[at + ${i / 4}u];`}
+        sum${i} += w${Math.floor(i / 4)}[${i % 4}] * u;`)}
+      }
     }
   }
   ${unroll(each, (i) => `hidden[(group.x * ${pixels}u + mine + ${i}u) * ${hidden4}u + h] = sum${i};`)}

@@ -166,7 +166,7 @@ export class Cascade {
       relative: gpu.make(Float32Array.from([...rows.relative, ...columns.relative], (line) => line[radius])),
       constant: gpu.make(constant.map((each, h) => each + cell[0] * ofCell[h] + cell[1] * ofCell[constant.length + h])),
       /** The uniform of a chunk. @param {number} first @param {number} groups @returns {(number | [number])[]} */
-      sizes: (first, groups) => [first, groups * pixels, rows.nearest.length, columns.nearest.length, across, [1 / Math.sqrt(width / config.heads)]],
+      sizes: (first, groups) => [first, groups * pixels, rows.nearest.length, columns.nearest.length, across, [1 / Math.sqrt(width / config.heads)], pixels],
     };
   }
 
@@ -213,7 +213,7 @@ export class Cascade {
       const at = (head, y, x) => ((y * side + x) * heads + head) * widths.pixels;
       const { rows, columns } = place;
       const along = [rows.relative[0].map((each) => positionPart(position, each, 0)), columns.relative[0].map((each) => positionPart(position, each, 1))];
-      const around = ([nearest]) => Array.from({ length: side }, (_, i) => nearest + i - config.radius);
+      const around = (/** @type {number[]} */ [nearest]) => Array.from({ length: side }, (_, i) => nearest + i - config.radius);
       stages.push({
         weights: ofHeads((head, y, x) => ofWeights[at(head, y, x)]),
         content: ofHeads((head, y, x) => ofContent[at(head, y, x)]),

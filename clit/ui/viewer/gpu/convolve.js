@@ -11,72 +11,71 @@ import { bindings, unroll } from "./wgsl.js";
 /** @typedef {{buffer: Buffer, region: Region}} GpuMap (rows, columns, channels) over a region of a grid */
 
 const [ROWS, COLUMNS, WIDE] = [16, 8, 16]; // a workgroup makes so many rows and columns of so many vec4s
+const CHUNK = 4; // vec4s of the source that are in shared memory at a time
 const SEEN = (ROWS + 2) * (COLUMNS + 2);
+const [RELU, ADD] = [1, 2]; // what else is done
 
 /**
- * source (rows, columns, in4), zero outside -> out (rows, columns, out4), zero outside `inside`. weight: (3, 3, 4 in4,
- * out4), bias: (out4). A thread makes 8 pixels of a row, 4 channels each. other: (rows, columns, out4) that is added.
- * @param {{in4: number, out4: number, relu: boolean, add: boolean}} widths
+ * source (rows, columns, in4), zero outside -> result (rows, columns, out4), zero outside `inside`. weight: (3, 3, 4 in4,
+ * out4), bias: (out4). A thread makes 8 pixels of a row, 4 channels each. other: (rows, columns, out4), to be added. One
+ * kernel for all widths: a browser takes its time to compile one.
  */
-export function convolveKernel({ in4, out4, relu, add }) {
-  const chunk = Math.min(in4, 4); // vec4s of the source that are in shared memory at a time
-  return `
-${bindings("source: vec2i, out: vec2i, shift: vec2i, unused: vec2i, inside: vec4i", "source: vec4f", "weight: vec4f", "bias: vec4f", "out result: vec4f", ...(add ? ["other: vec4f"] : []))}
-var<workgroup> seen: array<vec4f, ${SEEN * chunk}>; // (rows + 2, columns + 2, chunk)
+const CONVOLVE = `
+${bindings("source: vec2i, size: vec2i, shift: vec2i, in4: u32, out4: u32, inside: vec4i, also: u32", "source: vec4f", "weight: vec4f", "bias: vec4f", "other: vec4f", "out result: vec4f")}
+var<workgroup> seen: array<vec4f, ${SEEN * CHUNK}>; // (rows + 2, columns + 2, chunk)
 @compute @workgroup_size(${WIDE}, ${ROWS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) thread: u32) {
   let corner = vec2i(group.yx) * vec2i(${ROWS}, ${COLUMNS});
   let channel = group.z * ${WIDE} + local.x;
-  let column = min(channel, ${out4 - 1}u);
+  let column = min(channel, sizes.out4 - 1);
   ${unroll(COLUMNS, (i) => `var sum${i} = vec4f();`)}
-  for (var first = 0u; first < ${in4}u; first += ${chunk}u) {
+  for (var first = 0u; first < sizes.in4; first += ${CHUNK}) {
     workgroupBarrier();
-    for (var i = thread; i < ${SEEN * chunk}u; i += ${WIDE * ROWS}u) {
-      let at = i32(i / ${chunk}u);
+    for (var i = thread; i < ${SEEN * CHUNK}; i += ${WIDE * ROWS}) {
+      let at = i32(i / ${CHUNK});
       let place = corner + sizes.shift - 1 + vec2i(at / ${COLUMNS + 2}, at % ${COLUMNS + 2});
-      let c = first + i % ${chunk}u;
-      let is_inside = all(place >= vec2i()) && all(place < sizes.source) && c < ${in4}u;
+      let c = first + i % ${CHUNK};
+      let is_inside = all(place >= vec2i()) && all(place < sizes.source) && c < sizes.in4;
       seen[i] = vec4f();
-      if (is_inside) { seen[i] = source[u32(place.x * sizes.source.y + place.y) * ${in4}u + c]; }
+      if (is_inside) { seen[i] = source[u32(place.x * sizes.source.y + place.y) * sizes.in4 + c]; }
     }
     workgroupBarrier();
-    for (var c = 0u; c < min(${chunk}u, ${in4}u - first); c += 1) {
+    for (var c = 0u; c < min(${CHUNK}, sizes.in4 - first); c += 1) {
       for (var ky = 0u; ky < 3; ky += 1) {
-        let row = (local.y + ky) * ${(COLUMNS + 2) * chunk}u + c;
-        ${unroll(COLUMNS + 2, (i) => `let x${i} = seen[row + ${i * chunk}u];`)}
-        let at = (ky * ${3 * in4}u + first + c) * ${4 * out4}u + column;
+        let row = (local.y + ky) * ${(COLUMNS + 2) * CHUNK} + c;
+        ${unroll(COLUMNS + 2, (i) => `let x${i} = seen[row + ${i * CHUNK}];`)}
+        var at = (ky * 3 * sizes.in4 + first + c) * 4 * sizes.out4 + column;
         var w: vec4f;
         ${unroll(12, (i) => {
           const [kx, part] = [Math.floor(i / 4), i % 4];
           const sums = unroll(COLUMNS, (pixel) => `sum${pixel} += x${pixel + kx}[${part}] * w;`);
-          return `w = weight[at + ${(kx * in4 * 4 + part) * out4}u];\n${sums}`;
+          return `w = weight[at];\n${sums}\nat += ${part < 3 ? "sizes.out4" : "(4 * sizes.in4 - 3) * sizes.out4"};`;
         })}
       }
     }
   }
   let y = corner.x + i32(local.y);
-  if (y >= sizes.out.x || channel >= ${out4}u) { return; }
+  if (y >= sizes.size.x || channel >= sizes.out4) { return; }
   ${unroll(COLUMNS, (i) => `{
     let x = corner.y + ${i};
-    if (x < sizes.out.y) {
-      let at = u32(y * sizes.out.y + x) * ${out4}u + channel;
+    if (x < sizes.size.y) {
+      let at = u32(y * sizes.size.y + x) * sizes.out4 + channel;
       var value = sum${i} + bias[channel];
-      ${relu ? "value = max(value, vec4f());" : ""}
-      ${add ? "value += other[at];" : ""}
+      if ((sizes.also & ${RELU}) != 0) { value = max(value, vec4f()); }
+      if ((sizes.also & ${ADD}) != 0) { value += other[at]; }
       let counts = y >= sizes.inside.x && x >= sizes.inside.y && y < sizes.inside.z && x < sizes.inside.w;
       result[at] = select(vec4f(), value, counts);
     }
   }`)}
 }`;
-}
 
 /** One or more convolutions of the same map, their results side by side. */
 export class Convolution {
   /**
    * @param {Gpu} gpu @param {{weight: Tensor, bias: Tensor}[]} tensors weights (out, in, 3, 3), biases (out)
-   * @param {{relu?: boolean, add?: boolean}} [options]
+   * @param {{relu?: boolean}} [options]
    */
-  constructor(gpu, tensors, { relu = false, add = false } = {}) {
+  constructor(gpu, tensors, { relu = false } = {}) {
     const channels = tensors[0].weight.shape[1];
     const in4 = Math.ceil(channels / 4);
     const width = tensors.reduce((sum, { weight }) => sum + weight.shape[0], 0);
@@ -94,7 +93,8 @@ export class Convolution {
     }
     this.gpu = gpu;
     this.width = width;
-    this.code = convolveKernel({ in4, out4: width / 4, relu, add });
+    this.in4 = in4;
+    this.also = relu ? RELU : 0;
     this.weight = gpu.keep(weight);
     this.bias = gpu.keep(bias);
   }
@@ -111,9 +111,9 @@ export class Convolution {
     const inside = [top - region[0], left - region[1], bottom - region[0], right - region[1]];
     const buffer = this.gpu.make(height * width * this.width);
     this.gpu.run(
-      this.code,
-      [...sides(from.region), height, width, ...shift, 0, 0, ...inside],
-      [from.buffer, this.weight, this.bias, buffer, ...(other ? [other.buffer] : [])],
+      CONVOLVE,
+      [...sides(from.region), height, width, ...shift, this.in4, this.width / 4, ...inside, this.also | (other ? ADD : 0)],
+      [from.buffer, this.weight, this.bias, other?.buffer ?? this.bias, buffer],
       [Math.ceil(width / COLUMNS), Math.ceil(height / ROWS), Math.ceil(this.width / 4 / WIDE)],
     );
     return { buffer, region };

@@ -26,9 +26,9 @@ export class Encoder {
     this.head = new Convolution(gpu, [layerOf(tensors, "head.0")]);
     this.blocks = Array.from({ length: blocks }, (_, i) => [
       new Convolution(gpu, [layerOf(tensors, `body.${i}.body.0`)], { relu: true }),
-      new Convolution(gpu, [layerOf(tensors, `body.${i}.body.2`)], { add: true }),
+      new Convolution(gpu, [layerOf(tensors, `body.${i}.body.2`)]),
     ]);
-    this.last = new Convolution(gpu, [layerOf(tensors, `body.${blocks}`)], { add: true });
+    this.last = new Convolution(gpu, [layerOf(tensors, `body.${blocks}`)]);
   }
 
   /** Why an encoder cannot be drawn here; null if it can. @param {{name: string, width: number}} config */

@@ -22,8 +22,8 @@ export class Plain {
     return null;
   }
 
-  /** Colours and bytes of a part, until `free` of the device. @param {GpuPicture} picture @param {null} features @param {Part} part */
-  async draw(picture, features, { small, size, window: [top, left, height, width] }) {
+  /** Colours and bytes of a part, until `free` of the device. @param {GpuPicture} picture @param {null} _ @param {Part} part */
+  async draw(picture, _, { small, size, window: [top, left, height, width] }) {
     const [rows, columns] = [this.axis(size[0], small[0], top, height), this.axis(size[1], small[1], left, width)];
     return finish(this.gpu, picture, [height, width], null, { rows, columns });
   }

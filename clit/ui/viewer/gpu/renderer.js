@@ -32,7 +32,9 @@ const TILE_SIDE = 512; // at most; so that a view which nobody wants any more en
 class Stale extends Error {}
 
 /** A model of a kind that is not drawn here. */
-export class Unsupported extends Error {}
+class Unsupported extends Error {
+  isUnsupported = true;
+}
 
 export class GpuRenderer {
   /** @param {Gpu} gpu @param {string} base address of the weights, see weights.js */
@@ -188,6 +190,7 @@ export class GpuRenderer {
 
 /** Tiles of a window: top, left, height, width. @param {[number, number, number, number]} window @param {number} side @returns {[number, number, number, number][]} */
 function cut([top, left, height, width], side) {
+  /** @type {[number, number, number, number][]} */
   const tiles = [];
   for (let y = top; y < top + height; y += side) {
     for (let x = left; x < left + width; x += side) {

@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
 HOOK = "document.querySelector('.clit-page').__viewer"
 AT_REST = f"{HOOK}.picture() && Object.values({HOOK}.passes()).every(p => ['exact', 'input', 'none'].includes(p))"
 
@@ -111,15 +112,11 @@ LIE_APART = """() => {
 }"""
 
 
-SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
-
-
 @contextlib.contextmanager
-def launch_chromium(path: str = CHROMIUM, software_gpu: bool = False) -> Iterator[Browser]:
-    """Run Chromium without a window until the block ends; with a GPU made of software for WebGPU, or none."""
-    flags = [*(flag for flag in FLAGS if flag != "--disable-gpu"), *SOFTWARE_GPU] if software_gpu else FLAGS
+def launch_chromium(path: str = CHROMIUM) -> Iterator[Browser]:
+    """Run Chromium without a window until the block ends."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 

@@ -15,10 +15,11 @@ import tiny
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageOps
 from playwright.sync_api import expect
-from viewer import Viewer, launch_chromium
+from viewer import Viewer
 
 import clit
 from browser.expected import assert_equal_upscale
+from browser.gpu_page import launch_with_gpu
 from clit.geometry import Window
 from clit.pictures import metrics
 from clit.pictures.files import as_array, to_bytes
@@ -96,9 +97,9 @@ def open_window(address):
 
 
 @pytest.fixture(scope="module")
-def gpu_browser():
-    with launch_chromium(software_gpu=True) as browser:
-        yield browser
+def gpu_browser(browser):
+    with launch_with_gpu(browser) as other:
+        yield other
 
 
 def assert_axe_finds_nothing_serious(page) -> None:

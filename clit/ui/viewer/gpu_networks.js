@@ -45,8 +45,8 @@ function gpuNetworks(renderer, models) {
   }
 
   /** @type {Networks["draw"]} */
-  async function draw(raster, part, isOver) {
-    const drawn = await renderer.draw(await wantedOf(raster, part), isOver);
+  async function draw(raster, part, isOver, share) {
+    const drawn = await renderer.draw(await wantedOf(raster, part), isOver, share);
     return drawn && { bytes: withoutAlpha(drawn.pixels, Uint8Array), factors: drawn.factors };
   }
 

@@ -22,8 +22,9 @@ import { cubicTaps, enlarge, linearTaps } from "./resampling.js";
 /**
  * What draws networks. `isOver` says that nobody wants it any more: then there is null.
  * @typedef {object} Networks
- * @property {(raster: Raster, part: Part, isOver: () => boolean) => Promise<{bytes: Uint8Array, factors: number[]} | null>} draw
- *   bytes: (h, w, 3); factors of all stages of a cascade
+ * @property {(raster: Raster, part: Part, isOver: () => boolean, share: (done: number) => void) =>
+ *   Promise<{bytes: Uint8Array, factors: number[]} | null>} draw bytes: (h, w, 3); factors of all stages of a cascade; share
+ *   hears how much is done, 0..1
  * @property {(raster: Raster, part: Part) => Promise<Float32Array | null>} colours the same, not rounded and not clipped
  * @property {(raster: Raster, part: Part) => Promise<[number, number]>} latents rows and columns of those of the last stage
  * @property {(raster: Raster, part: Part, isOver: () => boolean) => Promise<Float32Array | null>} survey (h, w, heads, 3), as
@@ -38,13 +39,13 @@ const TAPS = { bilinear: linearTaps, bicubic: cubicTaps };
 
 /**
  * Bytes (h, w, 3) of a part, and the factors of a cascade's stages; null where that is over.
- * @param {Networks} networks @param {Pair} pair @param {Part} part @param {() => boolean} isOver
+ * @param {Networks} networks @param {Pair} pair @param {Part} part @param {() => boolean} isOver @param {(done: number) => void} share
  */
-export async function drawBytes(networks, { raster, truth }, part, isOver) {
+export async function drawBytes(networks, { raster, truth }, part, isOver, share) {
   const { model, size, window } = part;
   if (model === "truth") return { bytes: cut(truth, window).rgb, factors: [] };
   if (TAPS[model]) return { bytes: toBytes(enlarge(raster, size, window, TAPS[model])), factors: [] };
-  return networks.draw(raster, part, isOver);
+  return networks.draw(raster, part, isOver, share);
 }
 
 /**

@@ -34,6 +34,10 @@ export function siteEngine({ models, examples, limits, networks }) {
   /** @type {Opened | null} */
   let open = null;
 
+  /** @type {Map<ViewRequest, number>} how much is done of the views being drawn, 0..1 */
+  const shares = new Map();
+  const isNetwork = (name) => models.some((each) => each.name === name && each.kind !== "plain");
+
   /** The whole output of a picture. @param {{raster: Raster}} opened @param {number} scale @param {Size | null} [size] */
   const outputOf = ({ raster }, scale, size = null) =>
     size ?? { height: roundHalfEven(raster.height * scale), width: roundHalfEven(raster.width * scale) };
@@ -71,28 +75,28 @@ export function siteEngine({ models, examples, limits, networks }) {
     return inTurn(urgency, isStale, async () => {
       const began = performance.now();
       const size = outputOf(opened, request.scale, request.size);
-      const shown = await drawView(opened, { ...request, size }, isStale);
+      const shown = await drawView(opened, { ...request, size }, isStale, (done) => shares.set(request, done)).finally(() => shares.delete(request));
       if (!shown || isStale()) return null;
       const { rgb, window, whole = size, factors = [], span = null, psnr = null } = shown;
       const milliseconds = performance.now() - began;
       const bitmap = await bitmapOf({ height: window.height, width: window.width, rgb });
-      return { bitmap, size: whole, window, milliseconds, factors, span, psnr };
+      return { bitmap, size: whole, window, milliseconds, factors, span, psnr, ...(isNetwork(request.model) ? { by: "your GPU" } : {}) };
     });
   }
 
   /**
-   * @param {Opened} opened @param {ViewRequest & {size: Size}} request @param {() => boolean} isStale
+   * @param {Opened} opened @param {ViewRequest & {size: Size}} request @param {() => boolean} isStale @param {(done: number) => void} share
    * @returns {Promise<{rgb: Uint8Array, window: Window, whole?: Size, factors?: number[], span?: [number, number], psnr?: number | null} | null>}
    */
-  async function drawView(opened, request, isStale) {
+  async function drawView(opened, request, isStale, share) {
     const { window, paint = "colours" } = request;
-    if (paint === "returned") return drawReturned(opened, request, isStale);
+    if (paint === "returned") return drawReturned(opened, request, isStale, share);
     if (paint !== "colours") return drawHead(opened, request, isStale);
     if (request.error) {
       const values = await drawColours(networks, opened, request);
       return values && { rgb: errorColours(values, toFloats(cut(opened.truth, window).rgb)), window };
     }
-    const drawn = await drawBytes(networks, opened, request, isStale);
+    const drawn = await drawBytes(networks, opened, request, isStale, share);
     return drawn && { rgb: drawn.bytes, window, factors: drawn.factors };
   }
 
@@ -112,12 +116,12 @@ export function siteEngine({ models, examples, limits, networks }) {
     return { rgb: entropyColours(shown, span), window, span };
   }
 
-  /** What of an output comes back when it is made small again, in the small picture's pixels. @param {Opened} opened @param {ViewRequest & {size: Size}} request @param {() => boolean} isStale */
-  async function drawReturned(opened, request, isStale) {
+  /** What of an output comes back when it is made small again, in the small picture's pixels. @param {Opened} opened @param {ViewRequest & {size: Size}} request @param {() => boolean} isStale @param {(done: number) => void} share */
+  async function drawReturned(opened, request, isStale, share) {
     const small = opened.raster;
     const window = coveredWindow(request.window, request.size, small);
     const source = shrinkReads(request.size, small, window);
-    const drawn = await drawBytes(networks, opened, { ...request, window: source }, isStale);
+    const drawn = await drawBytes(networks, opened, { ...request, window: source }, isStale, share);
     if (!drawn) return null;
     const part = { height: source.height, width: source.width, rgb: drawn.bytes };
     const back = shrink(part, request.size, small, window, source);
@@ -190,7 +194,9 @@ export function siteEngine({ models, examples, limits, networks }) {
     return found ?? FAILURE;
   }
 
-  return { begin, send, open: openPicture, view, progress: async () => [], inspect, differences, score, sources };
+  const progress = async () => [...shares].map(([{ model, stages, error }, share]) => ({ model, stages, error, share }));
+
+  return { begin, send, open: openPicture, view, progress, inspect, differences, score, sources };
 }
 
 /** The pixels of a small picture that a window of its output touches. @param {Window} window @param {Size} size @param {Size} small @returns {Window} */

@@ -28,6 +28,7 @@ import { buildPasses } from "./passes.js";
 import { buildPictures, showCaption } from "./pictures.js";
 import { buildPixel } from "./pixel.js";
 import { buildPlaces } from "./places.js";
+import { buildProgress } from "./progress.js";
 import { showReadyMade } from "./ready_made.js";
 import { buildScores } from "./scores.js";
 import { buildShare } from "./share.js";
@@ -59,7 +60,7 @@ async function start() {
   const opened = await openNetworks(models);
   if ("why" in opened) return showReadyMade(opened.why, { ...site, models });
   useEngine(siteEngine({ ...site, models, networks: opened.networks }));
-  for (const build of [buildMenus, buildDock, buildView, buildLayout, buildPasses, buildAhead, buildDrawing, buildWipe, buildBlink]) build();
+  for (const build of [buildMenus, buildDock, buildView, buildLayout, buildPasses, buildProgress, buildAhead, buildDrawing, buildWipe, buildBlink]) build();
   for (const build of [buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   $(".asks [value=influence]").remove(); // that needs the whole network
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores, buildDecibels]) build();

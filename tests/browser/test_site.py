@@ -34,6 +34,7 @@ from clit.ui.static_site import READY_SCALES, write_site
 PATIENCE = 120_000  # ms: a GPU made of software is slow
 NETWORKS = ("liif-light", "lit-light")
 WINDOW = {"width": 1100, "height": 640}
+FORCED = "?engine=gpu"  # by software, which is refused otherwise
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +165,7 @@ def test_the_site_draws_on_the_visitor_s_gpu(gpu_browser, open_window, address, 
     models = {**models, "bicubic": clit.load("bicubic")}
     one = pictures / "one.png"
     viewer = open_window(gpu_browser)
-    viewer.open(address)
+    viewer.open(address + FORCED)
     viewer.wait_until_exact(2.5)
     shown = viewer.shown_methods.evaluate_all("all => all.map(each => each.value)")
     assert shown == ["bicubic", *NETWORKS, "input"], "a first view needs few weights"
@@ -183,7 +184,7 @@ def test_the_site_draws_on_the_visitor_s_gpu(gpu_browser, open_window, address, 
         assert np.abs(np.array(found["rgb"]) - np.clip(wanted.rgb, 0, 1) * 255).max() <= 1.01
     viewer.wait_for_link("pixel=")
     link = viewer.link()
-    assert link.startswith(f"{address}#example=one.png")
+    assert link.startswith(f"{address}{FORCED}#example=one.png")
     assert_axe_finds_nothing_serious(viewer.page)
 
     viewer.press("Escape")
@@ -223,7 +224,7 @@ def check_saved_page(viewer: Viewer, file, picture, model) -> None:
 
 def test_files_that_a_visitor_opens_stay_here(gpu_browser, open_window, address, models, tmp_path):
     viewer = open_window(gpu_browser)
-    viewer.open(f"{address}#panes=bicubic,lit-light&example=two.png&scale=2")
+    viewer.open(f"{address}{FORCED}#panes=bicubic,lit-light&example=two.png&scale=2")
     tiny.save_photograph(tmp_path / "photograph.png", 20, 26)
     exif = Image.Exif()
     exif[0x112] = 6  # as a camera that was held upright says
@@ -240,7 +241,7 @@ def test_files_that_a_visitor_opens_stay_here(gpu_browser, open_window, address,
     assert set(sent) <= {"GET"}, "nothing leaves"
 
     guarded = open_window(gpu_browser, bypass_csp=False)
-    guarded.page.goto(f"{address}#panes=bicubic,lit-light&example=two.png&scale=2")
+    guarded.page.goto(f"{address}{FORCED}#panes=bicubic,lit-light&example=two.png&scale=2")
     expect(guarded.frame.locator(".pane[data-pass=exact]")).to_have_count(2, timeout=PATIENCE)
     viewer.upload({"name": "words.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(viewer.notice_text).to_contain_text("words.png is no picture that this browser reads")
@@ -255,7 +256,10 @@ def test_files_that_a_visitor_opens_stay_here(gpu_browser, open_window, address,
     expect(viewer.notice_text).to_contain_text("choose one of at most")
 
 
-def test_without_a_gpu_there_are_ready_made_pictures(browser, open_window, address):
+def test_without_a_gpu_there_are_ready_made_pictures(browser, gpu_browser, open_window, address):
+    other = open_window(gpu_browser)
+    other.page.goto(address)
+    expect(other.frame.locator(".ready-why")).to_contain_text("WebGPU")  # software would take minutes
     viewer = open_window(browser, bypass_csp=False)
     viewer.page.goto(address)
     viewer.frame.wait_for_selector(".clit-page[data-ready=yes]")

@@ -18,11 +18,17 @@ const WHY =
 
 const never = () => false;
 
-/** Open the visitor's GPU, a software one too: nothing else can draw. @param {any[]} models @returns {Promise<{networks: Networks} | {why: string}>} */
-export async function openNetworks(models) {
+/**
+ * Open the visitor's GPU; a sentence where there is none. @param {any[]} models @param {boolean} software whether one made of
+ * software will do, which takes minutes for a view @returns {Promise<{networks: Networks} | {why: string}>}
+ */
+export async function openNetworks(models, software) {
   try {
-    const gpu = await Gpu.open({ software: true });
-    return gpu ? { networks: gpuNetworks(new GpuRenderer(gpu, siteUrl("weights/")), models) } : { why: WHY };
+    const gpu = await Gpu.open({ software });
+    if (!gpu) return { why: WHY };
+    const renderer = new GpuRenderer(gpu, siteUrl("weights/"));
+    renderer.library.known.set("models.json", Promise.resolve({ models })); // it is here already
+    return { networks: gpuNetworks(renderer, models) };
   } catch (error) {
     console.warn(error);
     return { why: WHY };

@@ -1,6 +1,6 @@
 // @ts-check
-// The engine of a site of files: there is no server. Pictures are opened in the browser, and one thing at a time is drawn
-// there, what follows the hand first.
+// The engine of a site of files: there is no server. Pictures are opened in the browser, plain interpolation is computed there,
+// and networks draw one thing at a time, what follows the hand first.
 
 import { bitmapOf, cut, toFloats } from "./decoding.js";
 import { findPlaces } from "./differing_places.js";
@@ -42,10 +42,10 @@ export function siteEngine({ models, examples, limits, networks }) {
   const outputOf = ({ raster }, scale, size = null) =>
     size ?? { height: roundHalfEven(raster.height * scale), width: roundHalfEven(raster.width * scale) };
 
-  /** Do something in its turn; a fault is one sentence. @template T @param {number} urgency @param {() => boolean} isOver @param {() => Promise<T>} work @returns {Promise<T | Failure | null>} */
+  /** Do something in its turn, or at once where it has no urgency; a fault is one sentence. @template T @param {number | null} urgency @param {() => boolean} isOver @param {() => Promise<T>} work @returns {Promise<T | Failure | null>} */
   async function inTurn(urgency, isOver, work) {
     try {
-      return await turns.take(urgency, isOver, work);
+      return urgency === null ? await work() : await turns.take(urgency, isOver, work);
     } catch (error) {
       console.warn(error);
       return FAILURE;
@@ -72,7 +72,7 @@ export function siteEngine({ models, examples, limits, networks }) {
     const opened = open;
     const urgency = URGENCY[request.kind];
     const isStale = () => isOver() || open !== opened || (request.kind === "ahead" && turns.isWanted(urgency));
-    return inTurn(urgency, isStale, async () => {
+    return inTurn(isNetwork(request.model) ? urgency : null, isStale, async () => {
       const began = performance.now();
       const size = outputOf(opened, request.scale, request.size);
       const shown = await drawView(opened, { ...request, size }, isStale, (done) => shares.set(request, done)).finally(() => shares.delete(request));
@@ -173,7 +173,7 @@ export function siteEngine({ models, examples, limits, networks }) {
     const pair = scale === opened.picture.truth ? { raster: opened.raster, truth: opened.truth } : await makePair(opened.whole, scale);
     if ("error" in pair) return pair;
     const isOver = () => open !== opened;
-    return inTurn(URGENCY.score, isOver, async () => {
+    return inTurn(isNetwork(model) ? URGENCY.score : null, isOver, async () => {
       const { height, width, rgb } = pair.truth;
       const values = await drawWhole(pair, { model, stages: null }, chain, { height, width });
       return values && { scale, ...compare({ height, width, values }, { height, width, values: toFloats(rgb) }, scale) };

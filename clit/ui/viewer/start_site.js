@@ -57,7 +57,8 @@ async function start() {
   $(".upload-input").accept = "image/*";
   const asked = location.hash.length > 1;
   const [site, { models }] = await Promise.all([fetchJson("site.json"), fetchJson("weights/models.json")]);
-  const opened = await openNetworks(models);
+  const isForced = new URLSearchParams(location.search).get("engine") === "gpu"; // by one made of software, too
+  const opened = await openNetworks(models, isForced);
   if ("why" in opened) return showReadyMade(opened.why, { ...site, models });
   useEngine(siteEngine({ ...site, models, networks: opened.networks }));
   for (const build of [buildMenus, buildDock, buildView, buildLayout, buildPasses, buildProgress, buildAhead, buildDrawing, buildWipe, buildBlink]) build();

@@ -57,9 +57,9 @@ async function start() {
   mount(document.body);
   followSystem();
   const [{ examples }, { models }] = await Promise.all([fetchJson("site.json"), fetchJson("weights/models.json")]);
-  const opened = await openNetworks(models);
+  const opened = await openNetworks(models, true);
   if ("why" in opened) {
-    $(".adapter").textContent = opened.why;
+    $(".adapter").textContent = "nothing: this browser offers no WebGPU here.";
     return;
   }
   $(".adapter").textContent = await nameAdapter();

@@ -197,8 +197,8 @@ def test_the_site_draws_on_the_visitor_s_gpu(gpu_browser, open_window, address, 
     check_truth(viewer, pictures, models)
 
     again = open_window(gpu_browser)
-    again.open(link.replace("lit-light", "clit-light").replace("scale=2.5", "scale=7.3"))
-    again.wait_until_exact(7.3)
+    again.open(link.replace("lit-light", "clit-light").replace("scale=2.5", "scale=4.6"))
+    again.wait_until_exact(4.6)
     again.wait_for_looks("clit-light")
     assert_equal_upscale(again.rendering("clit-light"), models["clit-light"], one)
     again.share.click()
@@ -211,12 +211,12 @@ def check_saved_page(viewer: Viewer, file, picture, model) -> None:
     """The page of a view answers for any pixel, without the site."""
     viewer.page.goto(file.as_uri())
     viewer.wait_until_open()
-    viewer.wait_until_exact(7.3)
+    viewer.wait_until_exact(4.6)
     viewer.press("Escape")
     viewer.pick(1, *middle(viewer))
     viewer.wait_for_looks("clit-light")
     found = viewer.look("clit-light")["answer"]
-    wanted = clit.attend(model, picture, pixel=viewer.picked(), scale=7.3)
+    wanted = clit.attend(model, picture, pixel=viewer.picked(), scale=4.6)
     assert len(found["stages"]) == len(wanted.stages) == 2
     for stage, expected in zip(found["stages"], wanted.stages, strict=True):
         assert np.abs(np.array(stage["weights"]) - expected.weights).max() <= 2e-3

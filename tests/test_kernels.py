@@ -174,7 +174,8 @@ print(ready)
 
 def environment(cache: Path | None = None) -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return {**os.environ, "PYTHONPATH": path, **({"XDG_CACHE_HOME": str(cache)} if cache else {})}
+    own = {"XDG_CACHE_HOME": str(cache), "NUMBA_OPT": "0"} if cache else {}  # quick to compile, and never used again
+    return {**os.environ, "PYTHONPATH": path, **own}
 
 
 def start_rendering(cache: Path) -> subprocess.Popen:

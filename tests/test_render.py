@@ -190,6 +190,20 @@ def test_cached_maps_are_bounded(monkeypatch):
     assert 0 < sum(kept) <= 60_000
 
 
+def test_maps_that_would_be_gone_before_they_are_wanted_again_are_not_cached(monkeypatch):
+    monkeypatch.setattr(rendering, "TILE", 32)
+    image = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
+    model, renderer = make_tiny("lit"), clit.Renderer()
+    whole = renderer.render(model, image, scale=2, clip=False)
+    needed = renderer.count_bytes()["maps"]
+    monkeypatch.setattr(features, "MAPS_LIMIT", needed // 4)
+    renderer = clit.Renderer()
+    np.testing.assert_allclose(renderer.render(model, image, scale=2, clip=False), whole, atol=1e-6)
+    assert renderer.count_bytes()["maps"] == 0
+    renderer.render(model, image, scale=2, window=(0, 0, 32, 32))
+    assert renderer.count_bytes()["maps"] > 0
+
+
 def test_the_feature_cache_is_bounded(image, encoded):
     renderer, model = clit.Renderer(cache_bytes=1), make_tiny("liif")
     for _ in range(2):

@@ -80,6 +80,10 @@ class FeatureCache:
         with self._lock:
             return {"features": self._held, "maps": self._count_maps(), "images": self._count_images()}
 
+    @property
+    def _most_of_maps(self) -> int:
+        return min(MAPS_LIMIT, self._limit // 3)
+
     def _count_maps(self) -> int:
         return sum(map.nbytes for _, kept in self._maps.values() for map in kept)
 
@@ -90,7 +94,7 @@ class FeatureCache:
         """Forget what was used longest ago until the rest lies within the limit; the newest image stays."""
         while len(self._images) > 1 and (len(self._images) > _IMAGES or self._count_images() > self._limit // 3):
             self._images.popitem(last=False)
-        while self._maps and self._count_maps() > min(MAPS_LIMIT, self._limit // 3):
+        while self._maps and self._count_maps() > self._most_of_maps:
             self._maps.popitem(last=False)
         room = self._limit - self._count_maps() - self._count_images()
         while self._held > room and self._cells:
@@ -121,7 +125,8 @@ class FeatureCache:
             if all(at in found for at in _cells_in(piece.intersect(want))):
                 continue
             found.update(self._encode_piece(model, tensor, encoder, key, piece, cancel))
-        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key)))
+        times = max(1.0, around.area / wanted.area) if around else 1.0
+        return _assemble(found, want, tensor, functools.partial(self._remember, (encoder, key), times))
 
     def _encode_piece(
         self, model: SRModel, tensor: Tensor, encoder: str, key: str, piece: Region, cancel: Callable[[], bool] | None
@@ -159,9 +164,19 @@ class FeatureCache:
         return shares
 
     def _remember(
-        self, features: tuple[str, str], module: nn.Module, of: Hashable, region: Region, make: Callable[[Region], Maps]
+        self,
+        features: tuple[str, str],
+        times: float,
+        module: nn.Module,
+        of: Hashable,
+        region: Region,
+        make: Callable[[Region], Maps],
     ) -> Maps:
-        """Return a module's maps over a region. What cached ones lack of it is made, and the whole is cached."""
+        """Return a module's maps over a region. What cached ones lack of it is made, and the whole is cached.
+
+        times: how many such regions the view at hand has. Where their maps do not fit in together none is cached: each
+        would be gone before it is wanted again.
+        """
         stamp = tuple((p.data_ptr(), p._version) for p in module.parameters())
         what = (*features, stamp, of)
         with self._lock:
@@ -174,9 +189,10 @@ class FeatureCache:
         if best.contains(region):
             return _cut_maps(known[best], best, region)
         maps = _extend_maps(known[best], best, region, make) if best.intersect(region).area else make(region)
-        with self._lock:
-            self._maps[(*what, region)] = (weakref.ref(module), maps)
-            self._evict()
+        if times * sum(map.nbytes for map in maps) <= self._most_of_maps:
+            with self._lock:
+                self._maps[(*what, region)] = (weakref.ref(module), maps)
+                self._evict()
         return maps
 
     def _get_cells(self, encoder: str, digest: str, cells: Region) -> dict[tuple[int, int], Tensor]:

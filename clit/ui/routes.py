@@ -21,8 +21,11 @@ from clit.system.process import return_memory
 from clit.ui.site import Site
 from clit.ui.tags import CARD
 
-SWEEP_SECONDS = 60
-"""How often idle sessions are looked for, and freed memory is given back if nobody draws."""
+SWEEP_SECONDS = 30
+"""How often idle sessions are looked for, and whether freed memory had better go back to the system."""
+
+MOST_SPARE = 600_000_000
+"""Bytes that the process may hold beyond what it keeps: code and networks, about 400 MB, and the work at hand."""
 
 _TOKEN_BYTES = 200
 """Longest message that ends a visit: its token, and room to spare."""
@@ -90,6 +93,12 @@ class Modules(StaticFiles):
         return response
 
 
+def has_spare_memory(site: Site) -> bool:
+    """Tell whether freed memory had better go back to the system: nobody draws, or it has become much."""
+    held = resident()
+    return not site.line.count_visitors() or (held or 0) - sum(site.count_bytes().values()) > MOST_SPARE
+
+
 def sweep_regularly(site: Site):
     """Return a lifespan in which idle sessions, and their pictures, are forgotten while nobody asks anything."""
 
@@ -99,7 +108,7 @@ def sweep_regularly(site: Site):
             while True:
                 await asyncio.sleep(SWEEP_SECONDS)
                 await run_in_threadpool(site.sweep)
-                if not site.line.count_visitors():
+                if has_spare_memory(site):
                     await run_in_threadpool(return_memory)
 
         task = asyncio.create_task(sweep())

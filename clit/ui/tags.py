@@ -6,7 +6,7 @@ import html
 from pathlib import Path
 
 TITLE = "Any scale, pixel by pixel"
-SENTENCE = "Enlarge a small picture to any scale; click a pixel to see which neighbours it looked at."
+SENTENCE = "Super-resolution at any scale: enlarge a small picture, click a pixel, see which neighbours it looked at."
 
 CARD = Path(__file__).parents[2] / "assets" / "card.png"
 """The picture, 1200 x 630 pixels, made by assets/make_card.py."""

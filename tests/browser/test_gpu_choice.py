@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 import clit
+from browser.expected import MODELS, assert_equal_upscale
 from browser.gpu_page import GpuPage, launch_with_gpu
 from clit.exports.weights import write_weights
 
@@ -33,7 +34,9 @@ ENGINE = """async ({ picture, pictureSize, served, size, part, milliseconds, isF
   const view = { bitmap: await bitmapOf(served, [height, width]), milliseconds, by: 'the server' };
   Object.assign(view, { size: { height: size[0], width: size[1] }, window: { top, left, height, width } });
   window.trial = tryGpu(base, isForced);
-  const behind = { view: async () => view, inspect: async () => 'the server', progress: async () => [] };
+  window.reminded = 0;
+  const progress = async () => { reminded += 1; return []; };
+  const behind = { view: async () => view, inspect: async () => 'the server', progress };
   window.engine = gpuEngine(behind, trial);
   const asked = { stages: null, error: false, kind: 'exact', chain: 'published', scale: 4 };
   Object.assign(asked, { size: view.size, window: view.window });
@@ -114,6 +117,14 @@ def test_it_draws_what_the_server_drew_once_it_was_tried(start, expected):
     assert page.evaluate("async () => { await openPicture(); return (await look('lit-light')).by; }") == "the server"
 
 
+def test_the_server_hears_of_a_visitor_whose_gpu_draws(start, expected):
+    page = start(expected)
+    _look(page)
+    assert _look(page) == "your GPU" and page.evaluate("reminded") == 0
+    page.evaluate("() => { const now = performance.now.bind(performance); performance.now = () => now() + 61_000; }")
+    assert [_look(page), _look(page)] == ["your GPU"] * 2 and page.evaluate("reminded") == 1
+
+
 def test_it_tells_what_a_pixel_looked_at(start, expected):
     page = start(expected)
     assert _look(page) == "the server"
@@ -140,11 +151,6 @@ FAULTS = {
     "no more memory": {
         "script": "GPUDevice.prototype.createBuffer = () => { throw new RangeError('out of memory'); };"
     },
-    "a device that does not answer": {
-        "script": f"{NO_SOFTWARE} GPUQueue.prototype.onSubmittedWorkDone = () => new Promise(() => {{}});",
-        "is_forced": False,
-        "milliseconds": 40,
-    },
     "weights that are not to be had": {"base": "/nowhere/"},
 }
 
@@ -165,6 +171,20 @@ def test_after_its_device_is_lost_the_server_draws(start, expected):
     assert [_look(page), _look(page)] == ["the server", "your GPU"]
     page.evaluate("device.destroy()")
     assert [_look(page), _look(page)] == ["the server"] * 2
+
+
+def test_after_its_device_ceases_to_answer_the_server_draws(start, expected):
+    page = start(expected, NO_SOFTWARE, is_forced=False, milliseconds=60_000)
+    page.evaluate("trial.patience.view = 60_000")
+    assert [_look(page), _look(page)] == ["the server", "your GPU"]
+    page.evaluate(
+        """() => {
+          GPUQueue.prototype.onSubmittedWorkDone = () => new Promise(() => {});
+          trial.patience.view = 300;
+        }"""
+    )
+    assert [_look(page), _look(page)] == ["the server"] * 2
+    assert page.evaluate("trial.isOver")
 
 
 def test_another_picture_than_the_servers_is_never_shown(start, expected):
@@ -191,13 +211,41 @@ def test_a_slower_gpu_leaves_it_to_the_server(start):
     assert _look(page) == "the server"
 
 
+def _drawn_by(viewer) -> set[str]:
+    """Who drew the networks' panes."""
+    viewer.wait_until_exact(viewer.scale())
+    titles = [viewer.frame.locator(f".pane[data-model={name}] .mark").get_attribute("title") for name in MODELS]
+    return {title.partition(" in ")[0] for title in titles}
+
+
 def test_the_page_draws_by_it_and_says_so(new_viewer, url, photograph, models):
-    viewer = new_viewer(viewport={"width": 700, "height": 420})
-    asked = []
-    viewer.page.on("request", lambda request: asked.append(request))
+    viewer = new_viewer(viewport={"width": 1000, "height": 460})
     viewer.open(f"{url}?engine=gpu")
     viewer.upload(photograph)
     viewer.wait_for_picture(96)
-    viewer.wait_until_exact(4)
-    mark = viewer.frame.locator(".pane[data-model=lit-light] .mark")
-    assert "Drawn by the server in" in mark.get_attribute("title")
+    assert _drawn_by(viewer) == {"Drawn by the server"}
+    for scale in range(20):  # while it is tried, the server goes on
+        viewer.set_scale(2.5 + scale % 2)
+        if _drawn_by(viewer) == {"Drawn by your GPU"}:
+            break
+    assert _drawn_by(viewer) == {"Drawn by your GPU"}
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.url))
+    viewer.set_scale(6)
+    assert _drawn_by(viewer) == {"Drawn by your GPU"}
+    for name, model in models.items():
+        assert_equal_upscale(viewer.rendering(name), model, photograph)
+    assert not [each for each in asked if "component_server" in each], "the server is not asked for any of that"
+
+
+@pytest.mark.parametrize("query", ["", "?engine=server"])
+def test_software_is_not_asked_to_draw(new_viewer, url, photograph, query):
+    viewer = new_viewer(viewport={"width": 1000, "height": 460})
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.url))
+    viewer.open(f"{url}{query}")
+    viewer.upload(photograph)
+    viewer.wait_for_picture(96)
+    viewer.set_scale(3)
+    assert _drawn_by(viewer) == {"Drawn by the server"}
+    assert not [each for each in asked if "/weights/" in each]

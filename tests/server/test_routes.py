@@ -9,11 +9,12 @@ import tiny
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from clit.ui import routes
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
 from clit.ui.page import VIEWER
 from clit.ui.questions import ask, open_upload, render_view
-from clit.ui.routes import make_routes
+from clit.ui.routes import MOST_SPARE, has_spare_memory, make_routes
 from clit.ui.site import Site
 from server.visitor import arrive, view
 
@@ -31,6 +32,15 @@ def test_modules_are_asked_about_each_time(client):
     assert again.status_code == 304 and again.headers["cache-control"] == "no-cache"
 
 
+def test_freed_memory_goes_back_where_nobody_draws_or_it_has_become_much(site, monkeypatch):
+    assert has_spare_memory(site)
+    kept = sum(site.count_bytes().values())
+    with site.line.join("somebody", "exact"):
+        for held, spare in ((None, False), (kept + MOST_SPARE, False), (kept + MOST_SPARE + 1, True)):
+            monkeypatch.setattr(routes, "resident", lambda held=held: held)
+            assert has_spare_memory(site) is spare
+
+
 @pytest.mark.parametrize("path", ["/viewer/../page.py", "/viewer/%2e%2e/page.py", "/viewer/"])
 def test_nothing_else_of_the_package_is_served(client, path):
     assert client.get(path).status_code == 404
@@ -38,9 +48,13 @@ def test_nothing_else_of_the_package_is_served(client, path):
 
 def test_modules_import_only_downwards():
     """No module is reached from those it imports, and every module is reached from one that starts a page."""
+    written = r'^import [^;]* from "([.][^"]+[.]js)";|\bimport\("([.][^"]+[.]js)"\)'
     imports = {
-        path.name: re.findall(r'^import [^;]* from "[.]/(\w+[.]js)";', path.read_text(encoding="utf-8"), re.M)
-        for path in VIEWER.glob("*.js")
+        path.relative_to(VIEWER).as_posix(): [
+            (path.parent / (at_once or later)).resolve().relative_to(VIEWER.resolve()).as_posix()
+            for at_once, later in re.findall(written, path.read_text(encoding="utf-8"), re.M)
+        ]
+        for path in VIEWER.rglob("*.js")
     }
 
     def reach(name: str, above: tuple[str, ...]) -> set[str]:

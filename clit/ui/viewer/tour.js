@@ -1,11 +1,11 @@
 // @ts-check
 // A tour of four stops, in a bar on the picture's lower edge. Each sets picture, place, scale and panes itself; only its
-// button goes on.
+// button goes on. Who ends it early is back where it began.
 
 import { foldSheet, showTab } from "./dock.js";
 import { $ } from "./dom.js";
 import { enlarge, shownRows } from "./inspector.js";
-import { readLink } from "./links.js";
+import { readLink, writeLink } from "./links.js";
 import { entropy } from "./maps.js";
 import { closeMenus, isPhone } from "./menus.js";
 import { modelOf } from "./models.js";
@@ -61,6 +61,8 @@ const STOPS = [
 /** @type {Stop[]} */
 let stops = [];
 let at = -1; // which one is shown; none before and after
+/** @type {{link: string, whole: string} | null} where the tour began */
+let start = null;
 let isHeadWanted = false; // as soon as it is known where the pixel looked
 
 // Some frames may not store anything: the button then stays marked.
@@ -85,6 +87,12 @@ function endTour() {
   at = -1;
   isHeadWanted = false;
   $(".tour").hidden = true;
+}
+
+/** End the tour where it began. */
+function leave() {
+  endTour();
+  if (start) follow(readLink(start.link), start.whole);
 }
 
 /** @param {number} next */
@@ -127,10 +135,11 @@ export function buildTour() {
   $(".tour-begin").addEventListener("click", () => {
     remember();
     closeMenus();
+    start = state.picture && { link: writeLink(), whole: state.picture.whole };
     stops = STOPS.filter(({ panes }) => panes?.every((name) => modelOf(name)?.available) ?? true);
     goTo(0);
   });
-  $(".tour-end").addEventListener("click", endTour);
+  $(".tour-end").addEventListener("click", leave);
   $(".tour-next").addEventListener("click", goOn);
   $(".tour-begin").dataset.fresh = remembered() ? "no" : "yes";
   subscribe(["looks"], chooseHead);

@@ -48,9 +48,9 @@ class Ensemble {
     return clip(grow(placeAxes(part).region, 1), part.small);
   }
 
-  /** What the network makes of the cell, and of where a latent lies. @param {[number, number]} cell @returns {Float32Array} */
-  placeNumbers(cell) {
-    throw new Error(`${cell}`);
+  /** What the network makes of the cell, and of where a latent lies: each kind its own. @abstract @param {[number, number]} _cell @returns {Float32Array} */
+  placeNumbers(_cell) {
+    throw new Error("A kind of ensemble says this itself.");
   }
 
   /** Colours and bytes of a part, until `free` of the device. @param {GpuPicture} picture @param {GpuMap} features @param {Part} part @param {Pause} pause */

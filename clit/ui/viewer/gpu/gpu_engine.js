@@ -11,6 +11,8 @@ import { Trial, wantedOf } from "./trial.js";
 /** @import { Size } from "../numbers.js" */
 /** @import { Wanted } from "./renderer.js" */
 
+const REMIND_MS = 60_000; // a server forgets visitors who ask nothing for long
+
 /**
  * A trial of the visitor's GPU. What draws is asked for when it begins.
  * @param {string} base address of the weights, see weights.js @param {boolean} isForced whether software may draw, and what is slower than the server
@@ -25,6 +27,7 @@ export const tryGpu = (base, isForced) =>
 /** @param {Engine} behind @param {Trial} trial @returns {Engine} */
 export function gpuEngine(behind, trial) {
   let urgent = 0; // views under way that others make way for
+  let heard = performance.now(); // when the server was asked last
   /** @type {Map<ViewRequest, number>} */
   const shares = new Map();
 
@@ -50,11 +53,15 @@ export function gpuEngine(behind, trial) {
     const { picture } = state;
     const isAhead = request.kind === "ahead";
     const size = sizeOf(request);
+    if (performance.now() - heard > REMIND_MS) {
+      heard = performance.now();
+      behind.progress();
+    }
     const isStale = () => isOver() || picture !== state.picture || (isAhead && urgent > 0);
     if (!isAhead) urgent += 1;
     try {
       const renderer = await trial.renderer(picture);
-      const drawn = await trial.inTime(renderer.draw(wantedOf(request, size), isStale, (share) => shares.set(request, share)), SLOWEST_MS);
+      const drawn = await trial.inTime(renderer.draw(wantedOf(request, size), isStale, (share) => shares.set(request, share)));
       if (!drawn) return null;
       const { pixels, milliseconds, factors } = drawn;
       const { height, width } = request.window;
@@ -94,7 +101,7 @@ export function gpuEngine(behind, trial) {
     for (const model of request.models) {
       const wanted = wantedOf(/** @type {any} */ ({ model, stages: null, chain, window: { top: row, left: column, height: 1, width: 1 } }), size);
       const kind = state.models.get(model).kind === "attention" ? "attention" : "ensemble";
-      const found = await trial.inTime(kind === "attention" ? renderer.attend(wanted, row, column) : lookByDistance(wanted), SLOWEST_MS);
+      const found = await trial.inTime(kind === "attention" ? renderer.attend(wanted, row, column) : lookByDistance(wanted));
       if (!found || picture !== state.picture) return null;
       seen.set(model, { kind, size: [size.height, size.width], pixel: [row, column], ...found });
     }
@@ -109,8 +116,6 @@ export function gpuEngine(behind, trial) {
 
   return { ...behind, view, inspect, progress };
 }
-
-const SLOWEST_MS = 500; // a view that the server would draw in this time, times the patience of a trial
 
 /** The whole output. @param {{scale: number, size: Size | null}} request @returns {Size} */
 function sizeOf({ scale, size }) {

@@ -7,10 +7,10 @@ import { state } from "../store.js";
 /** @import { GpuRenderer, Wanted } from "./renderer.js" */
 
 const MOST_DIFFERENCE = 1; // of 255: what is near a half may be rounded otherwise
-const FIRST_SIDE = 64; // of the tile that is drawn before time is taken: the browser compiles the kernels then
+const FIRST_SCALES = [1.5, 2.5, 30]; // drawn before time is taken: the browser compiles kernels when they are first used
+const FIRST_SIDE = 8; // pixels of these
 const TELLING_MS = 40; // a view that the server drew sooner says little about who is quicker
 const MOST_SLOW = 2; // methods that the server draws sooner, before no other is tried
-const PATIENCE = 20; // a view that takes so many times as long as it may is given up, with the device
 
 export class Trial {
   /** @param {() => Promise<GpuRenderer | null>} open @param {boolean} isForced whether it may be slower than the server */
@@ -27,12 +27,14 @@ export class Trial {
     /** @type {Picture | null} what the renderer has open */
     this.picture = null;
     this.slow = 0;
+    this.isTrying = false; // kernels may be compiled, and views would wait
+    this.patience = { first: 60_000, view: 10_000 }; // after so many milliseconds without a picture the device is given up
     this.turn = Promise.resolve(); // one trial after the other
   }
 
   /** Whether the open picture may be drawn here with a method. @param {string} model */
   trusts(model) {
-    return !this.isOver && state.picture !== null && this.models.get(model) === true && this.pictures.get(state.picture) === true;
+    return !this.isOver && !this.isTrying && state.picture !== null && this.models.get(model) === true && this.pictures.get(state.picture) === true;
   }
 
   /** The renderer, with a picture open; null where there is none. @param {Picture} picture @returns {Promise<GpuRenderer | null>} */
@@ -64,11 +66,14 @@ export class Trial {
       const isKnown = this.models.has(request.model) && this.pictures.has(picture);
       const isRefused = this.models.get(request.model) === false || this.pictures.get(picture) === false;
       if (this.isOver || isKnown || isRefused || picture !== state.picture) return;
+      this.isTrying = true;
       try {
         await this.compare(request, view, picture);
       } catch (error) {
         if (error.isUnsupported) this.models.set(request.model, false);
         else this.end(error);
+      } finally {
+        this.isTrying = false;
       }
     });
   }
@@ -79,10 +84,10 @@ export class Trial {
     if (!renderer) return;
     const wanted = wantedOf(request, view.size);
     const hasGone = () => picture !== state.picture;
-    await this.inTime(renderer.draw({ ...wanted, window: middleOf(wanted.window) }, hasGone), view.milliseconds);
+    await this.inTime(drawFirst(renderer, wanted, picture, hasGone), this.patience.first);
     const began = performance.now();
     const isLate = () => !this.isForced && performance.now() - began > view.milliseconds;
-    const drawn = await this.inTime(renderer.draw(wanted, () => hasGone() || isLate()), view.milliseconds);
+    const drawn = await this.inTime(renderer.draw(wanted, () => hasGone() || isLate()));
     if (hasGone()) return;
     if (!drawn) return this.noteSlow(request.model);
     const isSame = mostDifferent(drawn.pixels, readPixels(view.bitmap)) <= MOST_DIFFERENCE;
@@ -98,17 +103,26 @@ export class Trial {
     if (this.slow >= MOST_SLOW) this.end("this GPU is slower");
   }
 
-  /** A device that hangs must not keep the picture. @template T @param {Promise<T>} work @param {number} milliseconds that the server took @returns {Promise<T>} */
-  async inTime(work, milliseconds) {
+  /** A device that hangs must not keep the picture. @template T @param {Promise<T>} work @param {number} [milliseconds] @returns {Promise<T>} */
+  async inTime(work, milliseconds = this.patience.view) {
     if (this.isForced) return work;
     let timer = 0;
-    const late = new Promise((_, fail) => (timer = window.setTimeout(() => fail(new Error("this GPU does not answer")), PATIENCE * (milliseconds + 100))));
+    const late = new Promise((_, fail) => (timer = window.setTimeout(() => fail(new Error("this GPU does not answer")), milliseconds)));
     try {
       return await /** @type {Promise<T>} */ (Promise.race([work, late]));
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+/** Draw with all kernels that views need, and make the features that this one needs. @param {GpuRenderer} renderer @param {Wanted} wanted @param {Picture} picture @param {() => boolean} isOver */
+async function drawFirst(renderer, wanted, picture, isOver) {
+  for (const scale of FIRST_SCALES) {
+    const size = /** @type {[number, number]} */ ([Math.round(picture.height * scale), Math.round(picture.width * scale)]);
+    await renderer.draw({ ...wanted, size, window: middleOf([0, 0, ...size]) }, isOver);
+  }
+  await renderer.draw({ ...wanted, window: middleOf(wanted.window) }, isOver);
 }
 
 /** What the renderer is asked for. @param {ViewRequest} request @param {{height: number, width: number}} size of the whole output @returns {Wanted} */

@@ -27,12 +27,14 @@ from clit.ui.examples import BUNDLED
 from clit.ui.guard import Guard
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
-from clit.ui.preview import TITLE, PreviewTags
+from clit.ui.preview import PreviewTags
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.receiving import make_upload_route
 from clit.ui.requests import MAKE_ENTRIES
 from clit.ui.routes import make_routes, sweep_regularly
 from clit.ui.site import Site
+from clit.ui.tags import TITLE
+from clit.ui.weights import make_weights_routes
 
 VIEWER = Path(__file__).parent / "viewer"
 
@@ -117,7 +119,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
 def app_settings(site: Site) -> dict:
     """Return what stands beside and before gradio's own routes."""
     return {
-        "routes": [*make_routes(site, VIEWER), make_upload_route(site)],
+        "routes": [*make_routes(site, VIEWER), *make_weights_routes(site.models), make_upload_route(site)],
         "middleware": [Middleware(Guard, limits=site.limits), Middleware(PreviewTags)],
         "lifespan": sweep_regularly(site),
     }

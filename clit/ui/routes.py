@@ -18,8 +18,8 @@ from starlette.staticfiles import StaticFiles
 
 from clit.system.memory import resident
 from clit.system.process import return_memory
-from clit.ui.preview import CARD
 from clit.ui.site import Site
+from clit.ui.tags import CARD
 
 SWEEP_SECONDS = 30
 """How often idle sessions are looked for, and whether freed memory had better go back to the system."""

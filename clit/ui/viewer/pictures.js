@@ -8,7 +8,6 @@ import { openPictures } from "./menus.js";
 import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { unanswered } from "./panes.js";
-import { sendFile } from "./server.js";
 import { FIRST_SCALE, changed, state, subscribe } from "./store.js";
 import { changeView, fit } from "./view.js";
 
@@ -111,7 +110,7 @@ export async function openFile(file) {
     complain(`This file has ${Math.round(file.size / 1e6)} MB: choose one of at most ${most} MB.`);
     return false;
   }
-  return wish(async () => ({ name: file.name, ...(await sendFile(file)) }), "Sending the picture…");
+  return wish(() => engine.send(file), "Sending the picture…");
 }
 
 function showExample() {

@@ -126,7 +126,7 @@ def test_actors_draw_what_this_process_draws(site, there):
         assert found["window"] == expected["window"] and found["span"] == pytest.approx(expected["span"])
         assert np.abs(decoded(found).astype(int) - decoded(expected)).max() <= 1
     assert not any(there.renderer.count_bytes().values()), "features are with the actors alone"
-    pixel = {"models": ["lit-light"], "scale": 3, "pixel": [40, 50]}
+    pixel = {"models": ["lit-light"], "scale": 3, "pixel": [40, 50], "influence": True}
     expected, found = (
         ask(inspect, at, {**visit, **pixel})["looks"]["lit-light"] for at, visit in ((site, here), (there, away))
     )

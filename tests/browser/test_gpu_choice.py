@@ -238,7 +238,8 @@ def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
     assert _drawn_by(viewer) == {"Drawn by your GPU"}
     for name, model in models.items():
         assert_equal_upscale(viewer.rendering(name), model, photograph)
-    assert not [each for each in asked if "render_view" in each], "the server is not asked for any of that"
+    views = [each for each in asked if "render_view" in each]
+    assert all('"model":"bicubic"' in each for each in views), "the server is asked for no network's view"
 
 
 @pytest.mark.parametrize("query", ["", "?engine=server"])

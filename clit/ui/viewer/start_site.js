@@ -55,6 +55,7 @@ async function start() {
   for (const each of $$(LEFT_OUT.join())) each.remove();
   $("#clit-privacy").textContent = PRIVACY;
   $(".upload-input").accept = "image/*";
+  buildNotice(); // first: the site's files may not arrive
   const asked = location.hash.length > 1;
   const [site, { models }] = await Promise.all([fetchJson("site.json"), fetchJson("weights/models.json")]);
   const isForced = new URLSearchParams(location.search).get("engine") === "gpu"; // by one made of software, too
@@ -65,7 +66,7 @@ async function start() {
   for (const build of [buildPixel, buildLive, buildPlaces, buildLoupe, buildInput, buildInspector, buildAllMaps]) build();
   $(".asks [value=influence]").remove(); // that needs the whole network
   for (const build of [buildControls, buildCascade, buildPaint, buildPictures, buildTruth, buildScores, buildDecibels]) build();
-  for (const build of [buildCopying, buildVisits, buildAddress, buildTour, buildShare, buildNotice]) build();
+  for (const build of [buildCopying, buildVisits, buildAddress, buildTour, buildShare]) build();
   state.panes.forEach((pane, index) => Object.assign(pane, { model: FIRST_METHODS[index], method: FIRST_METHODS[index] }));
   root.__viewer = readOnlyHook;
   await arrive(asked);

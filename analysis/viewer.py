@@ -71,11 +71,12 @@ REFUSE_ANSWERS = """() => {
 }"""
 
 # The next answers from a path of the server are these, each a status, a kind and a text.
-ANSWER_INSTEAD = """([path, answers]) => {
+ANSWER_INSTEAD = """([part, answers]) => {
   const real = window.fetch;
   window.instead = answers;
   window.fetch = (...args) => {
-    if (!instead.length || !String(args[0]?.url ?? args[0]).includes(path)) return real(...args);
+    const asked = String(args[0]?.url ?? args[0]) + (typeof args[1]?.body === 'string' ? args[1].body : '');
+    if (!instead.length || !asked.includes(part)) return real(...args);
     const [status, kind, text] = instead.shift();
     return Promise.resolve(new Response(text, { status, headers: { 'Content-Type': kind } }));
   };
@@ -452,9 +453,9 @@ class Viewer:
         """Let the server seem to be busy with six others, until `stop_refusing`."""
         self.frame.evaluate(REFUSE_ANSWERS)
 
-    def answer_instead(self, path: str, *answers: tuple[int, str, str]) -> None:
-        """Let the next answers of a path be these: status, kind and text of each."""
-        self.frame.evaluate(ANSWER_INSTEAD, [path, [list(each) for each in answers]])
+    def answer_instead(self, part: str, *answers: tuple[int, str, str]) -> None:
+        """Let the next answers to questions with this part in them be these: status, kind and text of each."""
+        self.frame.evaluate(ANSWER_INSTEAD, [part, [list(each) for each in answers]])
 
     def slow_views(self) -> None:
         """Let exact views take long, with LIT's drawn to 40 %, until `finish_views`."""

@@ -37,7 +37,7 @@ def test_what_the_server_refuses_is_told_in_its_own_words(viewer, photograph):
         (429, "Too many files are being sent now: send it again in a moment."),
         (507, "The server has no room for this file now: try again in some minutes."),
     )
-    viewer.answer_instead("upload", *[(status, JSON, json.dumps({"error": told})) for status, told in sent])
+    viewer.answer_instead("gradio_api/upload", *[(status, JSON, json.dumps({"error": told})) for status, told in sent])
     for _, told in sent:
         viewer.upload(photograph)
         expect(viewer.notice_text).to_have_text(told)
@@ -47,8 +47,7 @@ def test_what_the_server_refuses_is_told_in_its_own_words(viewer, photograph):
         (408, "text/plain; charset=utf-8", "The rest did not arrive in time: send it again."),
         (502, "text/html", "<h1>Bad Gateway</h1>"),
     )
-    viewer.wait_until_drawn_ahead()  # nothing else is asked
-    viewer.answer_instead("component_server", *asked, (503, "text/plain", "Service Unavailable"))
+    viewer.answer_instead("open_example", *asked, (503, "text/plain", "Service Unavailable"))
     for told in (
         "Pages of other sites may not ask this server.",
         "The rest did not arrive in time: send it again.",

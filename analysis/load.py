@@ -1,16 +1,15 @@
 """How the page holds when many ask at once: visitors over plain HTTP, and heavy requests beside them.
 
     python analysis/load.py [--visitors 1,4,8,20] [--minutes 2] [--think 1.5-4] [--beside score,program,...]
-        [--before ../checkout] [--seed 1]
+        [--before ../checkout] [--ray [ADDRESS]] [--seed 1]
 
-Starts a server of its own on the loopback address. A visitor asks as the viewer does. It opens an example, every fourth
-a picture of its own, and then moves: a drag of three views, each asked of the networks roughly as the hand goes, then
-exactly of four panes, which is waited for; now and then a click, which asks what a pixel looked at; then it looks for a
-while. A refused question is asked again with a growing pause. A movement fails if it gets an error, or no answer in two
-minutes.
+Starts a server of its own on the loopback address. `visitors.py` says what a visitor does, who then looks for a while.
+A movement fails if it gets an error, or no answer in two minutes. Each visitor has a loopback address of their own, so
+that no limit of one address is met.
 
 Beside them: "score" of a 2-megapixel upload at x1.5, "program" which enlarges to 12.8 megapixels, "picture" at x30,
-"film", "figures", twenty at once; each again and again. --before runs the same against another checkout, in turn.
+"film", "figures", twenty at once; each again and again. --before runs the same against another checkout, in turn. --ray
+lets the server draw by actors: its rows are called "ray".
 
 Writes analysis/load.csv, a row per run, and prints it as Markdown; `python analysis/tables.py` puts that into
 docs/load.md.
@@ -19,289 +18,29 @@ docs/load.md.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-import io
-import json
+import math
 import os
-import random
 import statistics
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
-from urllib.parse import urlparse
 
 import numpy as np
-from PIL import Image
-from serving import serve_page
+from serving import find_server, resident, serve_page
+from visitors import BESIDE, Notes, Visitor, ask_again
 
-from clit.geometry import output_size
 from clit.training.evaluate import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "analysis" / "load.csv"
-PANE = 252, 448  # height and width of one of four panes on a screen of 1366 x 630
-METHODS = "bicubic", "liif-light", "lit-light", "clit-light"
-NETWORKS = METHODS[1:]
-SCALES = 2.0, 16.0
-COARSE = 4  # a preview is drawn at a quarter of the scale
-DRAG = 3  # views of a drag
-PATIENCE = 120.0  # seconds until a question has failed for good
-FIGURES = 20
 COLUMNS = (
     "which", "visitors", "beside", "minutes", "movements", "preview_p50", "preview_p95", "exact_p50", "exact_p95",
     "look_p95", "refused", "failed", "spread", "rss_mb", "slope_mb",
 )  # fmt: skip
-
-
-class Failed(Exception):
-    """A question got an error, or no answer in time."""
-
-
-@dataclass
-class Notes:
-    """What was noted of a run: seconds by kind, of all visitors and each one's exact views; refusals and failures."""
-
-    seconds: dict[str, list[float]] = field(default_factory=lambda: {"preview": [], "exact": [], "look": []})
-    exact_of: dict[int, list[float]] = field(default_factory=dict)
-    refused: int = 0
-    failures: list[str] = field(default_factory=list)
-
-
-class Server:
-    """The server's questions, by plain HTTP."""
-
-    def __init__(self, url: str, notes: Notes):
-        self.url, self.notes = url, notes
-        config = self._get("/config")
-        parts = [each for each in config["components"] if "begin" in each["props"].get("server_fns", ())]
-        self.component = parts[0]["id"]
-        self.make = next(each["id"] for each in config["dependencies"] if each["targets"] == [[self.component, "make"]])
-
-    def ask(self, question: str, sent: dict, is_over: Callable[[], bool] = lambda: False) -> dict:
-        """Ask as the viewer does, again and again while the server is busy. Failed as its docstring says."""
-        body = {"data": sent, "component_id": self.component, "session_hash": uuid.uuid4().hex, "fn_name": question}
-        pause, until = 0.4, time.monotonic() + PATIENCE
-        while True:
-            began = time.monotonic()
-            answer = self.post("/gradio_api/component_server", body)
-            busy = answer.get("busy") or "is busy" in answer.get("error", "")  # the sentence of earlier versions
-            if not busy:
-                break
-            self.notes.refused += 1
-            if is_over():
-                return {"stale": True}
-            if time.monotonic() > until:
-                raise Failed(f"{question}: busy for {PATIENCE:g} s")
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = 0.4 if time.monotonic() - began > 2 * pause else min(1.6 * pause, 5.0)
-        if "error" in answer:
-            raise Failed(f"{question}: {answer['error']}")
-        return answer
-
-    def post(self, path: str, body: dict) -> dict:
-        """Post JSON and return the JSON of the answer."""
-        request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        return self._read(request)
-
-    def upload(self, data: bytes, name: str) -> str:
-        """Send a file; return its path on the server."""
-        edge = uuid.uuid4().hex
-        head = f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
-        body = head.encode() + data + f"\r\n--{edge}--\r\n".encode()
-        kind = {"Content-Type": f"multipart/form-data; boundary={edge}"}
-        return self._read(urllib.request.Request(f"{self.url}/gradio_api/upload", body, kind))[0]
-
-    def events(self, path: str) -> Iterator[dict | list | None]:
-        """Yield the data of a stream of events."""
-        with self._open(self.url + path, 3600) as stream:
-            for line in stream:
-                if line.startswith(b"data:"):
-                    yield json.loads(line[5:])
-
-    def _get(self, path: str) -> dict:
-        return self._read(urllib.request.Request(self.url + path))
-
-    def _read(self, request: urllib.request.Request):
-        with self._open(request, PATIENCE) as answer:
-            return json.loads(answer.read())
-
-    @staticmethod
-    def _open(request, timeout: float):
-        try:
-            return urllib.request.urlopen(request, timeout=timeout)
-        except OSError as error:
-            raise Failed(str(error)) from error
-
-
-class Visitor:
-    """Somebody who looks at pictures."""
-
-    def __init__(self, server: Server, number: int, think: tuple[float, float], seed: int):
-        self.server, self.number, self.think = server, number, think
-        self.random = random.Random(1000 * seed + number)
-        self.wanted = 0
-        self.panes = ThreadPoolExecutor(len(METHODS))
-
-    def arrive(self) -> None:
-        """Begin a visit and open a picture."""
-        offer = self.server.ask("begin", {})
-        self.token = offer["token"]
-        if self.number % 4 == 3:
-            self.open(picture_file(240, 320, self.number), "own.png")
-        else:
-            name = self.random.choice(offer["examples"])["name"]
-            self.show(self.server.ask("open_example", {"token": self.token, "name": name}))
-
-    def open(self, data: bytes, name: str) -> None:
-        """Open a picture of the visitor's own."""
-        path = self.server.upload(data, name)
-        self.show(self.server.ask("open_upload", {"token": self.token, "path": path, "name": name}))
-
-    def show(self, picture: dict) -> None:
-        """Note which picture is open."""
-        self.picture, self.lr = picture["id"], (picture["height"], picture["width"])
-
-    def visit(self, until: float) -> None:
-        """Move about until a time."""
-        notes = self.server.notes
-        time.sleep(self.random.uniform(0, self.think[0]))
-        try:
-            self.arrive()
-            while time.monotonic() < until:
-                try:
-                    self.move()
-                except Failed as failed:
-                    notes.failures.append(str(failed))
-                time.sleep(self.random.uniform(*self.think))
-        except Failed as failed:
-            notes.failures.append(str(failed))
-        finally:
-            self.panes.shutdown(wait=False)
-
-    def move(self) -> None:
-        """Drag the scale, wait for all panes, and click now and then."""
-        notes, low = self.server.notes, np.log(SCALES)
-        for _ in range(DRAG):
-            self.wanted += 1
-            scale = round(float(np.exp(self.random.uniform(*low))), 2)
-            middle = [self.random.uniform(0.3, 0.7) for _ in range(2)]
-            seconds = self._ask_views("preview", NETWORKS, round(max(1.0, scale / COARSE), 2), middle, COARSE)
-            notes.seconds["preview"].append(seconds)
-        seconds = self._ask_views("exact", METHODS, scale, middle, 1)
-        notes.seconds["exact"].append(seconds)
-        notes.exact_of.setdefault(self.number, []).append(seconds)
-        if self.random.random() < 0.5:
-            began = time.monotonic()
-            pixel = [int(share * n) for share, n in zip(middle, output_size(*self.lr, scale), strict=True)]
-            self.server.ask("inspect", {**self.visit_entries, "models": list(NETWORKS), "scale": scale, "pixel": pixel})
-            notes.seconds["look"].append(time.monotonic() - began)
-
-    @property
-    def visit_entries(self) -> dict:
-        """What every question of the open picture needs."""
-        return {"token": self.token, "picture": self.picture}
-
-    def _ask_views(self, kind: str, methods: tuple[str, ...], scale: float, middle: list[float], coarse: int) -> float:
-        """Ask for a view of each method at once; return the seconds until the last one is there."""
-        size, window = output_size(*self.lr, scale), []
-        for share, n, side in zip(middle, size, PANE, strict=True):
-            length = min(n, side // coarse)
-            window.append((min(max(0, int(share * n - length / 2)), n - length), length))
-        (top, height), (left, width) = window
-        asked = {
-            **self.visit_entries, "scale": scale, "window": [top, left, height, width], "wanted": self.wanted,
-            "kind": kind, "stages": None, "error": False, "chain": "published",
-        }  # fmt: skip
-        began = time.monotonic()
-        answers = list(self.panes.map(lambda model: self.server.ask("render_view", {**asked, "model": model}), methods))
-        if not all("image" in answer for answer in answers):
-            raise Failed(f"{kind}: {answers[0].keys()}")
-        return time.monotonic() - began
-
-    def make(self, **asked) -> None:
-        """Have a file made, and wait for it. Failed if it is not."""
-        session = uuid.uuid4().hex
-        event = {**self.visit_entries, "run": 1, "chain": "published", "size": None, **asked}
-        body = {"data": [], "event_data": event, "fn_index": self.server.make, "session_hash": session}
-        self.server.post("/gradio_api/queue/join", body | {"trigger_id": self.server.component})
-        for message in self.server.events(f"/gradio_api/queue/data?session_hash={session}"):
-            text = json.dumps(message)
-            if '"state": "error"' in text or message.get("msg") in ("unexpected_error", "queue_full"):
-                raise Failed(text[:300])
-            if message.get("msg") in ("process_completed", "close_stream"):
-                return
-
-
-def picture_file(height: int, width: int, seed: int) -> bytes:
-    """Return a PNG of smooth shapes."""
-    small = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).save(file, "PNG")
-    return file.getvalue()
-
-
-# Heavy requests beside the visitors: each function asks once.
-
-
-def ask_score(visitor: Visitor) -> None:
-    visitor.open(picture_file(1248, 1600, 1), "large.png")
-    visitor.show(visitor.server.ask("open_truth", {**visitor.visit_entries, "scale": 1.5}))
-    visitor.server.ask("score", {**visitor.visit_entries, "model": "lit-light", "scale": 1.5, "chain": "published"})
-
-
-def ask_program(visitor: Visitor) -> None:
-    server = visitor.server
-    path = server.upload(picture_file(776, 1032, 2), "program.png")
-    data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "lit-light", 4.0, "published"]
-    event = server.post("/gradio_api/call/upscale", {"data": data})["event_id"]
-    if not [each for each in server.events(f"/gradio_api/call/upscale/{event}") if each]:
-        raise Failed("upscale gave nothing")
-
-
-def make_picture(visitor: Visitor) -> None:
-    visitor.make(kind="picture", suffix=".png", models=["clit-light"], scale=30)
-
-
-def make_film(visitor: Visitor) -> None:
-    visitor.make(kind="film", suffix=".webp", models=list(METHODS), scale=30, about=[20, 20], side=[200, 300])
-
-
-def ask_figures(visitor: Visitor) -> None:
-    asked = {**visitor.visit_entries, "models": list(NETWORKS), "scale": 8, "suffix": ".pdf"}
-    pixels = [[[i, i], [9, i]] for i in range(FIGURES)]
-    with ThreadPoolExecutor(4) as panes:  # as many long questions as a page has on their way
-        list(panes.map(lambda at: visitor.server.ask("look_file", {**asked, "pixels": at}), pixels))
-
-
-BESIDE = {
-    "score": ask_score, "program": ask_program, "picture": make_picture, "film": make_film, "figures": ask_figures,
-}  # fmt: skip
-
-
-def ask_again(visitor: Visitor, ask: Callable[[Visitor], None], until: float) -> None:
-    """Ask for something heavy again and again until a time."""
-    with contextlib.suppress(Failed):  # while the server ends, above all; failures before are noted
-        visitor.arrive()
-        while time.monotonic() < until:
-            try:
-                ask(visitor)
-            except Failed as failed:
-                if time.monotonic() < until:
-                    visitor.server.notes.failures.append(f"{ask.__name__}: {failed}")
-                return
-
-
-# Runs
 
 
 def compile_kernels(root: Path) -> None:
@@ -311,35 +50,20 @@ def compile_kernels(root: Path) -> None:
     subprocess.run([sys.executable, "-c", wait], cwd=root, env=path, check=True)
 
 
-def find_server(url: str) -> int:
-    """Return the process that serves an address."""
-    port = str(urlparse(url).port).encode()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().split(b"\0")[-4:-1] == [b"app.py", b"--port", port]:
-                return int(path.parent.name)
-    raise SystemExit(f"No process serves {url}.")
-
-
-def resident(process: int) -> float:
-    """Return how much memory a process holds, in MB."""
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
-
-
-def run(root: Path, count: int, beside: list[str], minutes: float, think: tuple[float, float], seed: int) -> dict:
-    """Let so many visitors move about for some minutes; return the run's row, `which` left out."""
+def run(
+    root: Path, count: int, beside: list[str], minutes: float, think: tuple[float, float], seed: int, flags: list[str]
+) -> dict:
+    """Let so many visitors move about for some minutes; return the run's row, `which` left out. flags: the server's."""
     notes = Notes()
-    with serve_page(root=root) as url:
-        process, server = find_server(url), Server(url, notes)
-        warm = Visitor(server, 0, think, seed)
+    with serve_page(root=root, flags=flags) as url:
+        process = find_server(url)
+        warm = Visitor(url, Notes(), 0)
         warm.arrive()
         warm.move()  # models are loaded
-        notes.__init__()
         until = time.monotonic() + 60 * minutes
-        visitors = [Visitor(server, number, think, seed) for number in range(count)]
+        visitors = [Visitor(url, notes, number, think, seed) for number in range(count)]
         threads = [threading.Thread(target=each.visit, args=[until]) for each in visitors]
-        heavy = [Visitor(server, 1000 + 4 * number, think, seed) for number in range(len(beside))]
+        heavy = [Visitor(url, notes, 1000 + 4 * number, think, seed) for number in range(len(beside))]
         for each, name in zip(heavy, beside, strict=True):
             threading.Thread(target=ask_again, args=[each, BESIDE[name], until], daemon=True).start()
         for thread in threads:
@@ -348,8 +72,8 @@ def run(root: Path, count: int, beside: list[str], minutes: float, think: tuple[
         while any(thread.is_alive() for thread in threads):
             held.append((time.monotonic(), resident(process)))
             time.sleep(1)
-    for failure in sorted(set(notes.failures)):
-        print(f"{notes.failures.count(failure)} x {failure}")
+    for failure, times in Counter(sentence for _, sentence in notes.failures).items():
+        print(f"{times} x {failure}")
     return {"visitors": count, "beside": " ".join(beside), "minutes": minutes, **summarise(notes, held)}
 
 
@@ -357,13 +81,17 @@ def summarise(notes: Notes, held: list[tuple[float, float]]) -> dict:
     """Return the columns of a run that were measured."""
 
     def share(kind: str, percent: float) -> float:
-        return float(np.percentile(notes.seconds[kind], percent)) if notes.seconds[kind] else float("nan")
+        found = [each.seconds for each in notes.seen[kind]]
+        return float(np.percentile(found, percent)) if found else float("nan")
 
-    medians = [statistics.median(each) for each in notes.exact_of.values()]
+    own = {each.visitor: [] for each in notes.seen["exact"]}
+    for each in notes.seen["exact"]:
+        own[each.visitor].append(each.seconds)
+    medians = [statistics.median(each) for each in own.values()]
     last = [each for each in held if each[0] > held[-1][0] - 60]
     slope = np.polyfit(*np.array(last).T, 1)[0] * 60 if len(last) > 10 else float("nan")
     return {
-        "movements": len(notes.seconds["exact"]),
+        "movements": len(notes.seen["exact"]),
         "preview_p50": share("preview", 50),
         "preview_p95": share("preview", 95),
         "exact_p50": share("exact", 50),
@@ -412,6 +140,30 @@ def table(rows: list[dict[str, str]]) -> str:
     return markdown(lines)
 
 
+PEOPLE = 100, 10_000
+BUSY = 0.7  # share of what a machine can do that is asked of it: else lines grow
+
+
+def plan(rows: list[dict[str, str]]) -> str:
+    """Say how many machines many visitors need, by what one does at most and what a visitor alone asks."""
+    found = [row for row in rows if row["which"] == "now" and not row["beside"]]
+    [alone] = [row for row in found if row["visitors"] == "1"]
+    most = max(found, key=rate)
+    bears = BUSY * rate(most) / rate(alone)
+    lines = [["visitors at once", "machines"], *([f"{n:,}", f"{math.ceil(n / bears):,}"] for n in PEOPLE)]
+    return (
+        f"{markdown(lines)}\n\nA visitor who never waits for others makes {rate(alone):.1f} movements a minute, each a "
+        f"drag, four exact panes, and now and then a click. The machine made {rate(most):.1f} a minute at most "
+        f"(visitors in that run: {most['visitors']}). Asked for {100 * BUSY:.0f} % of that, it bears {bears:.1f} "
+        "visitors at once."
+    )
+
+
+def rate(row: dict[str, str]) -> float:
+    """Return the movements of a run in a minute; it lasts until the last one has ended."""
+    return float(row["movements"]) / (float(row["minutes"]) + float(row["exact_p95"]) / 60)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", default="1,4,8,20", help="runs, separated by commas")
@@ -419,6 +171,7 @@ def main() -> None:
     parser.add_argument("--think", default="1.5-4", help="seconds that a visitor looks between two movements")
     parser.add_argument("--beside", default="", help=f"of {', '.join(BESIDE)}, separated by commas")
     parser.add_argument("--before", type=Path, help="another checkout of this project, which is asked the same")
+    parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="as app.py has it")
     parser.add_argument("--seed", type=int, default=1)
     flags = parser.parse_args()
     beside = [name for name in flags.beside.split(",") if name]
@@ -426,17 +179,17 @@ def main() -> None:
     if unknown:
         parser.error(f"{', '.join(unknown)} cannot be asked beside: choose of {', '.join(BESIDE)}.")
     low, high = map(float, flags.think.split("-"))
-    roots = ({"before": flags.before.resolve()} if flags.before else {}) | {"now": ROOT}
+    server = ["--ray", flags.ray] if flags.ray else []
+    roots = ({"before": flags.before.resolve()} if flags.before else {}) | {"ray" if server else "now": ROOT}
     for root in roots.values():
         compile_kernels(root)
     for count in map(int, flags.visitors.split(",")):
         rows = [
-            {"which": which, **run(root, count, beside, flags.minutes, (low, high), flags.seed)}
+            {"which": which, **run(root, count, beside, flags.minutes, (low, high), flags.seed, server)}
             for which, root in roots.items()
         ]
         print(table([{key: str(value) for key, value in row.items()} for row in rows]), flush=True)
         write(rows)
-    print(table(read()))
 
 
 if __name__ == "__main__":

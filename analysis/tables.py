@@ -69,6 +69,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "live-map": live_map.line,
     "shaking": shaking.line,
     "load": lambda: load.table(load.read()),
+    "machines": lambda: load.plan(load.read()),
     "opening": places.line,
     "films": lambda: films.table(films.read()),
     "folders": lambda: folders.table(folders.read(), "pictures"),

@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
 HOOK = "document.querySelector('.clit-page').__viewer"
 AT_REST = f"{HOOK}.picture() && Object.values({HOOK}.passes()).every(p => ['exact', 'input', 'none'].includes(p))"
 
@@ -66,6 +67,18 @@ REFUSE_ANSWERS = """() => {
     refused.push(JSON.parse(args[1].body).fn_name);
     const busy = JSON.stringify({ busy: true, waiting: 6 });
     return new Response(busy, { headers: { 'Content-Type': 'application/json' } });
+  };
+}"""
+
+# The next answers from a path of the server are these, each a status, a kind and a text.
+ANSWER_INSTEAD = """([part, answers]) => {
+  const real = window.fetch;
+  window.instead = answers;
+  window.fetch = (...args) => {
+    const asked = String(args[0]?.url ?? args[0]) + (typeof args[1]?.body === 'string' ? args[1].body : '');
+    if (!instead.length || !asked.includes(part)) return real(...args);
+    const [status, kind, text] = instead.shift();
+    return Promise.resolve(new Response(text, { status, headers: { 'Content-Type': kind } }));
   };
 }"""
 
@@ -439,6 +452,10 @@ class Viewer:
     def refuse_answers(self) -> None:
         """Let the server seem to be busy with six others, until `stop_refusing`."""
         self.frame.evaluate(REFUSE_ANSWERS)
+
+    def answer_instead(self, part: str, *answers: tuple[int, str, str]) -> None:
+        """Let the next answers to questions with this part in them be these: status, kind and text of each."""
+        self.frame.evaluate(ANSWER_INSTEAD, [part, [list(each) for each in answers]])
 
     def slow_views(self) -> None:
         """Let exact views take long, with LIT's drawn to 40 %, until `finish_views`."""

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 import clit
 from clit.pictures.colour_maps import viridis
 from clit.pictures.files import as_array, to_bytes
-from clit.ui.preview import SENTENCE, TITLE
+from clit.ui.tags import SENTENCE, TITLE
 
 HERE = Path(__file__).resolve().parent
 SIZE, BAND = (1200, 630), 170  # the band below the picture holds title and maps

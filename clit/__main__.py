@@ -1,8 +1,8 @@
-"""The command line, `python -m clit COMMAND`: upscale, compare, attend, attribute, film, and those about models."""
+"""The command line, `python -m clit COMMAND`: upscale, compare, attend, attribute, film, site, and about models."""
 
 from __future__ import annotations
 
-from clit.commands import figures, models, upscale  # noqa: F401 - each adds its commands to the app
+from clit.commands import figures, models, site, upscale  # noqa: F401 - each adds its commands to the app
 from clit.commands.base import app
 from clit.system.process import prepare_process
 

@@ -26,9 +26,9 @@ ORDER = [
     "api",
     "exports",
     "training",
+    "ui",
     "commands",
     "__main__",
-    "ui",
 ]
 LEVEL = {name: level for level, name in enumerate(ORDER)}
 # What anything may import besides the standard library, and who alone may import the rest.
@@ -43,7 +43,7 @@ ALLOWED = {
     "typer": {"commands"},
     "rich": {"commands"},
     "filelock": {"exports", "ui"},
-    "ray": {"exports"},
+    "ray": {"system", "rendering", "exports"},
     "safetensors": {"networks"},
     "numba": {"networks"},
     "llvmlite": {"networks"},

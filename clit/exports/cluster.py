@@ -10,13 +10,10 @@ documentation. All machines must see the inputs and the output folder under the 
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import socket
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -31,10 +28,8 @@ from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, Form, list_losses, read_image, write_finished
 from clit.rendering.output import Output
 from clit.rendering.renderer import TILE, Renderer
+from clit.system.cluster import LOCAL, connected, last_line
 from clit.system.process import prepare_process
-
-LOCAL = "local"
-"""Address of a Ray of one's own, on this machine, that ends with the run."""
 
 LARGE = 32_000_000
 """Output pixels from which a PNG or TIFF is cut into bands."""
@@ -44,9 +39,6 @@ ANSWER = 64 << 20
 
 RETRIES = 2
 """How often a picture is tried again whose actor died."""
-
-_CONNECT_SECONDS = 10
-_STORE = 512 << 20  # bytes of a local Ray's object store; Ray puts on the disk what it does not hold
 
 Task = TypeVar("Task")
 
@@ -130,7 +122,7 @@ def over_cluster(
     def run(jobs: list[Job], parts: str, share: Callable[[str, float], None]) -> Outcomes:
         if not jobs:
             return
-        with _connected(address, actors) as ray:
+        with connected(address, actors) as ray:
             pool = _Pool(ray, model, actors, parts, (options, strict, large))
             cut: list[Large] = []
             for job, ref in pool.each(jobs, lambda actor, job: actor.make.remote(pool.model, job, parts)):
@@ -215,7 +207,7 @@ class _Pool:
         try:
             blind = self.ray.get(ref)
         except self.ray.exceptions.RayError as error:
-            raise UserError(f"An actor cannot start on the Ray cluster: {_last_line(error)}") from None
+            raise UserError(f"An actor cannot start on the Ray cluster: {last_line(error)}") from None
         if blind is not None:
             raise UserError(
                 f"The machine {blind} does not see the output folder: inputs and output must lie on storage that all "
@@ -235,48 +227,5 @@ class _Pool:
         if isinstance(error, self.ray.exceptions.RayTaskError):
             return explain(error.cause)
         if isinstance(error, self.ray.exceptions.RayError):
-            return f"Its actor was lost {RETRIES + 1} times: {_last_line(error)}"
+            return f"Its actor was lost {RETRIES + 1} times: {last_line(error)}"
         return explain(error)
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
-
-
-def _check_reachable(address: str) -> None:
-    """UserError if nothing answers at an address with a port; Ray itself would go on trying for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return  # "local" or "auto"
-    try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(f"No Ray cluster can be reached at {address}: {error}.") from None
-
-
-@contextmanager
-def _connected(address: str, actors: int | None) -> Iterator[Any]:
-    """Yield the module ray, connected; a cluster that the program is connected to already is used, and kept."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-    except ImportError:
-        raise UserError("This needs the package ray: pip install 'clit[cluster]'.") from None
-    if ray.is_initialized():
-        yield ray
-        return
-    _check_reachable(address)
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address == LOCAL:
-        os.environ.setdefault("RAY_worker_niceness", "0")  # by default they give way to whatever else runs
-        options |= {"include_dashboard": False, "num_cpus": actors, "object_store_memory": _STORE}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error below says the same
-            ray.init(address, **options)
-    except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
-        raise UserError(f"No Ray cluster can be reached at {address}: {_last_line(error)}") from None
-    try:
-        yield ray
-    finally:
-        ray.shutdown()

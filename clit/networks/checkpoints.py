@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -70,14 +72,21 @@ def load(name: str | Path, *, untrained: bool = False) -> SRModel:
                 f"`python -m clit train {name} --data DIR`, or use one of {', '.join(available()) or 'none yet'}."
             )
         return SRModel(PRESETS[str(name)]).eval()
-    try:
+    with _reading(directory):
         config = json.loads((directory / CONFIG).read_text())
         state = load_file(directory / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"The checkpoint in {directory} cannot be read ({error}): fetch or train it again.") from error
     model = SRModel(ModelConfig.from_dict(config))
     load_strictly(model, state, str(directory))
     return model.eval()
+
+
+def load_stored(name: str | Path) -> dict[str, torch.Tensor]:
+    """Return a checkpoint's weights as they are stored, of a name that `load` takes. UserError if there is none."""
+    directory = _find_directory(str(name))
+    if directory is None:
+        raise UserError(f'There is no checkpoint "{name}".')
+    with _reading(directory):
+        return load_file(directory / WEIGHTS)
 
 
 def load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
@@ -100,6 +109,15 @@ def load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], sourc
         names = f"{', '.join(broken[:3])}{', ...' if len(broken) > 3 else ''}"
         raise UserError(f"The weights in {source} are not all numbers ({names}): fetch or train them again.")
     module.load_state_dict({k: v.to(wanted[k].dtype) for k, v in state.items()})
+
+
+@contextmanager
+def _reading(directory: Path) -> Iterator[None]:
+    """Turn what goes wrong with the files of a checkpoint into a UserError."""
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"The checkpoint in {directory} cannot be read ({error}): fetch or train it again.") from error
 
 
 def _find_directory(name: str) -> Path | None:

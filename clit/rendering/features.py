@@ -12,7 +12,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -89,6 +89,14 @@ class FeatureCache:
 
     def _count_images(self) -> int:
         return sum(tensor.nbytes for tensor in self._images.values())
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Forget all that is cached of some images; keys: from `image_key`."""
+        with self._lock:
+            for cell in [each for each in self._cells if each[1] in keys]:
+                self._held -= self._cells.pop(cell).nbytes
+            self._maps = OrderedDict((what, kept) for what, kept in self._maps.items() if what[1] not in keys)
+            self._images = OrderedDict((what, kept) for what, kept in self._images.items() if what[0] not in keys)
 
     def _evict(self) -> None:
         """Forget what was used longest ago until the rest lies within the limit; the newest image stays."""

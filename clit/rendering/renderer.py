@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -16,22 +15,20 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from clit.config import PLAIN
 from clit.errors import Cancelled, UserError
-from clit.geometry import Region, View, Window, check_pixel, whole_numbers
-from clit.networks.decoders.base import Features
+from clit.geometry import View, Window, check_pixel, whole_numbers
 from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_of, read_image, write_finished
 from clit.pictures.picture import to_grey
 from clit.rendering.attention import Attention
-from clit.rendering.attention import attend as attend_pixel
-from clit.rendering.attention_source import AttentionSource, make_source
+from clit.rendering.attention_source import AttentionSource
 from clit.rendering.attribution import Attribution, ModelSource, Reached, finish, take_in_turn, trace
 from clit.rendering.encodings import LIMIT, Encodings
 from clit.rendering.features import FeatureCache
 from clit.rendering.output import Cancel, Output, Progress
+from clit.rendering.parts import Compute, Part, compute
 from clit.rendering.request import TILE_MEMORY, Request
 from clit.rendering.tiles import Pace, cut_smaller, cut_tiles
 from clit.rendering.trial import predict_seconds
@@ -39,8 +36,6 @@ from clit.system import turns
 
 TILE = 512
 """Largest side of a tile in output pixels. Tiles are smaller where the decoder would need more than TILE_MEMORY."""
-
-REFERENCE_QUERIES = 2048  # at once by the plain definition: at base width each gathers 100 kB
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,7 @@ class Renderer:
 
     def __init__(self, cache_bytes: int = 768 << 20):
         self._cache, self._encodings = FeatureCache(cache_bytes), Encodings(min(LIMIT, cache_bytes // 8))
+        self._compute: Compute = partial(compute, self._cache)
         self._turn: turns.Turn = nullcontext
         self._pace: Pace | None = None
         self._is_shared = lambda: False
@@ -72,14 +68,24 @@ class Renderer:
         """Return the bytes that are cached: features, maps, images, encodings."""
         return self._cache.count_bytes() | {"encodings": self._encodings.count_bytes()}
 
-    def in_turn(self, turn: turns.Turn, pace: Pace, is_shared: Callable[[], bool]) -> Renderer:
+    def forget(self, images: Iterable[np.ndarray]) -> set[str]:
+        """Forget all that is cached of some images; return the keys by which it was."""
+        keys = {self._cache.image_key(image) for image in images}
+        self._cache.forget(keys)
+        return keys
+
+    def in_turn(
+        self, turn: turns.Turn, pace: Pace, is_shared: Callable[[], bool], elsewhere: Compute | None = None
+    ) -> Renderer:
         """Return a renderer that shares this one's features and does all its work inside `turn()`, a context manager.
 
         It calls `turns.pause` between layers of an encoder and between tiles. Where is_shared() these are as small as
-        `pace` says, though small ones cost more. Every step of an attribution has a turn of its own.
+        `pace` says, though small ones cost more. Every step of an attribution has a turn of its own. elsewhere: what
+        computes parts of views in place of this process, with features of its own; attributions stay here.
         """
         other = copy.copy(self)
         other._turn, other._pace, other._is_shared = turn, pace, is_shared
+        other._compute = elsewhere or self._compute
         return other
 
     def render(
@@ -208,13 +214,7 @@ class Renderer:
         view = request.view
         request.check_memory(model.heads * view.count, self._cache.limit)
         out = np.empty((request.window.height, request.window.width, model.heads, 3), np.float32)
-
-        @torch.inference_mode()
-        def draw(features: Features, part: View) -> np.ndarray:
-            field = model.prepare(features, part)
-            return model.decoder.survey(field, cancel)[0].float().cpu().numpy()
-
-        self._fill(out, request, view, "survey", draw, progress, cancel)
+        self._fill(out, request, view, "survey", progress, cancel)
         return out
 
     def estimate(
@@ -269,7 +269,7 @@ class Renderer:
         row, column = check_pixel(pixel, request.view.size)
         view = request.view.with_pixels(Window(row, column, 1, 1).lattice())
         with self._turn():
-            found = attend_pixel(model, self._get_features(request, view), view, influence)
+            found = self._compute(Part("influence" if influence else "attention", request, view), None).found
         return replace(found, rgb=to_grey(found.rgb)) if request.grey else found
 
     def attribute(
@@ -319,38 +319,19 @@ class Renderer:
         """Return what the attention of a window's pixels is computed from, by LIT or CLIT; else as `render`."""
         request = self._check_request(model, image, scale, size, window, chain, None)
         with self._turn():
-            return make_source(model, self._get_features(request, request.view), request.view)
+            return self._compute(Part("source", request, request.view), None).found
 
     def _check_request(
         self, model, image, scale, size, window, chain: str, stages: int | None, wrap: bool = False
     ) -> Request:
         return Request.check(model, image, scale, size, window, chain, stages, wrap, self._cache.image_key)
 
-    def _get_features(
-        self, request: Request, view: View, around: Region | None = None, cancel: Cancel | None = None
-    ) -> Features:
-        (h, w), margin = view.lr, request.margin
-        wanted = request.model.decoder.reads(view).move(margin, margin)
-        around = around and around.move(margin, margin)
-        found = self._cache.get(request.model, request.image, request.key, wanted, around, cancel)
-        image = found.image[..., margin : margin + h, margin : margin + w]
-        return replace(found, image=image, top=found.top - margin, left=found.left - margin)
-
     def _render_view(
         self, request: Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None
     ) -> np.ndarray:
         """Return RGB (rows, columns, 3), unclipped, of a view inside the request's window."""
-        model = request.model
         rgb = np.empty((len(view.pixels.rows), len(view.pixels.columns), 3), np.float32)
-
-        def draw(features: Features, part: View) -> np.ndarray:
-            if method == "reference":
-                drawn = _render_by_definition(model, features, part)
-            else:
-                drawn = _render_fast(model, features, part, cancel)
-            return to_grey(drawn) if request.grey else drawn
-
-        self._fill(rgb, request, view, method, draw, progress, cancel)
+        self._fill(rgb, request, view, method, progress, cancel)
         return rgb
 
     def _render_band(
@@ -367,14 +348,10 @@ class Renderer:
         request: Request,
         view: View,
         what: str,
-        draw: Callable[[Features, View], np.ndarray],
         progress: Progress | None,
         cancel: Cancel | None,
     ) -> None:
-        """Fill `out` (rows, columns, ...) with what `draw` returns for each tile of a view inside the window.
-
-        what: what that is, as the pace knows it.
-        """
+        """Fill `out` (rows, columns, ...) with each tile of a view inside the window. what: one of `parts.KINDS`."""
         model, around = request.model, request.model.decoder.reads(request.view)
         largest, pace, done = _choose_tile_side(model, view), self._pace, 0
         with self._turn():
@@ -386,11 +363,9 @@ class Renderer:
                         raise Cancelled
                     turns.pause()
                     part = view.with_pixels(view.pixels.select(rows, columns))
-                    features = self._get_features(request, part, around, cancel)
-                    began = time.perf_counter()
-                    out[rows, columns] = draw(features, part)
+                    out[rows, columns], seconds = self._compute(Part(what, request, part, around), cancel)
                     if pace:
-                        pace.note(model, part, what, time.perf_counter() - began)
+                        pace.note(model, part, what, seconds)
                     done += part.count
                     if progress:
                         progress(done / view.count)
@@ -405,16 +380,3 @@ def _choose_tile_side(model: SRModel, view: View) -> int:
             break
         side //= 2
     return side
-
-
-@torch.inference_mode()
-def _render_fast(model: SRModel, features: Features, view: View, cancel: Cancel | None) -> np.ndarray:
-    return model.render(model.prepare(features, view), cancel)[0].float().cpu().numpy()
-
-
-@torch.inference_mode()
-def _render_by_definition(model: SRModel, features: Features, view: View) -> np.ndarray:
-    field = model.prepare(features, view)
-    positions = torch.cartesian_prod(view.pixels.rows, view.pixels.columns).to(features.map.device)
-    parts = [model.query(field, part)[0] for part in positions.split(REFERENCE_QUERIES)]
-    return torch.cat(parts).view(len(view.pixels.rows), len(view.pixels.columns), 3).float().cpu().numpy()

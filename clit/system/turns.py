@@ -33,6 +33,12 @@ def pause() -> None:
         turn[0]()
 
 
+def step_aside() -> AbstractContextManager:
+    """Give up this thread's turn until the block ends; do nothing without turns."""
+    turn = getattr(_thread, "turn", None)
+    return turn[1]() if turn else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def hold(lock: threading.Lock, is_over: Callable[[], bool] | None = None) -> Iterator[bool]:
     """Hold a lock that others may hold while they wait for a turn; this thread gives up its own meanwhile.
@@ -42,8 +48,7 @@ def hold(lock: threading.Lock, is_over: Callable[[], bool] | None = None) -> Ite
     held = lock.acquire(blocking=False)
     try:
         if not held:
-            turn = getattr(_thread, "turn", None)
-            with turn[1]() if turn else contextlib.nullcontext():
+            with step_aside():
                 while not held and not (is_over and is_over()):
                     held = lock.acquire(timeout=_WAIT_SECONDS)
         yield held

@@ -29,7 +29,7 @@ ASKED_BYTES = 100_000
 _API = r"/gradio_api/"
 _READ = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|health|status|card\.png)/?"
-    r"|/(assets|static|svelte|viewer|made|pwa_icon)(/.*)?"
+    r"|/(assets|static|svelte|viewer|weights|made|pwa_icon)(/.*)?"
     rf"|{_API}(info|openapi\.json|theme\.css|startup-events|app_id|upload_progress|queue/(data|status))/?"
     rf"|{_API}(heartbeat/.*|call/\w+/\w+|file=.*|mcp(/.*)?)",
 )

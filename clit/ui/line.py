@@ -64,11 +64,15 @@ class _Visitor:
 class Line:
     """Whose turn it is. Safe to share between threads.
 
-    room: kind -> (places in all, places of one visitor); without bounds for other kinds.
+    room: kind -> (places in all, places of one visitor); without bounds for other kinds. machine: number of the one
+    that works where this is a line of several.
     """
 
-    def __init__(self, room: Mapping[str, tuple[int, int]], clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, room: Mapping[str, tuple[int, int]], clock: Callable[[], float] = time.monotonic, machine: int = 0
+    ):
         self.clock = clock
+        self.machine = machine
         self._room = dict(room)
         self._visitors: dict[Hashable, _Visitor] = {}
         self._waiting: list[Place] = []
@@ -230,6 +234,15 @@ class Place:
     def is_shared(self) -> bool:
         """Tell whether there are other visitors, who want small tiles."""
         return self._line._is_shared(self.visitor)
+
+    def is_awaited(self) -> bool:
+        """Tell whether others wait for their turn."""
+        return self._line.length > 0
+
+    @property
+    def machine(self) -> int:
+        """Return the number of the machine that works for this line."""
+        return self._line.machine
 
     @property
     def handicap(self) -> float | None:

@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 
 from clit.errors import UserError
 from clit.networks import kernels
+from clit.rendering.elsewhere import Painters
 from clit.ui.connections import bound_connections
 from clit.ui.disk import make_folder
 from clit.ui.endpoints import add_endpoints
@@ -26,19 +27,21 @@ from clit.ui.examples import BUNDLED
 from clit.ui.guard import Guard
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
-from clit.ui.preview import TITLE, PreviewTags
+from clit.ui.preview import PreviewTags
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.receiving import make_upload_route
 from clit.ui.requests import MAKE_ENTRIES
 from clit.ui.routes import make_routes, sweep_regularly
 from clit.ui.site import Site
+from clit.ui.tags import TITLE
+from clit.ui.weights import make_weights_routes
 
 VIEWER = Path(__file__).parent / "viewer"
 
 START = """
 const base = (window.gradio_config?.root || new URL(".", document.baseURI).href).replace(/[/]$/, "");
 const make = (asked) => trigger("make", asked);
-import(`${base}/viewer/start.js`).then(({ start }) => start({ element, make, props, server, upload, watch }));
+import(`${base}/viewer/start.js`).then(({ start }) => start({ element, make, props, watch }));
 """
 """What gradio runs in the page: the modules of viewer/ are served beside its own routes, below a proxy's prefix too."""
 
@@ -68,11 +71,14 @@ html { scrollbar-gutter: stable; }
 """
 
 
-def make_site(limits: Limits | None = None) -> Site:
-    """Return the site of the bundled examples, in a folder of its own, which gradio writes into as well."""
+def make_site(limits: Limits | None = None, painters: Painters | None = None) -> Site:
+    """Return the site of the bundled examples, in a folder of its own, which gradio writes into as well.
+
+    painters: what draws views in place of this process.
+    """
     folder = make_folder()
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    return Site(BUNDLED, folder, limits)
+    return Site(BUNDLED, folder, limits, painters)
 
 
 def launch(site: Site, host: str | None, port: int | None, share: bool, block: bool = True) -> gr.Blocks:
@@ -91,7 +97,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
             prevent_thread_lock=True,
             quiet=not block,
             max_file_size=site.limits.upload_bytes,
-            max_threads=site.limits.previews[0] + site.limits.views[0] + SPARE_THREADS,
+            max_threads=site.line.count * (site.limits.previews[0] + site.limits.views[0]) + SPARE_THREADS,
             theme=THEME,
             css=PAGE_CSS,
             footer_links=[],
@@ -113,7 +119,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
 def app_settings(site: Site) -> dict:
     """Return what stands beside and before gradio's own routes."""
     return {
-        "routes": [*make_routes(site, VIEWER), make_upload_route(site)],
+        "routes": [*make_routes(site, VIEWER), *make_weights_routes(site.models), make_upload_route(site)],
         "middleware": [Middleware(Guard, limits=site.limits), Middleware(PreviewTags)],
         "lifespan": sweep_regularly(site),
     }

@@ -42,6 +42,9 @@ class Picture:
     scale: float | None = None  # of the truth
     whole: Picture | None = None  # what it was made smaller from
 
+    def __post_init__(self) -> None:
+        self.rgb.flags.writeable = False  # else it is hashed again for every question
+
     @property
     def size(self) -> tuple[int, int]:
         """(h, w) in pixels."""

@@ -131,13 +131,14 @@ def render_view(site: Site, sent: Any) -> dict:
     def is_stale() -> bool:
         return session.is_stale(picture, request)
 
-    def cancel() -> bool:
-        return is_stale() or (request.kind == "ahead" and site.line.length > 0)
-
     def progress(done: float) -> None:
         session.shares[request.series] = done
 
     with site.line.join(session.token, request.kind, is_stale) as place:
+
+        def cancel() -> bool:
+            return is_stale() or (request.kind == "ahead" and place.is_awaited())
+
         start = time.perf_counter()
         try:
             drawn = _draw(site.render_at(place), request, picture, model, progress, cancel)

@@ -18,8 +18,8 @@ from starlette.staticfiles import StaticFiles
 
 from clit.system.memory import resident
 from clit.system.process import return_memory
-from clit.ui.preview import CARD
 from clit.ui.site import Site
+from clit.ui.tags import CARD
 
 SWEEP_SECONDS = 30
 """How often idle sessions are looked for, and whether freed memory had better go back to the system."""
@@ -71,7 +71,8 @@ def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
 def describe_status(site: Site) -> dict:
     """Return what a server has to do: visitors, visitors in line, memory by kind and in all, uptime, files kept.
 
-    Bytes and seconds. rss: all memory that the process holds; None where the system does not say.
+    Bytes and seconds. rss: all memory that the process holds; None where the system does not say. painters: the actors
+    that are there; None where this process draws.
     """
     return {
         "visitors": site.count_visits(),
@@ -81,6 +82,7 @@ def describe_status(site: Site) -> dict:
         "rss": resident(),
         "uptime": round(time.monotonic() - site.began, 1),
         "files": site.count_files(),
+        "painters": site.painters and site.painters.count_here(),
     }
 
 

@@ -7,12 +7,14 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import clit
 from clit.errors import UserError
+from clit.rendering.elsewhere import Painters
 from clit.rendering.renderer import Renderer
 from clit.rendering.tiles import Pace
 from clit.ui.addresses import asking
@@ -21,6 +23,7 @@ from clit.ui.examples import Examples
 from clit.ui.failures import Expired, Stale
 from clit.ui.limits import Limits
 from clit.ui.line import Line, Place
+from clit.ui.lines import Lines
 from clit.ui.models import Models
 from clit.ui.pictures import Picture
 from clit.ui.sessions import MadeFile, Session
@@ -29,19 +32,21 @@ from clit.ui.sessions import MadeFile, Session
 class Site:
     """Who is here, and what they share. Safe to share between threads.
 
-    examples: see `Examples`. uploads: the folder of all that is written.
+    examples: see `Examples`. uploads: the folder of all that is written. painters: what draws views in place of this
+    process.
     """
 
-    def __init__(self, examples: Path, uploads: Path, limits: Limits | None = None):
+    def __init__(self, examples: Path, uploads: Path, limits: Limits | None = None, painters: Painters | None = None):
         self.limits = limits or Limits()
         self.examples = Examples(examples)
         self.uploads = uploads
         self.models = Models()
         self.renderer = clit.Renderer(self.limits.memory_bytes)
         room = {"preview": self.limits.previews, "exact": self.limits.views}
-        self.line = Line(room)
+        self.painters = painters
+        self.line = Lines(room, painters.count if painters else 1)
         self.desk = Line(room)  # for what is no rendering and cannot be cut: reading a file, drawing a figure
-        self._pace = Pace()
+        self._paces = [Pace() for _ in range(self.line.count)]
         self.began = time.monotonic()
         self._sessions: dict[str, Session] = {}  # by token; who asked last comes last
         self._lock = threading.Lock()
@@ -139,12 +144,24 @@ class Site:
     def _end(self, token: str) -> None:
         session = self._sessions.pop(token, None)
         if session is not None:
+            self._forget_picture(session)
             session.end()
             self.line.drop_stale()
 
+    def _forget_picture(self, session: Session, kept: Collection[Picture | None] = ()) -> None:
+        """Forget what is known of a visitor's own picture, and of what it was made smaller from, unless kept."""
+        picture = session.picture
+        if picture is not None and session.uploaded:
+            known = {each.id for each in kept if each is not None}
+            left = [each.rgb for each in (picture, picture.whole) if each is not None and each.id not in known]
+            keys = self.renderer.forget(left)
+            if self.painters:
+                self.painters.forget(keys)
+
     def render_at(self, place: Place) -> Renderer:
         """Return the renderer for what is drawn at a place in line: turn by turn, in small tiles."""
-        return self.renderer.in_turn(place.turn, self._pace, place.is_shared)
+        elsewhere = partial(self.painters.compute, place.machine) if self.painters else None
+        return self.renderer.in_turn(place.turn, self._paces[place.machine], place.is_shared, elsewhere)
 
     def show(self, session: Session, picture: Picture, uploaded: bool) -> dict:
         """Open a picture in a session; return what the viewer hears of it.
@@ -154,6 +171,7 @@ class Site:
         with self._lock:
             if uploaded:
                 self._fit_uploads(session, picture)
+            self._forget_picture(session, kept=(picture, picture.whole))
             session.picture, session.uploaded = picture, uploaded
             self.line.drop_stale()
         answer = picture.answer

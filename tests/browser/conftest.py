@@ -46,8 +46,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def url(folder):
-    with serve_page(folder / "checkpoints") as url:
+def url(folder, request):
+    ray = request.config.getoption("--ray")
+    with serve_page(folder / "checkpoints", flags=["--ray", ray] if ray else []) as url:
         yield url
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+
+JSON = "application/json"
 
 
 def test_wrong_scale_gets_one_sentence(viewer):
@@ -24,6 +28,35 @@ def test_unreadable_upload_gets_one_sentence(viewer, tmp_path):
     assert notice.startswith("notes.png is not") and notice.count(".") <= 2
     assert viewer.picture()["width"] == 96, "the picture before it stays"
     viewer.notice_close.click()
+    expect(viewer.notice).to_be_hidden()
+
+
+def test_what_the_server_refuses_is_told_in_its_own_words(viewer, photograph):
+    sent = (
+        (413, "This is too long: at most 40.1 MB are taken."),
+        (429, "Too many files are being sent now: send it again in a moment."),
+        (507, "The server has no room for this file now: try again in some minutes."),
+    )
+    viewer.answer_instead("gradio_api/upload", *[(status, JSON, json.dumps({"error": told})) for status, told in sent])
+    for _, told in sent:
+        viewer.upload(photograph)
+        expect(viewer.notice_text).to_have_text(told)
+        assert viewer.picture()["width"] == 96, "the picture before it stays"
+    asked = (
+        (403, JSON, '{"error": "Pages of other sites may not ask this server."}'),
+        (408, "text/plain; charset=utf-8", "The rest did not arrive in time: send it again."),
+        (502, "text/html", "<h1>Bad Gateway</h1>"),
+    )
+    viewer.answer_instead("open_example", *asked, (503, "text/plain", "Service Unavailable"))
+    for told in (
+        "Pages of other sites may not ask this server.",
+        "The rest did not arrive in time: send it again.",
+        "The server refuses this (status 502): try again in a minute.",
+    ):
+        viewer.examples.first.evaluate("each => each.click()")
+        expect(viewer.notice_text).to_have_text(told)
+    viewer.examples.first.evaluate("each => each.click()")  # refused for lack of connections, and asked again
+    viewer.wait_for_example()
     expect(viewer.notice).to_be_hidden()
 
 

@@ -11,9 +11,9 @@ import pytest
 import tiny
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from load import Notes, Server
 from PIL import Image
 from playwright.sync_api import expect
+from visitors import Notes, Server
 
 import clit
 from browser.expected import LEVEL

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from serving import serve_page
 
-from clit.ui.preview import CARD, SENTENCE, TITLE
+from clit.ui.tags import CARD, SENTENCE, TITLE
 
 
 def read_tags(url: str, **headers: str) -> dict[str, str]:

@@ -114,7 +114,7 @@ def test_a_newer_view_stops_an_older_one(examples, monkeypatch, uploads):
     started, seen = threading.Event(), []
 
     class Slow:
-        def in_turn(self, turn, pace, is_shared):
+        def in_turn(self, turn, *others):
             return self
 
         def render(self, model, image, *, size, window, cancel, **options):
@@ -141,7 +141,7 @@ def test_what_is_drawn_ahead_makes_way_and_no_newer_view_stops_it(site, visit, m
     started, answers = threading.Event(), {}
 
     class Endless:
-        def in_turn(self, turn, pace, is_shared):
+        def in_turn(self, turn, *others):
             self.turn = turn
             return self
 

@@ -1,17 +1,14 @@
 // @ts-check
-// All maps in a window over the page: a table of every method, stage and head, pinned pixels beside the picked one, and
-// files of them.
+// All maps in a window over the page: a table of every method, stage and head, and pinned pixels beside the picked one.
 
 import { $, $$, make } from "./dom.js";
 import { pickedPixel, shownScale } from "./geometry.js";
 import { enlarge, shownRows } from "./inspector.js";
-import { saveLooks } from "./look_files.js";
 import { mapButton, patchFigure } from "./map_pictures.js";
 import { QUANTITIES, isFixed, written } from "./maps.js";
-import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { showPins } from "./pins.js";
-import { hold, inspected } from "./pixel.js";
+import { hold } from "./pixel.js";
 import { changed, state, subscribe } from "./store.js";
 
 function showAll() {
@@ -23,9 +20,6 @@ function showAll() {
   $(".legend-least").textContent = fixed ? fixed[0][1] : "each map's smallest";
   $(".legend-most").textContent = fixed ? `${fixed.at(-1)[1]}, by the square root` : "its largest";
   $(".own-scale").checked = state.ownScale;
-  const looks = inspected().filter((name) => state.looks.has(name));
-  $(".save-look").hidden = !looks.length || state.saved; // the server writes these files
-  showSaved(looks);
   const rows = shownRows();
   const focused = $$(".all .map-button").indexOf(document.activeElement);
   if (rows.length) $(".maps").replaceChildren(mapTable(rows));
@@ -37,13 +31,6 @@ function showAll() {
     button.setAttribute("aria-pressed", String(isLarge));
   }
   hintMore();
-}
-
-// What is drawn large is what is saved, until another is chosen.
-function showSaved(looks) {
-  const [large] = state.enlarged.row.split(" ");
-  $(".look-model").replaceChildren(...looks.map((name) => make("option", { value: name }, state.models.get(name).label)));
-  if (looks.includes(large)) $(".look-model").value = large;
 }
 
 function mapTable(rows) {
@@ -92,12 +79,6 @@ function hintMore() {
   }
 }
 
-async function saveNumbers() {
-  $(".look-save").disabled = true;
-  complain(await saveLooks([$(".look-model").value], [pickedPixel()], $(".look-suffix").value));
-  $(".look-save").disabled = false;
-}
-
 export function buildAllMaps() {
   $(".legend").replaceChildren(
     make("span", {}, make("span", { class: "legend-least" }), make("i", { class: "bar" }), make("span", { class: "legend-most" })),
@@ -116,6 +97,5 @@ export function buildAllMaps() {
     state.ownScale = event.target.checked;
     changed("maps");
   });
-  $(".look-save").addEventListener("click", saveNumbers);
   subscribe(["picture", "rest", "panes", "pixel", "pins", "looks", "maps"], showAll);
 }

@@ -133,8 +133,8 @@ function vectorAt(source, stage, kind, small, y, x) {
   });
 }
 
-/** What a neighbour's place along one axis adds to each head's logit. @param {Source} source @param {number} relative @param {0 | 1} axis */
-function positionPart({ heads, frequencies, position, positionBias }, relative, axis) {
+/** What a neighbour's place along one axis adds to each head's logit. @param {Pick<Source, "heads" | "frequencies" | "position" | "positionBias">} source @param {number} relative @param {0 | 1} axis */
+export function positionPart({ heads, frequencies, position, positionBias }, relative, axis) {
   const count = frequencies.length;
   const sums = Array.from({ length: heads }, (_, head) => (axis ? 0 : positionBias[head]));
   for (let j = 0; j < count; j += 1) {
@@ -198,7 +198,7 @@ export function attendByDistance(small, size, row, column) {
 }
 
 /** @param {number[]} rows @param {number[]} columns @param {[number, number]} grid @param {Size} small */
-function latentsAt(rows, columns, grid, small) {
+export function latentsAt(rows, columns, grid, small) {
   const inPixels = (index, n, all) => ((index + 0.5) * all) / n - 0.5;
   /** @type {[number, number][][]} */
   const latents = rows.map((y) => columns.map((x) => [inPixels(y, grid[0], small.height), inPixels(x, grid[1], small.width)]));

@@ -12,8 +12,14 @@ const centreOf = (n, i) => f(f(f(2 / n) * f(i)) + f(-1 + 1 / n));
 /** A place in that frame in pixels of an axis of n: the centre of pixel i is at i. @param {number} place @param {number} n */
 const toPixels = (place, n) => f(f(f(f(place + 1) * n) - 1) / 2);
 
+/** Where pixel i of an axis of nOut lies in pixels of one of n. @param {number} nOut @param {number} n @param {number} i */
+export const placeInPixels = (nOut, n, i) => toPixels(centreOf(nOut, i), n);
+
 /** @param {number} position @param {number} n */
 const nearestOf = (position, n) => clamp(roundHalfEven(position), 0, n - 1);
+
+/** The latent, of n of an axis, that is nearest to pixel i of nOut. @param {number} nOut @param {number} n @param {number} i */
+export const nearestLatent = (nOut, n, i) => nearestOf(placeInPixels(nOut, n, i), n);
 
 /** @typedef {{index: [number, number], weight: [number, number]}} Taps of linear interpolation; outside the axis is zero */
 
@@ -54,4 +60,12 @@ export function tapsOfPoint(n, nGrid, i) {
   const { index, weight } = tapsAt(toPixels(centreOf(nGrid, i), n), n);
   const counts = i >= 0 && i < nGrid ? 1 : 0;
   return { index: [clamp(index[0], 0, n - 1), clamp(index[1], 0, n - 1)], weight: [weight[0] * counts, weight[1] * counts] };
+}
+
+/** Between which two pixels of an axis of n pixel i of an output of nOut lies; beyond the border its last pixel goes on. @param {number} nOut @param {number} n @param {number} i @returns {Taps} */
+export function tapsOfBorder(nOut, n, i) {
+  const position = clamp(toPixels(centreOf(nOut, i), n), 0, n - 1);
+  const low = Math.floor(position);
+  const part = f(position - low);
+  return { index: [low, Math.min(low + 1, n - 1)], weight: [f(1 - part), part] };
 }

@@ -195,10 +195,11 @@ function paneStatus(pane, model) {
   const frame = state.saved ? pane.frames.at(-1) : finishedFrame(pane, target); // a saved page has no better one
   if (state.saved && !frame) return ["none", "not drawn", "This view was saved before the method could draw it"];
   const took = (each) => seconds(each.milliseconds);
-  const detail = (each) => `Computed in ${took(each)}, on screen after ${seconds(each.trip)}`;
+  const detail = (each) => `${each.by ? `Drawn by ${each.by}` : "Computed"} in ${took(each)}, on screen after ${seconds(each.trip)}`;
   const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : each.covers ? returned(each) : took(each));
   if (frame && pane.model === "truth") return ["exact", `${frame.size.width} × ${frame.size.height}`, detail(frame)];
-  if (frame?.pass === "exact") return ["exact", `exact, ${told(frame)}`, detail(frame)];
+  const own = (each) => (each.by === "your GPU" ? ", your GPU" : "");
+  if (frame?.pass === "exact") return ["exact", `exact, ${told(frame)}${own(frame)}`, detail(frame)];
   if (frame)
     return [
       "overview",

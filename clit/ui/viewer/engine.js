@@ -1,6 +1,6 @@
 // @ts-check
-// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at and where two methods
-// differ. The server is one; a page that was saved has its own.
+// What answers for pictures: an engine opens one, gives views of it, and tells what a pixel looked at, where two methods
+// differ and how near they come to the truth. The server is one; a site of files and a page that was saved have their own.
 
 /** @import { Size } from "./numbers.js" */
 
@@ -27,9 +27,20 @@
 /** @typedef {{error: string, expired?: boolean}} Failure one sentence for a person */
 
 /**
- * Where a picture comes from: an example by name; a file that was sent; the open one made smaller by a scale, or, with
- * null, as it was before.
- * @typedef {{example: string} | {path: string, name: string} | {truth: number | null, example: string | null}} Source
+ * What a visit begins with.
+ * @typedef {object} Offer
+ * @property {string | null} token of the visit, where a server keeps it
+ * @property {any[]} models
+ * @property {{name: string, title: string, thumbnail: string}[]} examples thumbnail: WebP in base64
+ * @property {Record<string, string[]>} kinds what can be made -> suffixes of its files
+ * @property {any} limits
+ * @property {string | null} duplicate where the page can be copied to one's own account
+ */
+
+/**
+ * Where a picture comes from: an example by name; a file, here or as it was sent; the open one made smaller by a scale, or,
+ * with null, as it was before.
+ * @typedef {{example: string} | {file: File} | {path: string, name: string} | {truth: number | null, example: string | null}} Source
  */
 
 /**
@@ -58,6 +69,7 @@
  * @property {number[]} factors of a cascade's stages
  * @property {[number, number] | null} span of the entropies painted, bits
  * @property {number | null} psnr dB, of an output made small again; null where that is the small picture itself
+ * @property {string} [by] who drew it: "your GPU", "the server"
  */
 
 /**
@@ -78,6 +90,12 @@
 /** @typedef {Size & {top: number, left: number, difference: number}} DifferencePlace in LR pixels, and in 255ths of brightness */
 
 /** @typedef {{scale: number, places: DifferencePlace[]}} Differences compared at a scale; the largest first, none overlaps */
+
+/** @typedef {{model: string, scale: number, chain: string}} ScoreRequest */
+
+/** @typedef {{scale: number, psnr: number | null, ssim: number, psnr_rgb: number | null}} Score of a whole picture; dB, null where equal */
+
+/** @typedef {{models: string[], scale: number, size: Size | null, chain: string, window: Window}} SourcesRequest */
 
 /**
  * Arrays are (heads, n, n), influence (n, n) if it was asked for, latents (n, n, 2) centres as pixel indices (y, x).
@@ -113,6 +131,7 @@
  * @property {number | null} [psnr]
  * @property {{size: Size, window: Window}} [covers] the part of the output that it stands for, where its own pixels are those
  *   of the small picture
+ * @property {string} [by]
  * @property {number} [trip] milliseconds from the question to the screen
  */
 
@@ -121,6 +140,8 @@
 /**
  * A question that must wait may be given up: `isOver` says that nobody wants to know any more.
  * @typedef {object} Engine
+ * @property {() => Promise<Offer | Failure>} begin
+ * @property {(file: File) => Promise<Source | Failure>} send
  * @property {(source: Source, isOver: () => boolean) => Promise<Picture | Failure>} open
  * @property {(request: ViewRequest, isOver: () => boolean) => Promise<View | Failure | null>} view null where a newer request
  *   made it stale
@@ -129,6 +150,9 @@
  *   picture has changed
  * @property {(request: DifferenceRequest) => Promise<Differences | Failure | null>} differences where two methods differ most;
  *   null where the picture has changed
+ * @property {(request: ScoreRequest) => Promise<Score | Failure | null>} score null where the picture has changed
+ * @property {(request: SourcesRequest) => Promise<{sources: Record<string, any>} | Failure>} sources what attention is computed
+ *   from in a page that was saved, see `readSource`
  */
 
 /** @type {Engine} */

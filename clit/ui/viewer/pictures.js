@@ -8,7 +8,6 @@ import { openPictures } from "./menus.js";
 import { complain } from "./notice.js";
 import { times } from "./numbers.js";
 import { unanswered } from "./panes.js";
-import { sendFile } from "./server.js";
 import { FIRST_SCALE, changed, state, subscribe } from "./store.js";
 import { changeView, fit } from "./view.js";
 
@@ -61,7 +60,7 @@ let unshown = null;
 
 /**
  * Open a picture: whether it is there. Where another is asked for meanwhile, that one is opened instead.
- * @param {() => Promise<Source>} find where it comes from, once that is known @param {string} [told] what is done meanwhile
+ * @param {() => Promise<Source | Failure>} find where it comes from, once that is known @param {string} [told] what is done meanwhile
  */
 async function wish(find, told = "Opening the picture…") {
   const mine = ++wishes;
@@ -81,10 +80,11 @@ async function wish(find, told = "Opening the picture…") {
   return "bitmap" in answer;
 }
 
-/** @param {number} mine @param {() => Promise<Source>} find @returns {Promise<Picture | Failure>} */
+/** @param {number} mine @param {() => Promise<Source | Failure>} find @returns {Promise<Picture | Failure>} */
 async function openInTurn(mine, find) {
   try {
     const source = await find();
+    if ("error" in source) return source;
     const before = turn;
     const answer = before.then(() => (mine === wishes ? engine.open(source, () => mine !== wishes) : { error: "" }));
     turn = answer.then((opened) => {
@@ -93,7 +93,7 @@ async function openInTurn(mine, find) {
     return await answer;
   } catch (error) {
     console.warn(error);
-    return { error: "The file could not be sent: check the connection, then choose it again." };
+    return { error: "The picture could not be shown: choose it again." };
   }
 }
 
@@ -110,7 +110,7 @@ export async function openFile(file) {
     complain(`This file has ${Math.round(file.size / 1e6)} MB: choose one of at most ${most} MB.`);
     return false;
   }
-  return wish(async () => ({ path: await sendFile(file), name: file.name }), "Sending the picture…");
+  return wish(() => engine.send(file), "Sending the picture…");
 }
 
 function showExample() {

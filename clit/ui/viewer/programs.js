@@ -1,7 +1,7 @@
 // @ts-check
 // How a program asks this very server, and texts to copy.
 
-import { $, $$ } from "./dom.js";
+import { $ } from "./dom.js";
 import { serverUrl } from "./server.js";
 
 export function buildPrograms() {
@@ -19,18 +19,4 @@ export function buildPrograms() {
   $(".snippet").textContent = lines.join("\n");
   $(".assistants").hidden = !(/** @type {any} */ (window).gradio_config?.mcp_server);
   $(".assistants code").textContent = serverUrl("gradio_api/mcp/");
-  for (const button of $$(".copy")) button.addEventListener("click", copy);
-}
-
-async function copy(event) {
-  const button = event.currentTarget;
-  const source = button.parentElement.querySelector("code");
-  try {
-    await navigator.clipboard.writeText(source.textContent);
-    button.textContent = "Copied";
-  } catch (error) {
-    console.warn(error); // a frame that may not: the text can still be selected
-    getSelection().selectAllChildren(source);
-    button.textContent = "Selected: copy it by keyboard";
-  }
 }

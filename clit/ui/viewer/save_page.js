@@ -13,7 +13,7 @@ import { state } from "./store.js";
 const START = "start_saved.js";
 const LEFT_OUT = [
   ...[".pictures", ".questions", ".end", ".tour", "#clit-traces", "#clit-scores", "#clit-make"],
-  ...["#clit-tab-traces", "#clit-tab-scores", "#clit-tab-make"],
+  ...["#clit-tab-traces", "#clit-tab-scores", "#clit-tab-make", ".save-look"],
   ...[".copy", ".foot > :not(.cite, .papers)"],
 ];
 const POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' data:";
@@ -56,7 +56,7 @@ function keepParts(html) {
 /** The text of the page of the present view; an answer with `error` where it cannot be made. @returns {Promise<string | {error: string}>} */
 async function writePage() {
   const saved = await saveView();
-  if (saved.error) return saved;
+  if ("error" in saved) return saved;
   const [html, css, modules] = await Promise.all([fetchText("viewer.html"), fetchText("viewer.css"), collectModules(START)]);
   const imports = Object.fromEntries([...modules].map(([name, text]) => [`clit/${name}`, asDataUrl(text)]));
   const text = `<!doctype html>

@@ -35,7 +35,9 @@ export function savedEngine(saved) {
     };
   }
 
-  return { open: async () => FAILURE, view: async () => FAILURE, progress: async () => [], differences: async () => FAILURE, inspect };
+  const fail = async () => FAILURE;
+  const send = async () => ({ example: "" });
+  return { begin: fail, send, open: fail, view: fail, progress: async () => [], inspect, differences: fail, score: fail, sources: fail };
 }
 
 /** The colour that a method's pane gives a pixel, if it shows that very pixel. @param {string} name @param {number} row @param {number} column */

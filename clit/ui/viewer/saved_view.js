@@ -3,12 +3,12 @@
 
 import { decodePicture, encodePng, toBase64 } from "./bitmaps.js";
 import { make } from "./dom.js";
+import { engine } from "./engine.js";
 import { goal, outputSize, shownScale, sizeAsked, visibleWindow } from "./geometry.js";
 import { modelOf } from "./models.js";
 import { clamp } from "./numbers.js";
 import { shownMethods, shownPanes, sources, unanswered } from "./panes.js";
 import { finishedFrame } from "./passes.js";
-import { ask } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 import { fit } from "./view.js";
 
@@ -24,16 +24,10 @@ const DIGITS = 1e5; // of weights that are kept: maps show three
 export async function saveView() {
   const size = outputSize(shownScale());
   const window = visibleWindow(size);
-  const asked = sizeAsked(shownScale(), size);
-  const details = {
-    scale: asked.scale,
-    size: asked.size && [asked.size.height, asked.size.width],
-    chain: state.chain,
-    window: [window.top, window.left, window.height, window.width],
-  };
   const models = shownMethods((model) => model.kind === "attention");
-  const answer = models.length ? await ask("view_sources", { models, ...details }) : { sources: {} };
-  if (!answer.sources) return answer;
+  const asked = { models, ...sizeAsked(shownScale(), size), chain: state.chain, window };
+  const answer = models.length ? await engine.sources(asked) : { sources: {} };
+  if ("error" in answer) return answer;
   const { bitmap, credit, notice, name, height, width, truth } = state.picture;
   const crop = cropAbout(window, size);
   const used = new Set([...shownPanes(), ...sources()].map((pane) => pane.model));

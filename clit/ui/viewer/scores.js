@@ -3,11 +3,11 @@
 
 import { drawCurves } from "./curves.js";
 import { $, make } from "./dom.js";
+import { engine } from "./engine.js";
 import { modelOf, shortLabel } from "./models.js";
 import { complain } from "./notice.js";
 import { shownMethods, shownPanes } from "./panes.js";
 import { isHeld } from "./passes.js";
-import { ask } from "./server.js";
 import { changed, state, subscribe } from "./store.js";
 
 const CURVE_SCALES = [2, 3, 4, 6, 8, 12, 16, 24, 30];
@@ -22,10 +22,12 @@ async function scoreOne(model, scale) {
   const { picture, chain } = state;
   const known = state.scores.get(model) ?? state.scores.set(model, new Map()).get(model);
   if (known.has(scale)) return true;
-  const answer = await ask("score", { model, scale, chain });
-  if (picture !== state.picture || chain !== state.chain) return false;
-  if (answer.error && !answer.expired) complain(answer.error);
-  if (answer.ssim === undefined) return false;
+  const answer = await engine.score({ model, scale, chain });
+  if (!answer || picture !== state.picture || chain !== state.chain) return false;
+  if ("error" in answer) {
+    if (!answer.expired) complain(answer.error);
+    return false;
+  }
   known.set(scale, answer);
   changed("scores");
   return true;

@@ -12,12 +12,12 @@ let long = 0; // long questions on their way
 const waiting = [];
 let refused = 0; // questions that will be asked again
 
-/** @type {any} what gradio gives a component: server functions and the upload */
-let host;
+/** @type {number} gradio's number of the component whose functions the questions are */
+let component;
 
-/** @param {any} component */
-export function connect(component) {
-  host = component;
+export function connect() {
+  const { components } = /** @type {any} */ (window).gradio_config;
+  component = components.find(({ props }) => props.server_fns?.includes("begin")).id;
 }
 
 /**
@@ -54,13 +54,32 @@ export async function ask(question, details = {}, isOver = () => false) {
 }
 
 /** @param {string} question @param {object} asked @returns {Promise<any>} */
-async function askOnce(question, asked) {
+function askOnce(question, asked) {
+  const body = { component_id: component, fn_name: question, data: asked, session_hash: "viewer" }; // gradio keeps nothing for us
+  return post("gradio_api/component_server/", JSON.stringify(body), { "Content-Type": "application/json" });
+}
+
+/**
+ * What the server answers. An answer that refuses has an `error`: the server's own sentence, if it says one. gradio's own
+ * client tells no more than that there is none.
+ * @param {string} path @param {BodyInit} body @param {Record<string, string>} [headers] @returns {Promise<any>}
+ */
+async function post(path, body, headers = {}) {
   try {
-    return await host.server[question](asked);
+    const answer = await fetch(serverUrl(path), { method: "POST", body, headers });
+    return answer.ok ? await answer.json() : readRefusal(answer, await answer.text());
   } catch (error) {
     console.warn(error);
     return { error: "The server does not answer: check the connection, then try again." };
   }
+}
+
+/** @param {Response} answer @param {string} text */
+function readRefusal({ status, headers }, text) {
+  if (status === 503) return { busy: true, waiting: 0 }; // too many connections: nobody was there to count visitors
+  const kind = headers.get("content-type") ?? "";
+  const told = kind.startsWith("application/json") ? JSON.parse(text).error : kind.startsWith("text/plain") ? text : "";
+  return { error: told || `The server refuses this (status ${status}): try again in a minute.` };
 }
 
 /** Ask when few other long questions are on their way. @param {string} question @param {object} asked @param {() => boolean} isOver */
@@ -85,8 +104,14 @@ function showCrowd(others) {
 /** @param {number} milliseconds */
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** Send a file: its path on the server. @param {File} file @returns {Promise<string>} */
-export const sendFile = async (file) => (await host.upload(file)).path;
+/** Send a file: its path on the server. @param {File} file @returns {Promise<{path: string} | {error: string}>} */
+export async function sendFile(file) {
+  const form = new FormData();
+  form.append("files", file);
+  const answer = await post("gradio_api/upload", form);
+  if (answer.busy) return { error: "Too many visitors are here now: send the file again in a minute." };
+  return answer.error ? answer : { path: answer[0] };
+}
 
 /** The address of a path of this server, below a proxy's prefix too. @param {string} path */
 export function serverUrl(path) {

@@ -1,22 +1,17 @@
 // @ts-check
-// What can be sent: the link, a picture of the view, a page of it, a figure for a paper.
+// What can be sent: the link, a picture of the view, a page of it.
 
 import { $, $$ } from "./dom.js";
 import { isDrawing } from "./drawing.js";
-import { pixelOf } from "./geometry.js";
 import { linkOfView } from "./links.js";
-import { saveLooks } from "./look_files.js";
 import { isPhone } from "./menus.js";
 import { areFinished } from "./passes.js";
-import { inspected, lookedAt } from "./pixel.js";
 import { savePage } from "./save_page.js";
 import { savePicture } from "./save_picture.js";
-import { state, subscribe } from "./store.js";
+import { changed, state, subscribe } from "./store.js";
 
 const TITLE = "Any scale, pixel by pixel";
 const LOOK_MS = 100; // how often a view is looked at that is not finished
-
-let saving = false;
 
 /** @param {string} text */
 function tell(text) {
@@ -44,45 +39,28 @@ async function untilFinished() {
   while (!areFinished() || isDrawing() || state.looking || state.opening) await new Promise((done) => setTimeout(done, LOOK_MS));
 }
 
-/** @param {() => Promise<string | void>} save what a press on a button makes; it may answer with a sentence of failure */
-async function save(save) {
-  if (saving) return;
+/** @param {() => Promise<string | void>} make what a press on a button makes; it may answer with a sentence of failure */
+export async function save(make) {
+  if (state.sharing) return;
   const pressed = /** @type {HTMLElement | null} */ (document.activeElement);
-  saving = true;
-  showShare();
+  state.sharing = true;
+  changed("sharing");
   tell("Making the file…");
   try {
     await untilFinished();
-    tell((await save()) || "The file is saved.");
+    tell((await make()) || "The file is saved.");
   } catch (error) {
     console.warn(error);
     tell("The file could not be made: check the connection, then try again.");
   }
-  saving = false;
-  showShare();
+  state.sharing = false;
+  changed("sharing");
+  await null; // its subscribers come first
   if (document.activeElement === document.body) pressed?.focus(); // a button that rested lost it
 }
 
-/** The held pixel and the pinned ones. */
-const figurePixels = () => lookedAt().map(pixelOf);
-
-function saveFigure(event) {
-  const suffix = event.currentTarget.value;
-  save(() => saveLooks(inspected(), figurePixels(), suffix));
-}
-
-/** Why there can be no figure now, if so. */
-function figureRests() {
-  if (!inspected().length) return "No pane shows a method that looks at neighbours: choose LIIF, LIT or CLIT in one.";
-  if (!lookedAt().length) return isPhone() ? "Tap a pixel first: it shows what that looked at." : "Hold a pixel first, by a click: it shows what that looked at.";
-  return "";
-}
-
 function showShare() {
-  for (const button of $$(".share-file")) button.disabled = saving || !state.picture;
-  const rests = state.picture ? figureRests() : "";
-  for (const button of $$(".share-figure .button")) button.disabled ||= Boolean(rests);
-  $("#clit-figure-what").textContent = rests || "What held and pinned pixels looked at, by every method shown and head";
+  for (const button of $$(".share-file")) button.disabled = state.sharing || !state.picture;
   $(".share-link").disabled = !state.picture;
   $(".share-link b").textContent = canSend() ? "Send the link" : "Copy the link";
   const own = state.picture && !state.picture.example;
@@ -95,8 +73,7 @@ export function buildShare() {
   $(".share-link").addEventListener("click", sendLink);
   $(".share-picture").addEventListener("click", () => save(savePicture));
   $(".share-page").addEventListener("click", () => save(savePage));
-  for (const button of $$(".share-figure .button")) button.addEventListener("click", saveFigure);
   $(".share").addEventListener("toggle", () => tell(""));
-  subscribe(["models", "picture", "panes", "pixel", "pins"], showShare);
+  subscribe(["models", "picture", "sharing"], showShare);
   showShare();
 }

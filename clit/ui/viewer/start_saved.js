@@ -20,16 +20,14 @@ import { buildNotice } from "./notice.js";
 import { buildPixel } from "./pixel.js";
 import { savedEngine } from "./saved_engine.js";
 import { restoreView } from "./saved_view.js";
+import { followSystem } from "./theme.js";
 import { buildView } from "./view.js";
 import { buildWipe } from "./wipe.js";
 
 /** @param {any} saved what `saveView` returned */
 export async function startSaved(saved) {
   mount(document.body);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => document.documentElement.classList.toggle("dark", dark.matches);
-  dark.addEventListener("change", follow);
-  follow();
+  followSystem();
   useEngine(savedEngine(saved));
   for (const build of [buildDock, buildView, buildLayout, buildDrawing, buildWipe, buildBlink, buildPixel, buildLive, buildLoupe, buildInput]) build();
   for (const build of [buildInspector, buildAllMaps, buildDecibels, buildNotice]) build();

@@ -55,11 +55,12 @@
  *   scores    decibels
  *   traces    which input pixels the picked pixel comes from, and how maps of that are shown
  *   making    the file being made
+ *   sharing   whether a file of the view is being made
  *   crowd     how many others draw while the server refuses us
  *   dock      which tab of the dock is open, and how far
  *   forgotten the server knows this visit no more
  * @typedef {"models" | "picture" | "opening" | "view" | "rest" | "panes" | "layout" | "wipe" | "blink" | "frames" | "progress" | "gain" | "chain" | "paint" |
- *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "traces" | "making" | "crowd" | "dock" | "forgotten"} Topic
+ *   "pixel" | "pins" | "looks" | "maps" | "live" | "hover" | "loupe" | "places" | "scores" | "traces" | "making" | "sharing" | "crowd" | "dock" | "forgotten"} Topic
  */
 
 export const FIRST_SCALE = 4;
@@ -135,6 +136,7 @@ export const state = {
   kinds: {},
   /** @type {any} newest state of the file being made */
   making: { run: 0, state: "idle" },
+  sharing: false, // a file of the view is being made
   /** @type {number | null} other visitors that the server is busy with, while it has refused a question of ours for that */
   crowd: null,
   dock: { tab: "attention", open: true, sheet: "peek" }, // sheet: how far it is open on phones, "peek" or "half"

@@ -3,6 +3,7 @@
 
 import { setChain } from "./cascade.js";
 import { $, root } from "./dom.js";
+import { engine } from "./engine.js";
 import { followLink, readLink, writeLink } from "./links.js";
 import { isPhone } from "./menus.js";
 import { modelOf, variants } from "./models.js";
@@ -10,7 +11,7 @@ import { complain } from "./notice.js";
 import { clamp } from "./numbers.js";
 import { choose, showPanes } from "./panes.js";
 import { offerExamples, openExample, openPicture, showCaption, showPicture } from "./pictures.js";
-import { ask, serverUrl } from "./server.js";
+import { serverUrl } from "./server.js";
 import { FIRST_PANES, changed, state, subscribe } from "./store.js";
 import { openAsAsked } from "./truth.js";
 
@@ -20,8 +21,8 @@ const PHONE_VIEW = { example: "pagoda.png", panes: ["bicubic", "lit-light"], wip
 
 /** Begin a visit: what the server offers, or nothing. */
 async function begin() {
-  const offer = await ask("begin");
-  if (offer.error) {
+  const offer = await engine.begin();
+  if ("error" in offer) {
     complain(offer.error);
     return null;
   }

@@ -1,0 +1,153 @@
+// @ts-check
+// Whether the visitor's own GPU may draw: it must have drawn what the server drew, and sooner. One fault, and it may not.
+
+import { state } from "../store.js";
+
+/** @import { Picture, View, ViewRequest } from "../engine.js" */
+/** @import { GpuRenderer, Wanted } from "./renderer.js" */
+
+const MOST_DIFFERENCE = 1; // of 255: what is near a half may be rounded otherwise
+const FIRST_SCALES = [1.5, 2.5, 30]; // drawn before time is taken: the browser compiles kernels when they are first used
+const FIRST_SIDE = 8; // pixels of these
+const TELLING_MS = 40; // a view that the server drew sooner says little about who is quicker
+const MOST_SLOW = 2; // methods that the server draws sooner, before no other is tried
+
+export class Trial {
+  /** @param {() => Promise<GpuRenderer | null>} open @param {boolean} isForced whether it may be slower than the server */
+  constructor(open, isForced) {
+    this.open = open;
+    this.isForced = isForced;
+    this.isOver = false;
+    /** @type {Promise<GpuRenderer | null> | null} */
+    this.opened = null;
+    /** @type {Map<string, boolean>} methods: whether they are drawn here */
+    this.models = new Map();
+    /** @type {WeakMap<Picture, boolean>} whether the server's pictures are got from its very pixels: it may know finer ones */
+    this.pictures = new WeakMap();
+    /** @type {Picture | null} what the renderer has open */
+    this.picture = null;
+    this.slow = 0;
+    this.isTrying = false; // kernels may be compiled, and views would wait
+    this.patience = { first: 60_000, view: 10_000 }; // after so many milliseconds without a picture the device is given up
+    this.turn = Promise.resolve(); // one trial after the other
+  }
+
+  /** Whether the open picture may be drawn here with a method. @param {string} model */
+  trusts(model) {
+    return !this.isOver && !this.isTrying && state.picture !== null && this.models.get(model) === true && this.pictures.get(state.picture) === true;
+  }
+
+  /** The renderer, with a picture open; null where there is none. @param {Picture} picture @returns {Promise<GpuRenderer | null>} */
+  async renderer(picture) {
+    if (this.isOver) return null;
+    this.opened ??= this.open();
+    const renderer = await this.opened;
+    if (!renderer) this.isOver = true;
+    else if (this.picture !== picture) {
+      this.picture = picture;
+      await renderer.open(readPixels(picture.bitmap), [picture.height, picture.width]);
+    }
+    return renderer;
+  }
+
+  /** No more is drawn here. @param {any} reason */
+  end(reason) {
+    if (!this.isOver) console.info(`The server draws on: ${reason?.message ?? reason}`);
+    this.isOver = true;
+  }
+
+  /** Draw what the server has drawn, where nothing is known yet of the method or the picture. @param {ViewRequest} request @param {View} view */
+  consider(request, view) {
+    const { picture } = state;
+    const { kind } = state.models.get(request.model) ?? {};
+    const isTelling = this.isForced || view.milliseconds >= TELLING_MS;
+    if (kind === "plain" || request.kind !== "exact" || !isTelling) return;
+    this.turn = this.turn.then(async () => {
+      const isKnown = this.models.has(request.model) && this.pictures.has(picture);
+      const isRefused = this.models.get(request.model) === false || this.pictures.get(picture) === false;
+      if (this.isOver || isKnown || isRefused || picture !== state.picture) return;
+      this.isTrying = true;
+      try {
+        await this.compare(request, view, picture);
+      } catch (error) {
+        if (error.isUnsupported) this.models.set(request.model, false);
+        else this.end(error);
+      } finally {
+        this.isTrying = false;
+      }
+    });
+  }
+
+  /** @param {ViewRequest} request @param {View} view @param {Picture} picture */
+  async compare(request, view, picture) {
+    const renderer = await this.renderer(picture);
+    if (!renderer) return;
+    const wanted = wantedOf(request, view.size);
+    const hasGone = () => picture !== state.picture;
+    await this.inTime(drawFirst(renderer, wanted, picture, hasGone), this.patience.first);
+    const began = performance.now();
+    const isLate = () => !this.isForced && performance.now() - began > view.milliseconds;
+    const drawn = await this.inTime(renderer.draw(wanted, () => hasGone() || isLate()));
+    if (hasGone()) return;
+    if (!drawn) return this.noteSlow(request.model);
+    const isSame = mostDifferent(drawn.pixels, readPixels(view.bitmap)) <= MOST_DIFFERENCE;
+    // Of a first difference the picture may be the cause, and not the method.
+    if (isSame || this.pictures.get(picture)) this.models.set(request.model, isSame);
+    if (!this.pictures.get(picture)) this.pictures.set(picture, isSame);
+  }
+
+  /** @param {string} model */
+  noteSlow(model) {
+    this.models.set(model, false);
+    this.slow += 1;
+    if (this.slow >= MOST_SLOW) this.end("this GPU is slower");
+  }
+
+  /** A device that hangs must not keep the picture. @template T @param {Promise<T>} work @param {number} [milliseconds] @returns {Promise<T>} */
+  async inTime(work, milliseconds = this.patience.view) {
+    if (this.isForced) return work;
+    let timer = 0;
+    const late = new Promise((_, fail) => (timer = window.setTimeout(() => fail(new Error("this GPU does not answer")), milliseconds)));
+    try {
+      return await /** @type {Promise<T>} */ (Promise.race([work, late]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Draw with all kernels that views need, and make the features that this one needs. @param {GpuRenderer} renderer @param {Wanted} wanted @param {Picture} picture @param {() => boolean} isOver */
+async function drawFirst(renderer, wanted, picture, isOver) {
+  for (const scale of FIRST_SCALES) {
+    const size = /** @type {[number, number]} */ ([Math.round(picture.height * scale), Math.round(picture.width * scale)]);
+    await renderer.draw({ ...wanted, size, window: middleOf([0, 0, ...size]) }, isOver);
+  }
+  await renderer.draw({ ...wanted, window: middleOf(wanted.window) }, isOver);
+}
+
+/** What the renderer is asked for. @param {ViewRequest} request @param {{height: number, width: number}} size of the whole output @returns {Wanted} */
+export function wantedOf({ model, stages, chain, window: { top, left, height, width } }, size) {
+  return { model, stages, chain, size: [size.height, size.width], window: [top, left, height, width] };
+}
+
+/** @param {ImageBitmap} bitmap @returns {Uint8ClampedArray} RGBA */
+function readPixels(bitmap) {
+  const { height, width } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+/** @param {[number, number, number, number]} window @returns {[number, number, number, number]} */
+function middleOf([top, left, height, width]) {
+  const [rows, columns] = [Math.min(height, FIRST_SIDE), Math.min(width, FIRST_SIDE)];
+  return [top + Math.floor((height - rows) / 2), left + Math.floor((width - columns) / 2), rows, columns];
+}
+
+/** @param {Uint8ClampedArray} one @param {Uint8ClampedArray} other */
+function mostDifferent(one, other) {
+  if (one.length !== other.length) return Infinity;
+  let most = 0;
+  for (let i = 0; i < one.length; i += 1) most = Math.max(most, Math.abs(one[i] - other[i]));
+  return most;
+}

@@ -1,0 +1,109 @@
+// @ts-check
+// Networks on the visitor's own GPU, for pages without a server.
+
+import { attendByDistance } from "./attention.js";
+import { gridsOf } from "./gpu/chain.js";
+import { Gpu } from "./gpu/device.js";
+import { GpuRenderer } from "./gpu/renderer.js";
+import { siteUrl } from "./site_files.js";
+import { readGpuSource } from "./gpu_source.js";
+import { surveyView } from "./gpu_survey.js";
+
+/** @import { Raster } from "./resampling.js" */
+/** @import { Networks, Part } from "./site_drawing.js" */
+
+const WHY =
+  "Here are pictures made beforehand: this page draws on your graphics processor, by WebGPU, which this browser does not offer here; " +
+  "Chrome and Edge have it since version 113, Safari since 26, and Firefox since 141 on Windows.";
+
+const never = () => false;
+
+/**
+ * Open the visitor's GPU; a sentence where there is none. @param {any[]} models @param {boolean} software whether one made of
+ * software will do, which takes minutes for a view @returns {Promise<{networks: Networks} | {why: string}>}
+ */
+export async function openNetworks(models, software) {
+  try {
+    const gpu = await Gpu.open({ software });
+    if (!gpu) return { why: WHY };
+    const renderer = new GpuRenderer(gpu, siteUrl("weights/"));
+    renderer.library.known.set("models.json", Promise.resolve({ models })); // it is here already
+    return { networks: gpuNetworks(renderer, models) };
+  } catch (error) {
+    console.warn(error);
+    return { why: WHY };
+  }
+}
+
+/** @param {GpuRenderer} renderer @param {any[]} models @returns {Networks} */
+function gpuNetworks(renderer, models) {
+  /** @type {Raster | null} */
+  let open = null;
+
+  /** What the renderer hears of a part, once it has the picture. @param {Raster} raster @param {Part} part */
+  async function wantedOf(raster, { model, stages, chain, size, window }) {
+    if (open !== raster) {
+      await renderer.open(withAlpha(raster.rgb), [raster.height, raster.width]);
+      open = raster;
+    }
+    const { top, left, height, width } = window;
+    return { model, stages, chain, size: /** @type {[number, number]} */ ([size.height, size.width]), window: /** @type {[number, number, number, number]} */ ([top, left, height, width]) };
+  }
+
+  /** @type {Networks["draw"]} */
+  async function draw(raster, part, isOver, share) {
+    const drawn = await renderer.draw(await wantedOf(raster, part), isOver, share);
+    return drawn && { bytes: withoutAlpha(drawn.pixels, Uint8Array), factors: drawn.factors };
+  }
+
+  /** @type {Networks["colours"]} */
+  async function colours(raster, part) {
+    const found = await renderer.colours(await wantedOf(raster, part));
+    return found && withoutAlpha(found, Float32Array);
+  }
+
+  /** @type {Networks["inspect"]} */
+  async function inspect(raster, part, row, column) {
+    const wanted = await wantedOf(raster, part);
+    const { kind } = models.find((each) => each.name === part.model);
+    const told = { kind, size: wanted.size, pixel: /** @type {[number, number]} */ ([row, column]) };
+    if (kind === "attention") return { ...told, ...(await renderer.attend(wanted, row, column)) };
+    const { pixels } = await renderer.draw(wanted, never);
+    return { ...told, rgb: [...pixels.slice(0, 3)], stages: attendByDistance(raster, part.size, row, column) };
+  }
+
+  /** @type {Networks["latents"]} */
+  async function latents(raster, part) {
+    const wanted = await wantedOf(raster, part);
+    const { small, factors } = renderer.partOf(wanted, (await renderer.load(part.model)).decoder).part;
+    return gridsOf(small, factors).at(-1);
+  }
+
+  return {
+    ...{ draw, colours, inspect, latents },
+    survey: async (raster, part, isOver) => surveyView(renderer, await wantedOf(raster, part), isOver),
+    source: async (raster, part) => readGpuSource(renderer, await wantedOf(raster, part)),
+  };
+}
+
+/** @param {Uint8Array} rgb @returns {Uint8ClampedArray} */
+function withAlpha(rgb) {
+  const out = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    out[to] = rgb[from];
+    out[to + 1] = rgb[from + 1];
+    out[to + 2] = rgb[from + 2];
+  }
+  return out;
+}
+
+/** @template {Uint8Array | Float32Array} T @param {ArrayLike<number>} rgba @param {new (length: number) => T} Numbers @returns {T} */
+function withoutAlpha(rgba, Numbers) {
+  const out = new Numbers((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    out[to] = rgba[from];
+    out[to + 1] = rgba[from + 1];
+    out[to + 2] = rgba[from + 2];
+  }
+  return out;
+}

@@ -1,0 +1,198 @@
+"""The visitor's own GPU draws what Python draws. On the software adapter SwiftShader, so pictures are tiny."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import clit
+from browser.gpu_page import GpuPage, launch_with_gpu
+from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
+from clit.exports.weights import write_weights
+from clit.networks import checkpoints
+from clit.networks.model import SRModel
+
+SMALL = (17, 22)
+ENCODER = EDSRConfig(width=12, blocks=1)
+NARROW = {"width": 16, "heads": 2, "hidden": (16, 16)}
+TINY = {
+    "liif": LIIFConfig(hidden=(24, 24)),
+    "lte": LTEConfig(width=16, hidden=(16, 16)),
+    "lit": CLITConfig(**NARROW),
+    "lit-fourier": CLITConfig(fourier=8, radius=1, **NARROW),
+    "clit": CLITConfig(stages=3, fourier=4, **NARROW | {"heads": 4, "hidden": (20,)}),
+}
+"""One of every kind of decoder: with and without Fourier features, hidden layers after the first, and stages."""
+
+SHIPPED = ("liif-light", "lte-light", "lit-light", "clit-light", "liif-base", "lit-base")
+
+# Scale along y and along x. At 2.5 a third of all pixels lie between two latents.
+SCALES = {
+    "x1.5": (1.5, 1.5),
+    "x2.5": (2.5, 2.5),
+    "x4": (4, 4),
+    "x7.3": (7.3, 7.3),
+    "x12": (12, 12),
+    "x30": (30, 30),
+    "two scales": (3.2, 9.7),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of weights: of random tiny models, whose checkpoints lie beside it, and of the shipped ones."""
+    folder = tmp_path_factory.mktemp("gpu")
+    torch.manual_seed(5)
+    for name, decoder in TINY.items():
+        model = SRModel(ModelConfig(ENCODER, decoder))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(1.5)  # random weights give nearly flat pictures otherwise
+        checkpoints.save(model, folder / name)
+    with pytest.MonkeyPatch.context() as patch:
+        shipped = checkpoints.folder().resolve()
+        for name in SHIPPED:
+            (folder / name).symlink_to(shipped / name)
+        patch.setenv("CLIT_CHECKPOINTS", str(folder))
+        names = [*TINY, *SHIPPED, "bilinear", "bicubic"]
+        write_weights(folder / "weights", [{"name": name, "available": True} for name in names])
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def gpu(browser, folder):
+    with launch_with_gpu(browser) as other:
+        yield GpuPage(other.new_page(), folder / "weights")
+
+
+@pytest.fixture(scope="module")
+def image():
+    """A picture with waves, an edge and noise."""
+    y, x = np.mgrid[: SMALL[0], : SMALL[1]]
+    waves = np.stack([np.sin(x / 3), np.cos(y / 2.5 + x / 7), np.where(x > 9, 0.8, -0.6)], -1)
+    noise = np.random.default_rng(2).normal(0, 0.1, (*SMALL, 3))
+    return np.clip(127 + 110 * (waves + noise), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return clit.Renderer()
+
+
+def _cases(side: int):
+    """A size and a window for each scale: corners, borders and the middle of the output in turn."""
+    for i, (y, x) in enumerate(SCALES.values()):
+        size = [round(SMALL[0] * y), round(SMALL[1] * x)]
+        window = [min(side, size[0]), min(side + 2, size[1])]
+        spare = size[0] - window[0], size[1] - window[1]
+        corner = [spare[0] * (i % 3) // 2, spare[1] * (i % 4) // 3]
+        yield {"size": size, "window": [*corner, *window], "chain": "published", "stages": None}
+
+
+def _compare(gpu, renderer, model, image, wanted):
+    """Hold what the GPU draws to what Python draws: colours to 1e-5, of black to white 1, and bytes to 1."""
+    options = {"size": wanted["size"], "window": wanted["window"], "chain": wanted["chain"], "stages": wanted["stages"]}
+    expected = renderer.render(model, image, clip=False, **options)
+    assert np.ptp(expected) > 0.02, "a flat picture shows no difference"
+    # Random weights make colours far outside 0..1, and rounding is as large as they are.
+    assert np.abs(gpu.colours(**wanted) - expected).max() <= 1e-5 * max(1, np.ptp(expected)), wanted
+    bytes_expected = np.rint(np.clip(expected, 0, 1) * 255).astype(int)
+    assert np.abs(gpu.draw(**wanted).astype(int) - bytes_expected).max() <= 1, wanted
+
+
+@pytest.mark.parametrize("name", [*TINY, "bilinear", "bicubic"])
+def test_every_kind_of_model_is_drawn_as_python_draws_it(gpu, folder, renderer, image, name):
+    gpu.open(image)
+    model = clit.load(name)
+    for wanted in _cases(14):
+        _compare(gpu, renderer, model, image, {"model": name, **wanted})
+    if model.stage_count > 1:
+        last = {"model": name, **list(_cases(14))[-1]}
+        for change in ({"chain": "balanced"}, {"stages": 1}):
+            _compare(gpu, renderer, model, image, last | change)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_are_drawn_as_python_draws_them(gpu, renderer, image, name):
+    gpu.open(image)
+    cases = list(_cases(6))
+    for wanted in cases if name.endswith("light") else [cases[1], cases[5]]:
+        _compare(gpu, renderer, clit.load(name), image, {"model": name, **wanted})
+
+
+def test_a_grey_picture_stays_grey(gpu, renderer, image):
+    grey = np.repeat(image[..., :1], 3, -1)
+    gpu.open(grey)
+    wanted = {"model": "lit", "size": [40, 50], "window": [3, 5, 12, 12], "chain": "published", "stages": None}
+    _compare(gpu, renderer, clit.load("lit"), grey, wanted)
+    assert np.ptp(gpu.draw(**wanted), axis=-1).max() == 0
+
+
+def test_features_of_a_large_picture_are_made_in_parts_and_kept(gpu, renderer, image):
+    gpu.open(image.copy())
+    wanted = {"model": "lit", "size": [51, 66], "chain": "published", "stages": None}
+    gpu.draw(**wanted, window=[0, 0, 4, 4])  # makes the whole of this picture's, as it is small
+    gpu.page.evaluate(
+        """() => {
+          const [features] = renderer.features.values();
+          features.destroy();
+          features.side = 8;
+          const { encoder } = features;
+          window.made = [];
+          encoder.encode = (picture, region, pause) => {
+            made.push(region);
+            return Object.getPrototypeOf(encoder).encode.call(encoder, picture, region, pause);
+          };
+        }"""
+    )
+    parts = []
+    for window in ([0, 0, 4, 5], [0, 0, 4, 5], [20, 30, 16, 18], [39, 50, 12, 16], [20, 30, 16, 18]):
+        _compare(gpu, renderer, clit.load("lit"), image, wanted | {"window": window})
+        parts.append(gpu.page.evaluate("made.length"))
+    assert parts == [1, 1, 9, 9, 9], "a part is made once; the third window reads rows 1 to 17, columns 5 to 21"
+    found = gpu.page.evaluate("made")
+    assert len({*map(tuple, found)}) == len(found) and [16, 16, 17, 22] in found
+
+
+def test_a_view_that_nobody_wants_any_more_ends_between_two_chunks(gpu, renderer, image):
+    gpu.open(image)
+    wanted = {"model": "clit", "size": [500, 640], "window": [0, 0, 130, 150], "chain": "published", "stages": None}
+    asked = gpu.page.evaluate(
+        """async (wanted) => {
+          let asked = 0;
+          const drawn = await renderer.draw(wanted, () => (asked += 1) > 3);
+          return { asked, drawn };
+        }""",
+        wanted,
+    )
+    assert asked == {"asked": 4, "drawn": None}
+    _compare(gpu, renderer, clit.load("clit"), image, wanted | {"window": [480, 620, 12, 12]})
+
+
+@pytest.mark.parametrize("name", ["lit", "clit", "lit-light"])
+def test_weights_of_attention_are_those_of_python(gpu, renderer, image, name):
+    gpu.open(image)
+    for row, column in ((0, 0), (70, 121), (119, 60)):
+        wanted = {"model": name, "size": [120, 154], "chain": "published", "stages": None}
+        found = gpu.page.evaluate("(given) => renderer.attend(...given)", [wanted, row, column])
+        expected = renderer.attend(clit.load(name), image, pixel=(row, column), size=(120, 154), influence=False)
+        assert np.abs(np.array(found["rgb"]) - np.clip(expected.rgb, 0, 1) * 255).max() <= 1
+        assert len(found["stages"]) == len(expected.stages) == (2 if name == "clit" else 1)
+        for mine, his in zip(found["stages"], expected.stages, strict=True):
+            for part in ("weights", "content", "position"):
+                assert np.abs(np.array(mine[part]) - getattr(his, part)).max() <= 1e-5, part
+            assert np.abs(np.array(mine["latents"]) - his.latents).max() <= 1e-4
+            assert mine["inside"] == his.inside.tolist() and mine["grid"] == list(his.grid)
+
+
+def test_a_kind_of_model_that_is_not_drawn_here_is_refused_by_name(gpu, folder):
+    told = gpu.page.evaluate(
+        """async () => {
+          const { models } = await renderer.library.fetch('models.json');
+          const config = { encoder: { name: 'swinir' }, decoder: { name: 'liif', hidden: [16] } };
+          models.push({ name: 'wide', config });
+          return renderer.load('wide').catch((error) => error.message);
+        }"""
+    )
+    assert told == "wide has the encoder swinir."

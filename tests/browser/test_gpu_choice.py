@@ -1,0 +1,255 @@
+"""The visitor's own GPU draws once it has drawn what the server drew, and sooner. After any fault the server draws."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+import tiny
+
+import clit
+from browser.expected import MODELS, assert_equal_upscale
+from browser.gpu_page import GpuPage, launch_with_gpu
+from clit.exports.weights import write_weights
+
+SIZE, WINDOW = (56, 72), (10, 20, 14, 16)
+PICTURE = np.random.default_rng(6).integers(0, 255, (14, 18, 3)).astype(np.uint8)
+
+# An engine in front of a server that always answers the same view, after so many milliseconds as it says.
+ENGINE = """async ({ picture, pictureSize, served, size, part, milliseconds, isForced, base }) => {
+  const { gpuEngine, tryGpu } = await import('/viewer/gpu/gpu_engine.js');
+  const { state } = await import('/viewer/store.js');
+  const bitmapOf = (text, [height, width]) => {
+    const image = new ImageData(new Uint8ClampedArray(bytesOf(text)), width, height);
+    return createImageBitmap(image, { colorSpaceConversion: 'none' });
+  };
+  window.state = state;
+  window.openPicture = async () => {
+    state.picture = { height: pictureSize[0], width: pictureSize[1], bitmap: await bitmapOf(picture, pictureSize) };
+  };
+  await openPicture();
+  state.models = new Map([['lit-light', { kind: 'attention' }], ['liif-light', { kind: 'ensemble' }]]);
+  const [top, left, height, width] = part;
+  const view = { bitmap: await bitmapOf(served, [height, width]), milliseconds, by: 'the server' };
+  Object.assign(view, { size: { height: size[0], width: size[1] }, window: { top, left, height, width } });
+  window.trial = tryGpu(base, isForced);
+  window.reminded = 0;
+  const progress = async () => { reminded += 1; return []; };
+  const behind = { view: async () => view, inspect: async () => 'the server', progress };
+  window.engine = gpuEngine(behind, trial);
+  const asked = { stages: null, error: false, kind: 'exact', chain: 'published', scale: 4 };
+  Object.assign(asked, { size: view.size, window: view.window });
+  window.look = (model, isOver = () => false, also = {}) => engine.view({ model, ...asked, ...also }, isOver);
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(browser):
+    with launch_with_gpu(browser) as other:
+        yield other
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("choice")
+    tiny.save_checkpoints(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIT_CHECKPOINTS", str(folder))
+        write_weights(folder / "weights", [{"name": name, "available": True} for name in tiny.CONFIGS])
+        yield folder / "weights"
+
+
+@pytest.fixture
+def expected(weights):
+    """What Python makes of the window by lit-light, as bytes."""
+    rgb = clit.upscale(clit.load("lit-light"), PICTURE, size=SIZE, window=WINDOW)
+    return np.rint(rgb * 255).astype(np.uint8)
+
+
+@pytest.fixture
+def start(browser, weights):
+    """A function that starts an engine in a new page, once a script has run there, and returns the page."""
+    pages = []
+
+    def start_(served, script="", is_forced=True, milliseconds=50, window=WINDOW, base="/weights/"):
+        page = browser.new_page()
+        pages.append(page)
+        page.add_init_script(script)
+        GpuPage(page, weights)
+        given = {"picture": _encode(PICTURE), "pictureSize": PICTURE.shape[:2], "served": _encode(served), "size": SIZE}
+        given |= {"part": window, "milliseconds": milliseconds, "isForced": is_forced, "base": base}
+        page.evaluate(ENGINE, given)
+        return page
+
+    yield start_
+    for page in pages:
+        page.close()
+
+
+def _encode(rgb: np.ndarray) -> str:
+    return base64.b64encode(np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], -1).tobytes()).decode()
+
+
+def _look(page, model: str = "lit-light") -> str:
+    """Ask for the view, wait for the end of the trial that it may begin, and return who drew it."""
+    return page.evaluate(f"async () => {{ const view = await look('{model}'); await trial.turn; return view.by; }}")
+
+
+def test_it_draws_what_the_server_drew_once_it_was_tried(start, expected):
+    page = start(expected)
+    assert _look(page) == "the server", "it is tried beside the first view"
+    assert _look(page) == "your GPU"
+    pixels = page.evaluate(
+        """async () => {
+          const { bitmap, factors } = await look('lit-light');
+          const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+          context.drawImage(bitmap, 0, 0);
+          return textOf(context.getImageData(0, 0, bitmap.width, bitmap.height).data);
+        }"""
+    )
+    drawn = np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(*WINDOW[2:], 4)[..., :3]
+    assert np.abs(drawn.astype(int) - expected).max() <= 1
+    others = [{"error": True}, {"paint": "entropy", "head": 1}]
+    asked = "async (others) => Promise.all(others.map(async (also) => (await look('lit-light', () => false, also)).by))"
+    assert page.evaluate(asked, others) == ["the server"] * 2, "what it does not draw is passed on"
+    assert page.evaluate("look('lit-light', () => true)") is None, "a stale view is no view, of nobody"
+    assert page.evaluate("async () => { await openPicture(); return (await look('lit-light')).by; }") == "the server"
+
+
+def test_the_server_hears_of_a_visitor_whose_gpu_draws(start, expected):
+    page = start(expected)
+    _look(page)
+    assert _look(page) == "your GPU" and page.evaluate("reminded") == 0
+    page.evaluate("() => { const now = performance.now.bind(performance); performance.now = () => now() + 61_000; }")
+    assert [_look(page), _look(page)] == ["your GPU"] * 2 and page.evaluate("reminded") == 1
+
+
+def test_it_tells_what_a_pixel_looked_at(start, expected):
+    page = start(expected)
+    assert _look(page) == "the server"
+    ask = """async (influence) => {
+      const asked = { models: ['lit-light'], chain: 'published', scale: 4, size: { height: 56, width: 72 } };
+      const seen = await engine.inspect({ ...asked, row: 31, column: 50, influence });
+      return seen instanceof Map ? seen.get('lit-light') : seen;
+    }"""
+    assert page.evaluate(ask, True) == "the server"
+    found = page.evaluate(ask, False)
+    assert (found["kind"], found["size"], found["pixel"]) == ("attention", [56, 72], [31, 50])
+    truth = clit.Renderer().attend(clit.load("lit-light"), PICTURE, pixel=(31, 50), size=SIZE, influence=False)
+    assert np.abs(np.array(found["stages"][0]["weights"]) - truth.stages[0].weights).max() <= 1e-5
+    assert np.abs(np.array(found["rgb"]) - np.clip(truth.rgb, 0, 1) * 255).max() <= 1
+
+
+NO_SOFTWARE = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });"
+FAULTS = {
+    "a software adapter": {"is_forced": False},
+    "a refused kernel": {
+        "script": """const make = GPUDevice.prototype.createShaderModule;
+        GPUDevice.prototype.createShaderModule = function () { return make.call(this, { code: 'fn main(' }); };"""
+    },
+    "no more memory": {
+        "script": "GPUDevice.prototype.createBuffer = () => { throw new RangeError('out of memory'); };"
+    },
+    "weights that are not to be had": {"base": "/nowhere/"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_after_a_fault_the_server_draws(start, expected, fault):
+    page = start(expected, **FAULTS[fault])
+    assert [_look(page), _look(page)] == ["the server"] * 2
+    assert page.evaluate("trial.isOver")
+
+
+def test_after_its_device_is_lost_the_server_draws(start, expected):
+    page = start(
+        expected,
+        """const ask = GPUAdapter.prototype.requestDevice;
+        GPUAdapter.prototype.requestDevice = async function () { return (window.device = await ask.call(this)); };""",
+    )
+    assert [_look(page), _look(page)] == ["the server", "your GPU"]
+    page.evaluate("device.destroy()")
+    assert [_look(page), _look(page)] == ["the server"] * 2
+
+
+def test_after_its_device_ceases_to_answer_the_server_draws(start, expected):
+    page = start(expected, NO_SOFTWARE, is_forced=False, milliseconds=60_000)
+    page.evaluate("trial.patience.view = 60_000")
+    assert [_look(page), _look(page)] == ["the server", "your GPU"]
+    page.evaluate(
+        """() => {
+          GPUQueue.prototype.onSubmittedWorkDone = () => new Promise(() => {});
+          trial.patience.view = 300;
+        }"""
+    )
+    assert [_look(page), _look(page)] == ["the server"] * 2
+    assert page.evaluate("trial.isOver")
+
+
+def test_another_picture_than_the_servers_is_never_shown(start, expected):
+    page = start(np.clip(expected.astype(int) + 2, 0, 255).astype(np.uint8))
+    assert [_look(page), _look(page)] == ["the server"] * 2
+    assert page.evaluate("trial.pictures.get(state.picture)") is False
+
+
+def test_a_slower_gpu_leaves_it_to_the_server(start):
+    window = (0, 0, *SIZE)
+    page = start(np.zeros((*SIZE, 3), np.uint8), NO_SOFTWARE, is_forced=False, milliseconds=40, window=window)
+    page.evaluate(
+        """async () => {
+          const { GpuRenderer } = await import('/viewer/gpu/renderer.js');
+          const draw = GpuRenderer.prototype.draw;
+          GpuRenderer.prototype.draw = async function (wanted, isOver, share) {
+            await new Promise((done) => setTimeout(done, 60)); // a fast machine may draw these few pixels in 40 ms
+            return draw.call(this, wanted, isOver, share);
+          };
+        }"""
+    )
+    assert [_look(page), _look(page, "liif-light")] == ["the server"] * 2
+    assert page.evaluate("[...trial.models.values(), trial.isOver]") == [False, False, True]
+    assert _look(page) == "the server"
+
+
+def _drawn_by(viewer) -> set[str]:
+    """Who drew the networks' panes."""
+    viewer.wait_until_exact(viewer.scale())
+    titles = [viewer.frame.locator(f".pane[data-model={name}] .mark").get_attribute("title") for name in MODELS]
+    return {title.partition(" in ")[0] for title in titles}
+
+
+def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
+    photograph = tmp_path / "small.png"
+    tiny.save_photograph(photograph, 24, 30)
+    viewer = new_viewer(viewport={"width": 1000, "height": 460})
+    viewer.open(f"{url}?engine=gpu")
+    viewer.upload(photograph)
+    viewer.wait_for_picture(30)
+    assert _drawn_by(viewer) == {"Drawn by the server"}
+    for i in range(60):  # while it is tried, the server goes on; what a pane has is not drawn anew
+        viewer.set_scale(round(2 + 0.05 * i, 2))
+        if _drawn_by(viewer) == {"Drawn by your GPU"}:
+            break
+        viewer.page.wait_for_timeout(500)
+    assert _drawn_by(viewer) == {"Drawn by your GPU"}
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.post_data or ""))
+    viewer.set_scale(6)
+    assert _drawn_by(viewer) == {"Drawn by your GPU"}
+    for name, model in models.items():
+        assert_equal_upscale(viewer.rendering(name), model, photograph)
+    views = [each for each in asked if "render_view" in each]
+    assert all('"model":"bicubic"' in each for each in views), "the server is asked for no network's view"
+
+
+@pytest.mark.parametrize("query", ["", "?engine=server"])
+def test_software_is_not_asked_to_draw(new_viewer, url, photograph, query):
+    viewer = new_viewer(viewport={"width": 1000, "height": 460})
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.url))
+    viewer.open(f"{url}{query}")
+    viewer.upload(photograph)
+    viewer.wait_for_picture(96)
+    viewer.set_scale(3)
+    assert _drawn_by(viewer) == {"Drawn by the server"}
+    assert not [each for each in asked if "/weights/" in each]

@@ -23,7 +23,6 @@ import cost
 import estimates
 import faithfulness
 import films
-import first_map
 import folders
 import gallery
 import latency
@@ -65,7 +64,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "sooner": lambda: latency.comparison("sooner"),
     "estimates": lambda: estimates.table(estimates.read()),
-    "first-map": first_map.line,
     "live-map": live_map.line,
     "shaking": shaking.line,
     "load": lambda: load.table(load.read()),

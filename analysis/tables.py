@@ -15,7 +15,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attention_statistics
+import attribution
 import cards
+import completeness
+import consistency
 import cost
 import estimates
 import faithfulness
@@ -41,7 +44,8 @@ from clit.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness, "seams": seams, "stages": stages}
+_SCRIPTS = (attention_statistics, attribution, completeness, consistency, faithfulness, seams, stages)
+GALLERY = {script.__name__: script for script in _SCRIPTS}
 """Scripts of the gallery, by the name of their CSV files: each has a summary in analysis/README.md."""
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -70,7 +70,7 @@ function compare(found, wanted) {
   let [most, differ] = [0, 0];
   for (let i = 0; i < found.length; i += 1) {
     const difference = Math.abs(found[i] - wanted[i]);
-    if (!(difference <= most)) most = difference; // NaN counts
+    if (!(difference <= most)) most = Number.isNaN(difference) ? Infinity : difference;
     if (difference !== 0) differ += 1;
   }
   return { most, differ, count: found.length };

@@ -25,6 +25,7 @@ import faithfulness
 import films
 import folders
 import gallery
+import gpu_adapters
 import latency
 import live_map
 import load
@@ -60,6 +61,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-avx2": lambda: speed.table(speed.read(ROOT / "analysis" / "speed-avx2.csv")),
     "cost": lambda: cost.table(speed.read()),
     "shapes": lambda: shapes.table(shapes.read()),
+    "gpu-adapters": lambda: gpu_adapters.tables(gpu_adapters.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "sooner": lambda: latency.comparison("sooner"),

@@ -13,8 +13,8 @@ import { paintHead } from "./gpu_survey.js";
 /** @import { Networks, Part } from "./site_drawing.js" */
 
 const WHY =
-  "Here are pictures made beforehand: this page draws on your graphics processor, by WebGPU, which this browser does not offer here; " +
-  "Chrome and Edge have it since version 113, Safari since 26, and Firefox since 141 on Windows.";
+  "Here are pictures made beforehand: this page draws on your graphics processor, by WebGPU, and this browser offers it none here. " +
+  "Newer versions of Chrome, Edge, Safari and Firefox have WebGPU, each on some systems.";
 
 const never = () => false;
 

@@ -53,7 +53,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "summary": lambda: scores.summary(scores.read("scores"), scores.read("large")),
     **{name: lambda name=name: scores.table(scores.read(name)) for name in ("scores", "large", "ablations")},
     **{
-        f"paired-{name}": lambda name=name: paired.table(scores.read(name)) for name in ("scores", "large", "ablations")
+        f"paired-{name}": lambda name=name: paired.table(scores.read(name))
+        for name in ("scores", "large", "ablations", "cascade")
     },
     "paired-held-out": lambda: paired.table([row for row in scores.read("curves") if row.scale in (2, 3, 4)]),
     "curves": lambda: scale_curves.table(scores.read("curves")),

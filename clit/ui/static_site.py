@@ -54,7 +54,12 @@ output; of their WebP.
 ENCODERS, DECODERS = {"edsr-baseline"}, {"interpolation", "liif", "lte", "clit"}
 """What the kernels for browsers know, by the names in configurations."""
 
-PAGE_CSS = "html { scrollbar-gutter: stable; } body { margin: 0; }"
+PAGE_CSS = """
+html { scrollbar-gutter: stable; background: #ffffff; }
+html.dark { background: #111418; color-scheme: dark; }
+body { margin: 0; }
+"""
+"""The ground of the viewer's own colours, also beside and below what it fills."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "

@@ -151,7 +151,7 @@ def figure(rows: list[Row], path: Path) -> None:
         axes.minorticks_off()
         axes.set(xlabel="scale", ylabel="made small again:\nPSNR of luma, dB")
         axes.grid(alpha=0.3)
-    back.legend(frameon=False, ncol=2)
+    drawn.legend(*back.get_legend_handles_labels(), loc="outside upper center", ncol=len(models), frameon=False)
     for axes, kind, label in (
         (steps, "steps", "x6 at once, less x2 of x3:\nPSNR of luma, dB"),
         (turned, "turned", "input turned, not the output:\nroot mean square, 1/255"),

@@ -23,10 +23,12 @@ from clit.training.evaluate import FORMATS, Row, markdown
 PAIRS = (
     ("lte-light", "liif-light"), ("lit-light", "liif-light"), ("lit-light", "lte-light"), ("clit-light", "lit-light"),
     ("clit-light", "lit-light-x32"), ("clit-light, balanced", "clit-light"), ("lit-light", "liif-base"),
-    ("lit-base", "liif-base"), ("lit-base", "lit-light"),
+    ("lit-base", "liif-base"), ("lit-base", "lit-light"), ("clit-base", "lit-base"), ("clit-base", "clit-light"),
     ("lit-light-r1", "lit-light-r3"), ("lit-light-r2", "lit-light-r3"), ("lit-light-no-bias", "lit-light-r3"),
     ("lit-light-fourier", "lit-light-r3"), ("clit-light-cumulative", "lit-light-r3"),
     ("clit-light-at-once", "clit-light-cumulative"),
+    ("clit-light-fresh", "clit-light"), ("clit-light-every", "clit-light"), ("clit-light-equal", "clit-light"),
+    ("clit-light-third", "clit-light"), ("clit-light-every", "lit-light-x32"), ("clit-light-equal", "lit-light-x32"),
 )  # fmt: skip
 DRAWS = 10_000
 

@@ -25,13 +25,17 @@ from rich.progress import Progress
 
 import clit
 from clit.errors import UserError
+from clit.networks.model import SRModel
 from clit.pictures.metrics import RULES
 from clit.scale_chain import STAGE_FACTOR
 from clit.system.process import prepare_process
 from clit.training.evaluate import FORMATS, Row, evaluate, find_reported, markdown, means, write_csv
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ("bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32", "liif-base", "lit-base")
+MODELS = (
+    "bicubic", "liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32", "liif-base", "lit-base",
+    "clit-base",
+)  # fmt: skip
 ABLATED = (
     "lit-light-r1", "lit-light-r2", "lit-light-r3", "lit-light-no-bias", "lit-light-fourier", "clit-light-cumulative",
     "clit-light-at-once",
@@ -93,15 +97,17 @@ def _cells(column: list[float | None], mark_best: bool, digits: int = 2) -> list
     return ["-" if s is None else f"**{s:.{digits}f}**" if s == best else f"{s:.{digits}f}" for s in column]
 
 
-def balanced(rows: list[Row], folders: list[Path], only: list[Path] | None, rule: str, progress: Callable) -> list[Row]:
+def balanced(
+    rows: list[Row], model: SRModel, folders: list[Path], only: list[Path] | None, rule: str, progress: Callable
+) -> list[Row]:
     """The cascade's figures with the scale in equal factors. Up to x4 there is one, as in the published split."""
-    model, name = "clit-light", "clit-light, balanced"
+    name = "clit-light, balanced"
     scales = sorted({row.scale for row in rows if row.scale > STAGE_FACTOR})
-    made = [row._replace(model=name) for row in rows if row.model == model and row.scale <= STAGE_FACTOR]
+    made = [row._replace(model=name) for row in rows if row.model == "clit-light" and row.scale <= STAGE_FACTOR]
     if scales:
         halve = only is not None
         made += evaluate(
-            {name: clit.load(model)}, folders, scales, rule=rule, chain="balanced", only=only, halve=halve,
+            {name: model}, folders, scales, rule=rule, chain="balanced", only=only, halve=halve,
             progress=progress,
         )  # fmt: skip
     return made
@@ -113,7 +119,8 @@ def main() -> None:
     parser.add_argument("--scales", default="2,3,4,6,8", help="separated by commas")
     parser.add_argument("--held-out", type=Path, help="only every second picture of this list")
     parser.add_argument("--name", default="scores", help="of the file in analysis/")
-    parser.add_argument("--model", action="append", help="can be repeated; all of the light and base models by default")
+    parser.add_argument("--model", action="append",
+                        help="a name or a folder; can be repeated; the light and base models by default")  # fmt: skip
     parser.add_argument("--rule", default="benchmark", choices=RULES, help="which channels count, and which border")
     parser.add_argument("--format", default="markdown", choices=FORMATS, help="of the tables that are printed")
     flags = parser.parse_args()
@@ -122,14 +129,16 @@ def main() -> None:
     prepare_process()
     scales = tuple(float(scale) for scale in flags.scales.split(","))
     only = None if flags.held_out is None else find_reported(flags.data, set(flags.held_out.read_text().splitlines()))
-    models = {name: clit.load(name) for name in flags.model or (ABLATED if flags.name == "ablations" else MODELS)}
+    chosen = flags.model or (ABLATED if flags.name == "ablations" else MODELS)
+    models = {Path(name).name: clit.load(name) for name in chosen}
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         rows = evaluate(models, flags.data, scales, rule=flags.rule, only=only, halve=only is not None,
                         progress=lambda done: bar.update(task, completed=done))  # fmt: skip
         if "clit-light" in models:
             task = bar.add_task("balanced", total=1.0)
-            rows += balanced(rows, flags.data, only, flags.rule, lambda done: bar.update(task, completed=done))
+            rows += balanced(rows, models["clit-light"], flags.data, only, flags.rule,
+                             lambda done: bar.update(task, completed=done))  # fmt: skip
     if flags.held_out:
         rows = [row._replace(dataset="held out") for row in rows]  # few, so that their folders are one
     path = ROOT / "analysis" / f"{flags.name}.csv"

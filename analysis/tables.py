@@ -15,13 +15,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attention_statistics
+import attribution
 import cards
+import completeness
+import consistency
 import cost
 import estimates
 import faithfulness
 import films
 import folders
 import gallery
+import gpu_adapters
 import latency
 import live_map
 import load
@@ -41,14 +45,16 @@ from clit.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-GALLERY = {"attention_statistics": attention_statistics, "faithfulness": faithfulness, "seams": seams, "stages": stages}
+_SCRIPTS = (attention_statistics, attribution, completeness, consistency, faithfulness, seams, stages)
+GALLERY = {script.__name__: script for script in _SCRIPTS}
 """Scripts of the gallery, by the name of their CSV files: each has a summary in analysis/README.md."""
 
 TABLES: dict[str, Callable[[], str]] = {
     "summary": lambda: scores.summary(scores.read("scores"), scores.read("large")),
     **{name: lambda name=name: scores.table(scores.read(name)) for name in ("scores", "large", "ablations")},
     **{
-        f"paired-{name}": lambda name=name: paired.table(scores.read(name)) for name in ("scores", "large", "ablations")
+        f"paired-{name}": lambda name=name: paired.table(scores.read(name))
+        for name in ("scores", "large", "ablations", "cascade")
     },
     "paired-held-out": lambda: paired.table([row for row in scores.read("curves") if row.scale in (2, 3, 4)]),
     "curves": lambda: scale_curves.table(scores.read("curves")),
@@ -56,6 +62,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-avx2": lambda: speed.table(speed.read(ROOT / "analysis" / "speed-avx2.csv")),
     "cost": lambda: cost.table(speed.read()),
     "shapes": lambda: shapes.table(shapes.read()),
+    "gpu-adapters": lambda: gpu_adapters.tables(gpu_adapters.read()),
     "latency": lambda: latency.table("latency"),
     "latency-avx2": lambda: latency.table("latency-avx2"),
     "sooner": lambda: latency.comparison("sooner"),

@@ -235,6 +235,14 @@ class Recipe:
     """Whether stages come in one after another, each started from the one before; else all train from the start."""
     positional_bias: bool = True
     """Whether the positional bias is trained; else it stays zero, so that attention goes by similarity alone."""
+    copied: bool = True
+    """Whether a stage without weights starts as a copy of the one before it; else it starts at random."""
+    every_stage: bool = False
+    """Whether the loss is the mean over what every stage predicts so far; else it is that of the last one."""
+    equal: bool = False
+    """Whether the factors of a training scale are made equal; else each is drawn by itself."""
+    turns: tuple[int, ...] | None = None
+    """Numbers of stage factors that steps take in turn; None: 1, 2 and so on, up to `factors`."""
 
 
 def _lit_light_plain(**changes) -> ModelConfig:
@@ -260,6 +268,15 @@ nothing. They are trained in the same run as the others, as the baselines to com
 """
 
 
+TRIALS: dict[str, Recipe] = {
+    "clit-light-fresh": Recipe(PRESETS["clit-light"], copied=False),
+    "clit-light-every": Recipe(PRESETS["clit-light"], every_stage=True),
+    "clit-light-equal": Recipe(PRESETS["clit-light"], equal=True),
+    "clit-light-third": Recipe(PRESETS["clit-light"], turns=(1, 2, 3, 3)),
+}
+"""`clit-light` trained otherwise, one change each, by `train-decoders`. docs/training.md tells what came of it."""
+
+
 def recipe(name: str) -> Recipe | None:
-    """Return how a preset or an ablation is trained; None for an unknown name."""
-    return ABLATIONS.get(name) or (Recipe(PRESETS[name]) if name in PRESETS else None)
+    """Return how a preset, an ablation or a trial is trained; None for an unknown name."""
+    return ABLATIONS.get(name) or TRIALS.get(name) or (Recipe(PRESETS[name]) if name in PRESETS else None)

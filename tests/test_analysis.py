@@ -1,5 +1,6 @@
 """The analysis scripts' own arithmetic."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -171,6 +172,71 @@ def test_every_place_that_an_example_opens_at_was_measured():
     chosen = [(name, *(credit["place"][key] for key in ("scale", "row", "column"))) for name, credit in credits.items()]
     measured = [(each["example"], *(float(each[key]) for key in ("scale", "row", "column"))) for each in places.read()]
     assert measured == chosen, "python analysis/places.py --scales"
+
+
+def test_graphics_processors_are_held_to_what_python_draws(tmp_path, monkeypatch):
+    import gpu_adapters
+    import tiny
+
+    import clit
+    from clit.exports.weights import write_weights
+
+    tiny.save_checkpoints(tmp_path / "checkpoints")
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setattr(gpu_adapters, "SCALES", ((30, 30), (3.2, 9.7)))
+    monkeypatch.setattr(gpu_adapters, "SIDE", 6)
+    tiny.save_photograph(tmp_path / "one.png", 12, 20)
+    write_weights(tmp_path / "weights", [{"name": name, "available": True} for name in ("bicubic", *tiny.CONFIGS)])
+    (tmp_path / "site.json").write_text(json.dumps({"examples": [{"file": "one.png"}]}))
+    gpu_adapters.expect(tmp_path)
+
+    def unpack(text: str, kind: str, *shape: int) -> np.ndarray:
+        return np.frombuffer(base64.b64decode(text), kind).reshape(shape)
+
+    found = json.loads((tmp_path / "expected.json").read_text())
+    views = found["views"]
+    assert [view["model"] for view in views] == ["liif-light"] * 2 + ["lit-light"] * 2 + ["clit-light"] * 4
+    assert found["example"]["height"] == 12 and len(unpack(found["example"]["rgb"], "u1", -1)) == 12 * 20 * 3
+    picture, renderer = gpu_adapters.make_picture(), clit.Renderer()
+    assert unpack(found["picture"]["rgb"], "u1", *picture.shape).tolist() == picture.tolist()
+    last = views[-1]
+    assert last["scale"] == "9.7 by 3.2" and last["size"] == [74, 252]
+    rgb = renderer.render(clit.load("clit-light"), picture, size=(74, 252), window=last["window"], clip=False)
+    assert np.array_equal(unpack(last["colours"], "<f4", 6, 8, 3), rgb)
+    assert np.array_equal(unpack(last["bytes"], "u1", 6, 8, 3), to_bytes(np.clip(rgb, 0, 1)))
+    look = found["looks"][-1]
+    assert (look["model"], look["row"], look["column"]) == ("clit-light", 689, 312)
+    weights = [unpack(stage, "<f4", 2, 7, 7) for stage in look["stages"]]
+    assert len(weights) == 3 and all(np.allclose(each.sum((1, 2)), 1) for each in weights)
+    for heads in found["heads"]:
+        survey = unpack(heads["survey"], "<f4", 30, 34, 2, 3)
+        assert survey[..., 0].min() > 0 and unpack(heads["direction"], "u1", 30, 34, 3).max() > 0
+
+
+def test_tables_of_graphics_processors_take_the_longest_and_the_largest(tmp_path):
+    import gpu_adapters
+
+    def row(adapter: str, measure: str, scale: str, value: str) -> dict[str, str]:
+        return dict(zip(gpu_adapters.COLUMNS, (adapter, "Dawn", "lit-light", measure, scale, "", value), strict=True))
+
+    file = tmp_path / "adapters.csv"
+    gpu_adapters.add([row("soft", "colours", "4", "3e-7"), row("card", "again", "4", "70")], file)
+    times = [("first", "2", "90.6"), ("first", "4", "12"), ("again", "2", "3"), ("again", "4", "8.4")]
+    differ = [
+        ("bytes differ", "2", "1"),
+        ("bytes differ", "4", "2"),
+        ("bytes count", "2", "999"),
+        ("bytes count", "4", "1"),
+    ]
+    gpu_adapters.add([row("card", *each) for each in times + differ], file)
+    soft, card = gpu_adapters.tables(gpu_adapters.read(file)).split("**card**")
+    assert "| lit-light | 3e-07      |" in soft.splitlines()
+    assert [cell.strip() for cell in card.splitlines()[-1].split("|")[1:-1]] == [
+        *("lit-light", "3.0 ms", "8.4 ms", "91 ms", "3 of 1,000"),
+    ]
+    file.write_text("adapter,value\n")
+    with pytest.raises(UserError, match="needs the columns"):
+        gpu_adapters.read(file)
 
 
 def test_only_what_stands_between_marks_is_written():

@@ -43,6 +43,31 @@ def test_float16_files_come_back_as_float32(tmp_path):
     assert clit.load(tmp_path / "half").decoder.embed.weight.dtype == torch.float32
 
 
+def test_large_weights_are_split_and_come_back_equal(tmp_path, monkeypatch):
+    model, folder = SRModel(CONFIG), tmp_path / "mine"
+    monkeypatch.setattr(checkpoints, "PART", 20_000)
+    checkpoints.save(model, folder)
+    parts = sorted(folder.glob("model-*"))
+    assert [p.name for p in parts] == [f"model-{n:05}-of-{len(parts):05}.safetensors" for n in range(1, 1 + len(parts))]
+    assert len(parts) > 1 and all(p.stat().st_size < 22_000 for p in parts)
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
+    assert checkpoints.available() == ["mine"]
+    for state in (clit.load("mine").state_dict(), checkpoints.load_stored("mine")):
+        assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+    parts[0].rename(folder / "lost")
+    with pytest.raises(clit.UserError, match="cannot be read"):
+        clit.load("mine")
+    for names in ([1], {"a": 3}, {"a": "../model-1-of-1.safetensors"}, {"a": "model-1-of-1.safetensors/.."}):
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+        with pytest.raises(clit.UserError, match="does not name the files"):
+            clit.load("mine")
+    (folder / "lost").unlink()
+    monkeypatch.undo()
+    checkpoints.save(model, folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert clit.load(folder).config == CONFIG
+
+
 def test_names_are_found_in_the_checkpoints_folder(saved, monkeypatch):
     monkeypatch.setenv("CLIT_CHECKPOINTS", str(saved.parent))
     assert checkpoints.available() == ["mine"]

@@ -12,7 +12,7 @@ import torch
 from tiny_runs import TINY, add_presets, save_photographs
 
 from clit import UserError, config
-from clit.config import EDSRConfig, recipe
+from clit.config import EDSRConfig, Recipe, recipe
 from clit.geometry import Lattice, View
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
@@ -37,7 +37,7 @@ def _factors(size: int, grids: list[int]) -> tuple[tuple[float, float], ...]:
 
 
 ONE_STAGE = [Kind(1, 1, 3, 12, 12), Kind(2, 1, 2, 9, 16)]
-CASCADE = [*ONE_STAGE, Kind(2, 2, 3, 9, 14), Kind(3, 3, 2, 6, 16)]
+CASCADE = [*ONE_STAGE, Kind(2, 2, 3, 9, 14), Kind(3, 3, 2, 6, 16), Kind(3, 3, 2, 6, 16, equal=True)]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,13 @@ def test_colours_are_those_of_the_plain_definition(name: str, kind: Kind) -> Non
             assert [g for g, _ in view.grids()] == grids
             one = model.encode(lr[b : b + 1])
             field = model.decoder.prepare(one, view)
-            plain = model.decoder.query(field, torch.cartesian_prod(rows, columns))
-            assert (found[b].flatten(0, 1) - plain[0]).abs().max() < 2e-5
+            positions = torch.cartesian_prod(rows, columns)
+            plain = model.decoder.query(field, positions)
+            assert (found[-1][b].flatten(0, 1) - plain[0]).abs().max() < 2e-5
+            if kind.stages > 1:
+                assert len(found) == kind.stages
+                earlier = model.decoder.query(replace(field, stages=field.stages[:-1]), positions)
+                assert (found[-2][b].flatten(0, 1) - earlier[0]).abs().max() < 2e-5
 
 
 def test_a_sample_is_the_same_whoever_draws_it_and_is_cut_out_of_one_photograph() -> None:
@@ -78,6 +83,13 @@ def test_a_sample_is_the_same_whoever_draws_it_and_is_cut_out_of_one_photograph(
     sides = first["sizes"]
     assert (sides[1] == 6).all() and (sides[0] >= sides[3]).all() and (sides[3] >= sides[2]).all()
     assert (first["pixels"].diff(dim=-1) >= 0).all() and (first["pixels"] < sides[0][:, None]).all()
+
+
+def test_equal_factors_make_grids_of_one_ratio() -> None:
+    sample = Samples(_photographs(), [[Kind(3, 3, 5, 6, 16, equal=True)]], seed=4)[0]
+    for size, first, second, third in next(iter(sample.values()))["sizes"].T.tolist():
+        ratio = (size / first) ** (1 / 3)
+        assert abs(second - ratio * first) < 1 and abs(third - ratio**2 * first) < 1
 
 
 def test_small_photographs_are_refused() -> None:
@@ -147,6 +159,39 @@ def test_a_cascade_starts_from_the_model_of_one_stage(small, tmp_path, monkeypat
         Run(["tiny-liif"], Settings(1), encoder, tmp_path / "nowhere")
     with pytest.raises(UserError, match="lit-light-no-bias leaves out a part of its decoder"):
         Run(["lit-light-no-bias"], Settings(1), encoder)
+
+
+def test_trials_change_what_they_say(small, tmp_path, monkeypatch) -> None:
+    cascade = TINY["tiny-clit"]
+    single = SRModel(replace(cascade, decoder=replace(cascade.decoder, stages=1)))
+    monkeypatch.setitem(config.PRESETS, "lit-tiny", single.config)
+    monkeypatch.setitem(config.PRESETS, "clit-tiny", cascade)
+    monkeypatch.setitem(config.ABLATIONS, "lit-x32", Recipe(single.config, factors=3))
+    changes = dict(
+        fresh=dict(copied=False), every=dict(every_stage=True), third=dict(turns=(1, 2, 3, 3)), equal=dict(equal=True)
+    )
+    for name, change in changes.items():
+        monkeypatch.setitem(config.TRIALS, name, Recipe(cascade, **change))
+    checkpoints.save(single, tmp_path / "lit-tiny")
+    names = ["clit-tiny", "lit-x32", *changes]
+    run = Run(names, Settings(0.1, workers=0), small["encoder"].encoder.state_dict(), tmp_path)
+    assert [part.started for part in run.parts.values()] == ["lit-tiny"] * 6
+    copies = {
+        n: torch.equal(*(s.key_conv.weight for s in p.decoder.stages[:2]))
+        for n, p in run.parts.items()
+        if n != "lit-x32"
+    }
+    assert copies == dict.fromkeys(copies, True) | {"fresh": False}
+    factors = {n: [p.kind(t).factors for t in range(4)] for n, p in run.parts.items()}
+    assert factors == dict.fromkeys(names, [1, 2, 3, 1]) | {"third": [1, 2, 3, 3]}
+    assert [n for n, p in run.parts.items() if p.kind(2).equal] == ["equal"]
+    seconds = itertools.count()
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    run.train(_photographs(), 60, lambda share: None, lambda line: None)
+    two = [run.parts[n].decoder.state_dict() for n in ("clit-tiny", "every")]
+    assert not torch.equal(*(d["stages.0.key_conv.weight"] for d in two)), "another loss, other steps"
+    for name, part in run.parts.items():
+        assert (part.decoder.embed.weight != single.decoder.embed.weight).any(), name
 
 
 @pytest.mark.parametrize("wrong", [dict(minutes=0), dict(minutes=float("nan")), dict(rate=-1), dict(workers=-1)])

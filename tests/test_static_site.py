@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from clit.config import LIIFConfig, ModelConfig, RDNConfig
 from clit.errors import UserError
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
+from clit.system.rewriting import LIST, rewrite_folder
 from clit.ui import static_site
 from clit.ui.examples import BUNDLED
 from clit.ui.static_site import DEFAULT_MODELS, READY_SCALES, ready_name, write_site
@@ -51,9 +53,14 @@ def site(weights, examples, tmp_path_factory):
     out = tmp_path_factory.mktemp("site")
     heard = []
     total = write_site(out, examples, progress=heard.append)
-    assert total == sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    assert total == sum(len(content) for name, content in read_all(out).items() if name != LIST)
     assert heard == sorted(heard) and heard[-1] == 1
     return out
+
+
+def read_all(folder):
+    """The content of all files, by their paths below the folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def read(path):
@@ -104,6 +111,43 @@ def test_only_models_asked_for(weights, examples, tmp_path):
     names = [entry["name"] for entry in read(tmp_path / "weights" / "models.json")["models"]]
     assert names == ["bilinear", "bicubic", "lit-light"]
     assert [path.name for path in (tmp_path / "weights" / "decoders").iterdir()] == ["lit-light.safetensors"]
+
+
+def test_what_an_earlier_call_wrote_goes_and_nothing_else(weights, examples, tmp_path):
+    out, fresh, outside = tmp_path / "out", tmp_path / "fresh", tmp_path / "outside.txt"
+    (tmp_path / "examples").mkdir()
+    examples = Path(shutil.copy(examples / "two.png", tmp_path / "examples")).parent
+    write_site(out, examples, ["liif-light", "lit-light"])
+    own = {"CNAME": b"example.org", "weights/decoders/notes.txt": b"mine", "ready/two/mine.webp": b"mine"}
+    for name, content in own.items():
+        (out / name).write_bytes(content)
+    outside.write_bytes(b"mine")
+    with (out / LIST).open("a") as file:
+        file.write(f"../outside.txt\n{outside}\n\n")
+    before = read_all(out)
+
+    (examples / "three.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"three[.]png"):
+        write_site(out, examples, ["lit-light"])
+    (examples / "three.png").unlink()
+    assert read_all(out) == before, "a call that fails changes nothing"
+
+    write_site(out, examples, ["lit-light"])
+    write_site(fresh, examples, ["lit-light"])
+    assert read_all(out) == {**read_all(fresh), **own}
+    assert outside.read_bytes() == b"mine"
+    assert sorted([*(fresh / LIST).read_text().splitlines(), LIST]) == sorted(read_all(fresh))
+    write_site(out, examples, ["liif-light"])
+    assert not (out / "weights" / "decoders" / "lit-light.safetensors").exists()
+
+
+def test_a_folder_that_becomes_empty_goes(tmp_path):
+    with rewrite_folder(tmp_path) as folder:
+        (folder / "a" / "b").mkdir(parents=True)
+        (folder / "a" / "b" / "one.txt").write_text("1")
+    with rewrite_folder(tmp_path) as folder:
+        (folder / "two.txt").write_text("2")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [LIST, "two.txt"]
 
 
 def test_models_that_browsers_cannot_draw_are_refused(examples, tmp_path, monkeypatch):

@@ -156,6 +156,7 @@ def test_a_frozen_encoder_stays_what_it_was(folder, tmp_path):
     ("presets", "settings", "said"),
     [
         (["no-such"], SETTINGS, "Unknown preset no-such"),
+        (["clit-light-third"], SETTINGS, "clit-light-third: train these with `python -m clit train-decoders`"),
         ([], SETTINGS, "Unknown preset"),
         (["tiny-liif", "lit-base"], SETTINGS, "share one encoder"),
         (["tiny-liif"], Settings(), "either --minutes or --steps"),

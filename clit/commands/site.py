@@ -22,12 +22,15 @@ def site(
     checkpoints: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of checkpoints; checkpoints/ by default.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder that is not empty.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Write into a folder that is not empty; the files of an earlier call go."),
+    ] = False,
 ) -> None:
     """Write the page as a folder that any static host serves: the visitor's own GPU draws."""
     check_folder(out)
     if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise UserError(f"{out} is not empty: give another folder, or --overwrite to replace the files of a site.")
+        raise UserError(f"{out} is not empty: give another folder, or --overwrite to replace what such a call wrote.")
     if checkpoints is not None:
         os.environ["CLIT_CHECKPOINTS"] = str(checkpoints)
 

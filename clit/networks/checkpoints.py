@@ -1,6 +1,7 @@
 """Checkpoints: `<name>/{model.safetensors, config.json, README.md}`, in a folder or on a hub.
 
-Loading is strict and never runs code from a file. Weights may be stored as float16; they load as float32.
+Large weights are split, as the hub does it: `model-00001-of-00003.safetensors` and so on, and an index of them. Loading
+is strict and never runs code from a file. Weights may be stored as float16; they load as float32.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
@@ -22,6 +24,9 @@ from clit.networks.model import SRModel
 from clit.system.atomic import write_bytes
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+INDEX, PARTS = "model.safetensors.index.json", "model-*-of-*.safetensors"
+PART = 15_000_000
+"""Bytes of weights in one file, at most; one tensor is never split."""
 
 
 def folder() -> Path:
@@ -35,19 +40,31 @@ def folder() -> Path:
 
 def available() -> list[str]:
     """Return the names of the checkpoints in `folder()`: presets first, in their order."""
-    names = sorted(p.parent.name for p in folder().glob(f"*/{WEIGHTS}") if (p.parent / CONFIG).is_file())
+    names = sorted(p.parent.name for p in folder().glob(f"*/{CONFIG}") if _has_weights(p.parent))
     order = list(PRESETS)
     return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
 
 
 def save(model: SRModel, directory: str | Path, card: str | None = None, dtype: torch.dtype = torch.float32) -> None:
     """Write a checkpoint directory, with weights stored as `dtype`. Each file is replaced atomically."""
+    from huggingface_hub import split_torch_state_dict_into_shards
+
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
     config = json.dumps(model.config.to_dict(), indent=2) + "\n"
     write_bytes(directory / CONFIG, config.encode())
-    write_bytes(directory / WEIGHTS, serialize_weights(state))
+    split = split_torch_state_dict_into_shards(state, max_shard_size=PART)
+    older = {*directory.glob(PARTS), directory / WEIGHTS, directory / INDEX}
+    for name, keys in split.filename_to_tensors.items():
+        write_bytes(directory / name, serialize_weights({key: state[key] for key in keys}))
+        older.discard(directory / name)
+    if split.is_sharded:
+        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        write_bytes(directory / INDEX, json.dumps(index, indent=2).encode() + b"\n")
+        older.discard(directory / INDEX)
+    for path in sorted(older, key=lambda path: path.name != INDEX):  # without the index its files are of no use
+        path.unlink(missing_ok=True)
     if card is not None:
         write_bytes(directory / CARD, card.encode())
 
@@ -74,7 +91,7 @@ def load(name: str | Path, *, untrained: bool = False) -> SRModel:
         return SRModel(PRESETS[str(name)]).eval()
     with _reading(directory):
         config = json.loads((directory / CONFIG).read_text())
-        state = load_file(directory / WEIGHTS)
+        state = _read_weights(directory)
     model = SRModel(ModelConfig.from_dict(config))
     load_strictly(model, state, str(directory))
     return model.eval()
@@ -86,7 +103,23 @@ def load_stored(name: str | Path) -> dict[str, torch.Tensor]:
     if directory is None:
         raise UserError(f'There is no checkpoint "{name}".')
     with _reading(directory):
+        return _read_weights(directory)
+
+
+def _read_weights(directory: Path) -> dict[str, torch.Tensor]:
+    index = directory / INDEX
+    if not index.is_file():
         return load_file(directory / WEIGHTS)
+    found = json.loads(index.read_text())
+    files = found.get("weight_map") if isinstance(found, dict) else None
+    names = list(files.values()) if isinstance(files, dict) else [None]
+    if not all(isinstance(name, str) and fnmatch(name, PARTS) and Path(name).name == name for name in names):
+        raise ValueError(f"{INDEX} does not name the files of the weights")
+    return {key: value for name in sorted(set(names)) for key, value in load_file(directory / name).items()}
+
+
+def _has_weights(directory: Path) -> bool:
+    return (directory / WEIGHTS).is_file() or (directory / INDEX).is_file()
 
 
 def load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
@@ -122,7 +155,7 @@ def _reading(directory: Path) -> Iterator[None]:
 
 def _find_directory(name: str) -> Path | None:
     for directory in (folder() / name, Path(name)):
-        if (directory / WEIGHTS).is_file() and (directory / CONFIG).is_file():
+        if _has_weights(directory) and (directory / CONFIG).is_file():
             return directory
     if name.count("/") == 1 and not Path(name).exists() and all(name.split("/")):
         return _fetch_snapshot(name)
@@ -134,7 +167,7 @@ def _fetch_snapshot(hub_id: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    files = [WEIGHTS, CONFIG, CARD]
+    files = [WEIGHTS, INDEX, PARTS, CONFIG, CARD]
     try:
         return Path(snapshot_download(hub_id, allow_patterns=files, local_files_only=True))
     except LocalEntryNotFoundError:

@@ -26,7 +26,7 @@ def open_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     try:
         target = Path(os.path.realpath(path))
         part = target.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short: the target's name may be as long as allowed
-        with _exit_on_sigterm():
+        with exit_on_sigterm():
             try:
                 with part.open("w+b") as file:
                     yield file
@@ -42,7 +42,7 @@ def open_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
+def exit_on_sigterm() -> Iterator[None]:
     """Let SIGTERM raise SystemExit, so that clean-up runs. Only the main thread can ask for it.
 
     A handler that the program has set itself stays.

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clit.config import TRIALS
 from clit.errors import UserError
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
@@ -56,6 +57,7 @@ def train(
     and where Accelerate is not installed.
     """
     check_presets(presets)
+    _refuse_trials(presets)
     settings.check()
     models = _load_starting_models(presets, start)
     accelerator = start_accelerator()
@@ -130,6 +132,12 @@ class _Observer:
             held_out = f", held-out {psnrs}" if psnrs else ""
             self.report(f"step {run.step}: {self.out / name} written{held_out}", run.progress)
         self.log.add_scores(run, scores)
+
+
+def _refuse_trials(presets: list[str]) -> None:
+    trials = [name for name in presets if name in TRIALS]
+    if trials:
+        raise UserError(f"{', '.join(trials)}: train these with `python -m clit train-decoders`.")
 
 
 def _load_starting_models(presets: list[str], folder: Path | None) -> dict[str, SRModel]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clit.config import ABLATIONS, PRESETS, recipe
+from clit.config import ABLATIONS, PRESETS, TRIALS, recipe
 from clit.errors import UserError
 
 
@@ -58,6 +58,7 @@ def check_presets(presets: list[str]) -> None:
     """Raise a UserError unless all presets are known and share one encoder configuration."""
     unknown = [name for name in presets if recipe(name) is None]
     if unknown or not presets:
-        raise UserError(f"Unknown preset {', '.join(unknown)}: choose from {', '.join([*PRESETS, *ABLATIONS])}.")
+        known = ", ".join([*PRESETS, *ABLATIONS, *TRIALS])
+        raise UserError(f"Unknown preset {', '.join(unknown)}: choose from {known}.")
     if len({recipe(name).config.encoder for name in presets}) > 1:
         raise UserError("Presets trained together must share one encoder configuration.")

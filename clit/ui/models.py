@@ -23,6 +23,7 @@ ABOUT = {
     "bicubic": "no network: a smooth curve through the 16 nearest pixels",
     "liif-base": "LIIF at its paper's width, with the weights that its authors released",
     "lit-base": "LIT at the paper's width: attention over 49 neighbours (latents)",
+    "clit-base": "CLIT at the paper's width: attention over 49 neighbours (latents), in up to 3 stages",
     "lit-light-x32": "LIT trained on scales up to ×32 in place of ×4",
     "lit-light-r1": "LIT without Fourier features that looks at 3 × 3 neighbours in place of 7 × 7",
     "lit-light-r2": "LIT without Fourier features that looks at 5 × 5 neighbours in place of 7 × 7",

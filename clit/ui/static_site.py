@@ -8,6 +8,7 @@ The folder (all addresses in it are relative, so that it may lie below any path)
 - `examples/` and `examples/originals/`: the pictures, as they are.
 - `ready/`: a part of each example, drawn by each method at a few scales, for browsers that cannot draw.
 - `README.md`: the header by which Hugging Face shows the folder as a static Space.
+- `files.txt`: what was written, see `rewrite_folder`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from clit.networks import checkpoints
 from clit.networks.model import SRModel
 from clit.pictures.files import to_bytes
 from clit.system.atomic import write_bytes
+from clit.system.rewriting import rewrite_folder
 from clit.ui.examples import Examples
 from clit.ui.limits import Limits
 from clit.ui.models import OFFERED, Models
@@ -79,36 +81,37 @@ def write_site(
     names: Sequence[str] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> int:
-    """Write the folder, and return the bytes of all that is in it; files that are there already are replaced.
+    """Write the folder, and return the bytes of all that was written.
 
-    examples: a folder as for `Examples`. names: of the models to offer; None for those of DEFAULT_MODELS that have
-    weights. progress: hears the share that is done, 0..1. UserError for a model that is unknown, has no weights or
-    cannot be drawn in browsers.
+    Files that an earlier call wrote there go. examples: a folder as for `Examples`. names: of the models to offer; None
+    for those of DEFAULT_MODELS that have weights. progress: hears the share that is done, 0..1. UserError for a model
+    that is unknown, has no weights or cannot be drawn in browsers.
     """
     models, pictures = Models(), Examples(examples)
     entries = choose_models(models, names)
-    _copy_viewer(out / "viewer")
-    write_weights(out / "weights", entries)
-    _copy_examples(examples, pictures.names(), out / "examples")
-    offered = [entry["name"] for entry in entries if entry["name"] not in {"bilinear", *ABLATIONS}]
-    shown = [name for name in offered if name in READY_METHODS] or offered
-    _draw_ready(out / "ready", models, shown, pictures, progress)
-    described = {
-        "examples": [
-            entry | _describe_example(entry["name"], pictures.open(entry["name"])) for entry in pictures.describe()
-        ],
-        "limits": _describe_limits(Limits()),
-        "ready": {"scales": READY_SCALES, "methods": shown},
-    }
-    texts = {
-        "site.json": json.dumps(described),
-        "index.html": _make_page(TITLE, _read("viewer.html"), "start_site.js"),
-        "speed.html": _make_page(f"{TITLE}: speed", _read("speed.html"), "start_speed.js"),
-        "README.md": SPACE,
-    }
-    for name, text in texts.items():
-        write_bytes(out / name, text.encode())
-    return sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    with rewrite_folder(out) as folder:
+        _copy_viewer(folder / "viewer")
+        write_weights(folder / "weights", entries)
+        _copy_examples(examples, pictures.names(), folder / "examples")
+        offered = [entry["name"] for entry in entries if entry["name"] not in {"bilinear", *ABLATIONS}]
+        shown = [name for name in offered if name in READY_METHODS] or offered
+        _draw_ready(folder / "ready", models, shown, pictures, progress)
+        described = {
+            "examples": [
+                entry | _describe_example(entry["name"], pictures.open(entry["name"])) for entry in pictures.describe()
+            ],
+            "limits": _describe_limits(Limits()),
+            "ready": {"scales": READY_SCALES, "methods": shown},
+        }
+        texts = {
+            "site.json": json.dumps(described),
+            "index.html": _make_page(TITLE, _read("viewer.html"), "start_site.js"),
+            "speed.html": _make_page(f"{TITLE}: speed", _read("speed.html"), "start_speed.js"),
+            "README.md": SPACE,
+        }
+        for name, text in texts.items():
+            write_bytes(folder / name, text.encode())
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def choose_models(models: Models, names: Sequence[str] | None) -> list[dict]:
@@ -134,8 +137,8 @@ def choose_models(models: Models, names: Sequence[str] | None) -> list[dict]:
 
 
 def _copy_viewer(folder: Path) -> None:
-    """Copy the modules, all but what gradio starts."""
-    shutil.copytree(VIEWER, folder, dirs_exist_ok=True)
+    """Copy the modules and styles."""
+    shutil.copytree(VIEWER, folder)
 
 
 def _copy_examples(examples: Path, names: Sequence[str], folder: Path) -> None:

@@ -32,6 +32,25 @@ SETUP = """async () => {
 }"""
 
 
+RENDER = """async (wanted) => {
+  let found;
+  await renderer.render(wanted, () => false, () => {}, async ({ colours, bytes }, [, , height, width]) => {
+    const count = height * width;
+    found = [await gpu.read(colours, 4 * count), await gpu.read(bytes, count)];
+  });
+  return found.map((each) => textOf(new Uint8Array(each)));
+}"""
+
+
+DRAW = """async ([wanted, over]) => {
+  const shares = [];
+  let asked = 0;
+  const isOver = () => (asked += 1) >= (over ?? Infinity);
+  const drawn = await renderer.draw(wanted, isOver, (share) => shares.push(share));
+  return [drawn && textOf(drawn.pixels), asked, shares];
+}"""
+
+
 @contextlib.contextmanager
 def launch_with_gpu(browser: Browser) -> Iterator[Browser]:
     """Run a browser of the same kind with a software adapter for WebGPU until the block ends."""
@@ -68,15 +87,19 @@ class GpuPage:
         sent = [base64.b64encode(rgba.tobytes()).decode(), list(image.shape[:2])]
         self.page.evaluate("([rgba, size]) => renderer.open(new Uint8ClampedArray(bytesOf(rgba)), size)", sent)
 
-    def colours(self, **wanted) -> np.ndarray:
-        """Return RGB (height, width, 3), not clipped, of a `Wanted`."""
-        found = self.page.evaluate("async (wanted) => textOf(await renderer.colours(wanted))", wanted)
-        return _read(found, np.float32, wanted["window"])
+    def render(self, **wanted) -> tuple[np.ndarray, np.ndarray]:
+        """Return RGB (height, width, 3), not clipped, and its bytes, of a `Wanted` of one tile: both of one drawing."""
+        colours, drawn = self.page.evaluate(RENDER, wanted)
+        return _read(colours, np.float32, wanted["window"]), _read(drawn, np.uint8, wanted["window"])
 
-    def draw(self, **wanted) -> np.ndarray:
-        """Return the bytes (height, width, 3) of a `Wanted`."""
-        found = self.page.evaluate("async (wanted) => textOf((await renderer.draw(wanted)).pixels)", wanted)
-        return _read(found, np.uint8, wanted["window"])
+    def draw(self, wanted: dict, over: int | None = None) -> tuple[np.ndarray | None, int, list[float]]:
+        """Draw a `Wanted` that may have many tiles, as pages do.
+
+        Returns the bytes (height, width, 3), how often it asked whether the view is still wanted, and the shares that
+        were done. over: from that time on it is wanted no more, and there are no bytes.
+        """
+        pixels, asked, shares = self.page.evaluate(DRAW, [wanted, over])
+        return pixels and _read(pixels, np.uint8, wanted["window"]), asked, shares
 
 
 def _read(text: str, kind: type, window: list[int]) -> np.ndarray:

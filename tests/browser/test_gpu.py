@@ -13,7 +13,9 @@ from clit.exports.weights import write_weights
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
 
-SMALL = (17, 22)
+SMALL, SMALLER = (17, 22), (15, 16)
+"""Of the picture, and of the part of it for shipped encoders, which software takes seconds for."""
+
 ENCODER = EDSRConfig(width=12, blocks=1)
 NARROW = {"width": 16, "heads": 2, "hidden": (16, 16)}
 TINY = {
@@ -76,14 +78,19 @@ def image():
 
 
 @pytest.fixture(scope="module")
+def smaller(image):
+    return image[: SMALLER[0], : SMALLER[1]].copy()
+
+
+@pytest.fixture(scope="module")
 def renderer():
     return clit.Renderer()
 
 
-def _cases(side: int):
+def _cases(small: tuple[int, int], side: int):
     """A size and a window for each scale: corners, borders and the middle of the output in turn."""
     for i, (y, x) in enumerate(SCALES.values()):
-        size = [round(SMALL[0] * y), round(SMALL[1] * x)]
+        size = [round(small[0] * y), round(small[1] * x)]
         window = [min(side, size[0]), min(side + 2, size[1])]
         spare = size[0] - window[0], size[1] - window[1]
         corner = [spare[0] * (i % 3) // 2, spare[1] * (i % 4) // 3]
@@ -96,29 +103,62 @@ def _compare(gpu, renderer, model, image, wanted):
     expected = renderer.render(model, image, clip=False, **options)
     assert np.ptp(expected) > 0.02, "a flat picture shows no difference"
     # Random weights make colours far outside 0..1, and rounding is as large as they are.
-    assert np.abs(gpu.colours(**wanted) - expected).max() <= 1e-5 * max(1, np.ptp(expected)), wanted
-    bytes_expected = np.rint(np.clip(expected, 0, 1) * 255).astype(int)
-    assert np.abs(gpu.draw(**wanted).astype(int) - bytes_expected).max() <= 1, wanted
+    colours, drawn = gpu.render(**wanted)
+    assert np.abs(colours - expected).max() <= 1e-5 * max(1, np.ptp(expected)), wanted
+    _compare_bytes(drawn, expected)
+
+
+def _compare_bytes(drawn, expected):
+    assert np.abs(drawn.astype(int) - np.rint(np.clip(expected, 0, 1) * 255)).max() <= 1
 
 
 @pytest.mark.parametrize("name", [*TINY, "bilinear", "bicubic"])
 def test_every_kind_of_model_is_drawn_as_python_draws_it(gpu, folder, renderer, image, name):
     gpu.open(image)
     model = clit.load(name)
-    for wanted in _cases(14):
+    cases = list(_cases(SMALL, 14))
+    for wanted in cases:
         _compare(gpu, renderer, model, image, {"model": name, **wanted})
     if model.stage_count > 1:
-        last = {"model": name, **list(_cases(14))[-1]}
+        last = {"model": name, **cases[-1]}
         for change in ({"chain": "balanced"}, {"stages": 1}):
             _compare(gpu, renderer, model, image, last | change)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_weights_are_drawn_as_python_draws_them(gpu, renderer, image, name):
+def test_shipped_weights_are_drawn_as_python_draws_them(gpu, renderer, smaller, name):
+    gpu.open(smaller)
+    cases = list(_cases(SMALLER, 6))
+    for wanted in cases if name.endswith("light") else cases[3:4]:
+        _compare(gpu, renderer, clit.load(name), smaller, {"model": name, **wanted})
+
+
+def _compare_attention(gpu, renderer, name, image, size, pixel):
+    """Hold what a pixel looked at to what Python says: weights and the parts of their logits to 1e-5."""
+    wanted = {"model": name, "size": list(size), "chain": "published", "stages": None}
+    found = gpu.page.evaluate("(given) => renderer.attend(...given)", [wanted, *pixel])
+    expected = renderer.attend(clit.load(name), image, pixel=pixel, size=size, influence=False)
+    assert np.abs(np.array(found["rgb"]) - np.clip(expected.rgb, 0, 1) * 255).max() <= 1
+    assert len(found["stages"]) == len(expected.stages)
+    for mine, his in zip(found["stages"], expected.stages, strict=True):
+        for part in ("weights", "content", "position"):
+            assert np.abs(np.array(mine[part]) - getattr(his, part)).max() <= 1e-5, part
+        assert np.abs(np.array(mine["latents"]) - his.latents).max() <= 1e-4
+        assert mine["inside"] == his.inside.tolist() and mine["grid"] == list(his.grid)
+    return len(found["stages"])
+
+
+def test_shipped_weights_of_attention_are_those_of_python(gpu, renderer, smaller):
+    gpu.open(smaller)
+    for pixel in ((0, 0), (70, 111)):
+        _compare_attention(gpu, renderer, "lit-light", smaller, (105, 112), pixel)
+
+
+@pytest.mark.parametrize(("name", "stages"), [("lit", 1), ("clit", 2)])
+def test_weights_of_attention_are_those_of_python(gpu, renderer, image, name, stages):
     gpu.open(image)
-    cases = list(_cases(6))
-    for wanted in cases if name.endswith("light") else [cases[1], cases[5]]:
-        _compare(gpu, renderer, clit.load(name), image, {"model": name, **wanted})
+    for pixel in ((0, 0), (70, 121), (119, 60)):
+        assert _compare_attention(gpu, renderer, name, image, (120, 154), pixel) == stages
 
 
 def test_a_grey_picture_stays_grey(gpu, renderer, image):
@@ -126,13 +166,13 @@ def test_a_grey_picture_stays_grey(gpu, renderer, image):
     gpu.open(grey)
     wanted = {"model": "lit", "size": [40, 50], "window": [3, 5, 12, 12], "chain": "published", "stages": None}
     _compare(gpu, renderer, clit.load("lit"), grey, wanted)
-    assert np.ptp(gpu.draw(**wanted), axis=-1).max() == 0
+    assert np.ptp(gpu.render(**wanted)[1], axis=-1).max() == 0
 
 
 def test_features_of_a_large_picture_are_made_in_parts_and_kept(gpu, renderer, image):
     gpu.open(image.copy())
     wanted = {"model": "lit", "size": [51, 66], "chain": "published", "stages": None}
-    gpu.draw(**wanted, window=[0, 0, 4, 4])  # makes the whole of this picture's, as it is small
+    gpu.render(**wanted, window=[0, 0, 4, 4])  # makes the whole of this picture's, as it is small
     gpu.page.evaluate(
         """() => {
           const [features] = renderer.features.values();
@@ -155,35 +195,18 @@ def test_features_of_a_large_picture_are_made_in_parts_and_kept(gpu, renderer, i
     assert len({*map(tuple, found)}) == len(found) and [16, 16, 17, 22] in found
 
 
-def test_a_view_that_nobody_wants_any_more_ends_between_two_chunks(gpu, renderer, image):
+@pytest.mark.parametrize(("name", "over", "shares"), [("liif", 3, []), ("lit", 5, [0.5])])
+def test_a_view_of_more_than_a_tile_is_whole_or_ends_between_two_parts(gpu, renderer, image, name, over, shares):
+    """Two tiles, of which the first is drawn in two chunks: it ends after the first chunk, or after the first tile."""
     gpu.open(image)
-    wanted = {"model": "clit", "size": [500, 640], "window": [0, 0, 130, 150], "chain": "published", "stages": None}
-    asked = gpu.page.evaluate(
-        """async (wanted) => {
-          let asked = 0;
-          const drawn = await renderer.draw(wanted, () => (asked += 1) > 3);
-          return { asked, drawn };
-        }""",
-        wanted,
-    )
-    assert asked == {"asked": 4, "drawn": None}
-    _compare(gpu, renderer, clit.load("clit"), image, wanted | {"window": [480, 620, 12, 12]})
-
-
-@pytest.mark.parametrize("name", ["lit", "clit", "lit-light"])
-def test_weights_of_attention_are_those_of_python(gpu, renderer, image, name):
-    gpu.open(image)
-    for row, column in ((0, 0), (70, 121), (119, 60)):
-        wanted = {"model": name, "size": [120, 154], "chain": "published", "stages": None}
-        found = gpu.page.evaluate("(given) => renderer.attend(...given)", [wanted, row, column])
-        expected = renderer.attend(clit.load(name), image, pixel=(row, column), size=(120, 154), influence=False)
-        assert np.abs(np.array(found["rgb"]) - np.clip(expected.rgb, 0, 1) * 255).max() <= 1
-        assert len(found["stages"]) == len(expected.stages) == (2 if name == "clit" else 1)
-        for mine, his in zip(found["stages"], expected.stages, strict=True):
-            for part in ("weights", "content", "position"):
-                assert np.abs(np.array(mine[part]) - getattr(his, part)).max() <= 1e-5, part
-            assert np.abs(np.array(mine["latents"]) - his.latents).max() <= 1e-4
-            assert mine["inside"] == his.inside.tolist() and mine["grid"] == list(his.grid)
+    wanted = {"model": name, "size": [510, 660], "chain": "published", "stages": None}
+    gpu.render(**wanted, window=[200, 60, 4, 4])  # makes the features
+    wanted |= {"window": [200, 60, 33, 530]}
+    drawn, asked, heard = gpu.draw(wanted)
+    _compare_bytes(drawn, renderer.render(clit.load(name), image, clip=False, size=(510, 660), window=wanted["window"]))
+    # Whether it is still wanted is asked at the start, when a tile has its features, and after each chunk.
+    assert asked == 1 + (1 + 2) + (1 + 1) and heard == [0.5, 1]
+    assert gpu.draw(wanted, over) == (None, over, shares)
 
 
 def test_a_kind_of_model_that_is_not_drawn_here_is_refused_by_name(gpu, folder):

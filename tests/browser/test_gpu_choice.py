@@ -12,12 +12,20 @@ import clit
 from browser.expected import MODELS, assert_equal_upscale
 from browser.gpu_page import GpuPage, launch_with_gpu
 from clit.exports.weights import write_weights
+from clit.geometry import Window
+from clit.pictures.files import to_bytes
+from clit.ui.colours import attention_colours
+from clit.ui.latents import mean_over_latents
 
 SIZE, WINDOW = (56, 72), (10, 20, 14, 16)
 PICTURE = np.random.default_rng(6).integers(0, 255, (14, 18, 3)).astype(np.uint8)
 
-# An engine in front of a server that always answers the same view, after so many milliseconds as it says.
-ENGINE = """async ({ picture, pictureSize, served, size, part, milliseconds, isForced, base }) => {
+HEADS = {"entropy": 0, "entropy-mean": 1, "direction": 2}
+"""Whose head is painted, by what is painted of it."""
+
+# An engine in front of a server that answers one view, after so many milliseconds as it says: `served`, and what it has
+# in `others` where a method or a paint of that name is asked for.
+ENGINE = """async ({ picture, pictureSize, served, others, size, part, milliseconds, isForced, base }) => {
   const { gpuEngine, tryGpu } = await import('/viewer/gpu/gpu_engine.js');
   const { state } = await import('/viewer/store.js');
   const bitmapOf = (text, [height, width]) => {
@@ -29,18 +37,29 @@ ENGINE = """async ({ picture, pictureSize, served, size, part, milliseconds, isF
     state.picture = { height: pictureSize[0], width: pictureSize[1], bitmap: await bitmapOf(picture, pictureSize) };
   };
   await openPicture();
-  state.models = new Map([['lit-light', { kind: 'attention' }], ['liif-light', { kind: 'ensemble' }]]);
+  const kinds = { 'lit-light': 'attention', 'liif-light': 'ensemble', bicubic: 'plain' };
+  state.models = new Map(Object.entries(kinds).map(([name, kind]) => [name, { kind }]));
   const [top, left, height, width] = part;
   const view = { bitmap: await bitmapOf(served, [height, width]), milliseconds, by: 'the server' };
   Object.assign(view, { size: { height: size[0], width: size[1] }, window: { top, left, height, width } });
   window.trial = tryGpu(base, isForced);
   window.reminded = 0;
   const progress = async () => { reminded += 1; return []; };
-  const behind = { view: async () => view, inspect: async () => 'the server', progress };
+  const bitmapOfRequest = ({ model, paint }) => {
+    const other = others[paint ?? model];
+    return other ? bitmapOf(other, [height, width]) : view.bitmap;
+  };
+  const answer = async (request) => ({ ...view, bitmap: await bitmapOfRequest(request) });
+  const behind = { view: answer, inspect: async () => 'the server', progress };
   window.engine = gpuEngine(behind, trial);
   const asked = { stages: null, error: false, kind: 'exact', chain: 'published', scale: 4 };
   Object.assign(asked, { size: view.size, window: view.window });
   window.look = (model, isOver = () => false, also = {}) => engine.view({ model, ...asked, ...also }, isOver);
+  window.pixelsOf = ({ bitmap }) => {
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+    context.drawImage(bitmap, 0, 0);
+    return textOf(context.getImageData(0, 0, bitmap.width, bitmap.height).data);
+  };
 }"""
 
 
@@ -56,7 +75,7 @@ def weights(tmp_path_factory):
     tiny.save_checkpoints(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLIT_CHECKPOINTS", str(folder))
-        write_weights(folder / "weights", [{"name": name, "available": True} for name in tiny.CONFIGS])
+        write_weights(folder / "weights", [{"name": name, "available": True} for name in [*tiny.CONFIGS, "bicubic"]])
         yield folder / "weights"
 
 
@@ -68,17 +87,43 @@ def expected(weights):
 
 
 @pytest.fixture
-def start(browser, weights):
-    """A function that starts an engine in a new page, once a script has run there, and returns the page."""
+def painted(weights):
+    """What the server paints of lit-light's heads in the window, as bytes, by what is painted."""
+    model = clit.load("lit-light")
+    survey = clit.Renderer().survey(model, PICTURE, size=SIZE)
+    means = mean_over_latents(survey, Window(0, 0, *SIZE), SIZE, PICTURE.shape[:2])
+    top, left, height, width = WINDOW
+    found = {}
+    for paint, head in HEADS.items():
+        part = (means if paint == "entropy-mean" else survey)[top : top + height, left : left + width]
+        found[paint] = to_bytes(attention_colours(part, paint.split("-")[0], head, model.radius))
+    return found
+
+
+@pytest.fixture(scope="module")
+def shared(browser, weights):
+    """A page whose GPU has its kernels from one test to the next: software takes seconds to compile them."""
+    page = browser.new_page()
+    GpuPage(page, weights)
+    page.evaluate("async () => { (await import('/viewer/gpu/device.js')).Gpu.open = async () => gpu; }")
+    return page
+
+
+@pytest.fixture
+def start(browser, weights, shared):
+    """A function that starts an engine and returns its page: one of its own where a script must run there first."""
     pages = []
 
-    def start_(served, script="", is_forced=True, milliseconds=50, window=WINDOW, base="/weights/"):
-        page = browser.new_page()
-        pages.append(page)
-        page.add_init_script(script)
-        GpuPage(page, weights)
+    def start_(served, script="", is_forced=True, milliseconds=50, window=WINDOW, base="/weights/", others=None):
+        page = shared
+        if script or not is_forced:
+            page = browser.new_page()
+            pages.append(page)
+            page.add_init_script(script)
+            GpuPage(page, weights)
         given = {"picture": _encode(PICTURE), "pictureSize": PICTURE.shape[:2], "served": _encode(served), "size": SIZE}
         given |= {"part": window, "milliseconds": milliseconds, "isForced": is_forced, "base": base}
+        given["others"] = {name: _encode(rgb) for name, rgb in (others or {}).items()}
         page.evaluate(ENGINE, given)
         return page
 
@@ -91,30 +136,75 @@ def _encode(rgb: np.ndarray) -> str:
     return base64.b64encode(np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], -1).tobytes()).decode()
 
 
-def _look(page, model: str = "lit-light") -> str:
+def _look(page, model: str = "lit-light", **also) -> str:
     """Ask for the view, wait for the end of the trial that it may begin, and return who drew it."""
-    return page.evaluate(f"async () => {{ const view = await look('{model}'); await trial.turn; return view.by; }}")
+    return _look_closely(page, model, **also)[0]
+
+
+def _look_closely(page, model: str = "lit-light", **also) -> tuple[str, np.ndarray]:
+    """Do the same, and return its bytes (h, w, 3) as well."""
+    asked = """async ([model, also]) => {
+      const view = await look(model, () => false, also);
+      await trial.turn;
+      return [view.by, pixelsOf(view), view.bitmap.height];
+    }"""
+    by, pixels, height = page.evaluate(asked, [model, also])
+    return by, np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(height, -1, 4)[..., :3].astype(int)
 
 
 def test_it_draws_what_the_server_drew_once_it_was_tried(start, expected):
     page = start(expected)
     assert _look(page) == "the server", "it is tried beside the first view"
     assert _look(page) == "your GPU"
-    pixels = page.evaluate(
-        """async () => {
-          const { bitmap, factors } = await look('lit-light');
-          const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
-          context.drawImage(bitmap, 0, 0);
-          return textOf(context.getImageData(0, 0, bitmap.width, bitmap.height).data);
-        }"""
-    )
-    drawn = np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(*WINDOW[2:], 4)[..., :3]
-    assert np.abs(drawn.astype(int) - expected).max() <= 1
-    others = [{"error": True}, {"paint": "entropy", "head": 1}]
+    by, drawn = _look_closely(page)
+    assert by == "your GPU" and np.abs(drawn - expected).max() <= 1
+    others = [{"error": True}, {"paint": "returned", "head": 0}]
     asked = "async (others) => Promise.all(others.map(async (also) => (await look('lit-light', () => false, also)).by))"
     assert page.evaluate(asked, others) == ["the server"] * 2, "what it does not draw is passed on"
     assert page.evaluate("look('lit-light', () => true)") is None, "a stale view is no view, of nobody"
     assert page.evaluate("async () => { await openPicture(); return (await look('lit-light')).by; }") == "the server"
+
+
+def test_it_paints_heads_as_the_server_does(start, expected, painted):
+    page = start(expected, others=painted)
+    assert _look(page, paint="entropy", head=0) == "the server", "heads are tried for themselves"
+    for paint, head in HEADS.items():
+        by, drawn = _look_closely(page, paint=paint, head=head)
+        assert by == "your GPU"
+        away = np.abs(drawn - painted[paint]).max(-1)
+        assert np.mean(away <= 1) >= 0.99 and away.max() <= 5, "a number between two colours may get the other"
+
+
+def test_heads_that_differ_from_the_servers_stay_there(start, expected, painted):
+    page = start(expected, others={**painted, "entropy": painted["entropy"][::-1]})
+    assert [_look(page), _look(page)] == ["the server", "your GPU"]
+    assert [_look(page, paint="entropy", head=0) for _ in range(2)] == ["the server"] * 2
+    assert _look(page) == "your GPU", "its colours are as they were"
+
+
+def test_after_a_fault_of_the_survey_the_server_draws(start, expected, painted):
+    page = start(
+        expected,
+        """const make = GPUDevice.prototype.createShaderModule;
+        GPUDevice.prototype.createShaderModule = function ({ code }) {
+          return make.call(this, { code: code.includes('entropy -=') ? 'fn main(' : code });
+        };""",
+        others=painted,
+    )
+    assert [_look(page), _look(page)] == ["the server", "your GPU"]
+    by, drawn = _look_closely(page, paint="entropy", head=0)
+    assert by == "the server" and np.array_equal(drawn, painted["entropy"])
+    assert _look(page) == "the server" and page.evaluate("trial.isOver")
+
+
+def test_interpolation_is_drawn_here_once_a_network_is(start, expected):
+    rgb = clit.upscale(clit.load("bicubic"), PICTURE, size=SIZE, window=WINDOW)
+    page = start(expected, others={"bicubic": to_bytes(rgb)})
+    assert [_look(page, "bicubic") for _ in range(2)] == ["the server"] * 2
+    assert page.evaluate("trial.opened") is None, "for that alone no GPU is tried"
+    assert [_look(page), _look(page, "bicubic")] == ["the server"] * 2
+    by, drawn = _look_closely(page, "bicubic")
+    assert by == "your GPU" and np.abs(drawn - to_bytes(rgb)).max() <= 1
 
 
 def test_the_server_hears_of_a_visitor_whose_gpu_draws(start, expected):
@@ -123,6 +213,7 @@ def test_the_server_hears_of_a_visitor_whose_gpu_draws(start, expected):
     assert _look(page) == "your GPU" and page.evaluate("reminded") == 0
     page.evaluate("() => { const now = performance.now.bind(performance); performance.now = () => now() + 61_000; }")
     assert [_look(page), _look(page)] == ["your GPU"] * 2 and page.evaluate("reminded") == 1
+    page.evaluate("delete performance.now")
 
 
 def test_it_tells_what_a_pixel_looked_at(start, expected):

@@ -38,7 +38,7 @@ def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
 
 
 def test_every_ablation_is_explained():
-    assert ABLATIONS.keys() | PLAIN.keys() | {"liif-base", "lit-base"} == ABOUT.keys()
+    assert ABLATIONS.keys() | PLAIN.keys() | {"liif-base", "lit-base", "clit-base"} == ABOUT.keys()
 
 
 def test_methods_with_equal_encoders_share_one(tmp_path, monkeypatch):

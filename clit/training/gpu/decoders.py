@@ -27,15 +27,17 @@ from clit.training.gpu.weighing import weigh
 # channels, D width, M heads, S = 2r+1 and P = S^2 latents of a window, F frequencies, H1 first hidden width.
 
 
-def predict(decoder: Decoder, map: Tensor, sample: dict[str, Tensor]) -> Tensor:
+def predict(decoder: Decoder, map: Tensor, sample: dict[str, Tensor]) -> list[Tensor]:
     """Return the colours (B, L, L, 3), in [-1, 1], that a decoder gives for a sample's output pixels.
 
-    map: (B, C, p, p) features. sample: `lr`, `pixels` and `sizes` of `Samples.draw`, on the map's device.
+    A cascade gives them after every stage; the last ones count. map: (B, C, p, p) features. sample: `lr`, `pixels` and
+    `sizes` of `Samples.draw`, on the map's device.
     """
     if isinstance(decoder, CLIT):
-        return _predict_attention(decoder, map, sample) + _enlarge(sample)
+        enlarged = _enlarge(sample)
+        return [residual + enlarged for residual in _predict_attention(decoder, map, sample)]
     colours = _predict_ensemble(decoder, map, sample)
-    return colours + _enlarge(sample) if decoder.adds_skip else colours
+    return [colours + _enlarge(sample) if decoder.adds_skip else colours]
 
 
 def _enlarge(sample: dict[str, Tensor]) -> Tensor:
@@ -55,16 +57,16 @@ def _full_precision() -> Iterator[None]:
     torch.set_float32_matmul_precision(before)
 
 
-def _predict_attention(decoder: CLIT, map: Tensor, sample: dict[str, Tensor]) -> Tensor:
+def _predict_attention(decoder: CLIT, map: Tensor, sample: dict[str, Tensor]) -> list[Tensor]:
     z = decoder.embed(map).permute(0, 2, 3, 1)  # (B, p, p, D)
     size, *grids = sample["sizes"]
-    residual = 0
+    residuals = []
     for stage, grid in zip(decoder.stages, grids, strict=False):
         places = place_stage(sample["pixels"], size, grid, map.shape[-1], decoder.radius, grid is grids[0])
         cell = 2 * grid.double() / size.double()  # (B,), the same along both axes
         colours = _predict_stage(stage, decoder.bias, z, places, cell.float())
-        residual = colours + CARRY * residual
-    return residual
+        residuals.append(colours + CARRY * residuals[-1] if residuals else colours)
+    return residuals
 
 
 def _predict_stage(stage: LocalAttention, bias: PositionalBias, z: Tensor, places: StagePlaces, cell: Tensor) -> Tensor:

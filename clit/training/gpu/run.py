@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from clit.config import recipe, without_fourier
+from clit.config import PRESETS, Recipe, recipe, without_fourier
 from clit.errors import UserError
 from clit.networks import checkpoints
 from clit.networks.decoders.base import Decoder
@@ -58,7 +58,7 @@ class Part:
     average: Decoder
     optimizer: torch.optim.Adam
     rate: Tensor
-    factors: int
+    recipe: Recipe
     started: str
     """The preset whose weights it started from; empty for none."""
     steps: dict[Kind, Callable[[], None]] = field(default_factory=dict)
@@ -68,8 +68,13 @@ class Part:
     """Numbers of losses in these sums."""
 
     def kind(self, step: int) -> Kind:
-        """The kind of sample of a step: one factor, two, three, in turn."""
-        return make_kind(1 + step % self.factors, self.decoder.stage_count)
+        """The kind of sample of a step."""
+        return make_kind(self.turns[step % len(self.turns)], self.decoder.stage_count, self.recipe.equal)
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """Numbers of stage factors that steps take in turn."""
+        return self.recipe.turns or tuple(range(1, 1 + (self.recipe.factors or self.decoder.stage_count)))
 
 
 class Run:
@@ -118,7 +123,7 @@ class Run:
         options = dict(fused=True, capturable=True) if self.on_gpu else {}
         optimizer = torch.optim.Adam(decoder.parameters(), lr=rate, betas=(0.9, 0.99), **options)
         average = copy.deepcopy(decoder).requires_grad_(False)
-        return Part(decoder, average, optimizer, rate, recipe(name).factors or decoder.stage_count, started)
+        return Part(decoder, average, optimizer, rate, recipe(name), started)
 
     @property
     def progress(self) -> float:
@@ -136,7 +141,7 @@ class Run:
 
         keep(25), keep(50), keep(75): called when these percentages are done. report(line): called as it goes on.
         """
-        cycle = math.lcm(*(part.factors for part in self.parts.values()))
+        cycle = math.lcm(*(len(part.turns) for part in self.parts.values()))
         kinds = [list(dict.fromkeys(p.kind(t) for p in self.parts.values())) for t in range(cycle)]
         samples = Samples(photographs, kinds, self.settings.seed)
         loader = DataLoader(
@@ -224,12 +229,12 @@ class Run:
         sample = self.inputs[kind]
         part.optimizer.zero_grad(set_to_none=True)  # stages not in use get no step
         target = sample["target"].float() / 255 * 2 - 1
-        loss = (predict(part.decoder, self.maps[kind], sample) - target).abs().mean()
-        loss.backward()
+        losses = [(colours - target).abs().mean() for colours in predict(part.decoder, self.maps[kind], sample)]
+        (sum(losses) / len(losses) if part.recipe.every_stage else losses[-1]).backward()
         part.optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(list(part.average.parameters()), list(part.decoder.parameters()), 1 - AVERAGE)
-            part.losses[kind] += loss.detach()
+            part.losses[kind] += losses[-1].detach()
 
     def _make_replay(self, work: Callable[[], None]) -> Callable[[], None]:
         """Return what does `work` again; on a GPU by replaying a recording of it. The learning rate is 0 meanwhile."""
@@ -329,8 +334,12 @@ def _start_optimizer(part: Part) -> None:
 
 
 def _find_start(name: str, start: Path | None) -> str:
-    """Return the preset that a preset starts from: itself, or for a cascade the one of one stage; empty for none."""
-    names = dict.fromkeys((name, name.replace("clit-", "lit-", 1)))
+    """Return the preset that a preset starts from; empty for none.
+
+    It is itself, or what it is a variant of, or for a cascade the one of one stage.
+    """
+    same = [n for n, config in PRESETS.items() if config == recipe(name).config]
+    names = [name, *same, *(n.replace("clit-", "lit-", 1) for n in (name, *same))]
     return next((n for n in names if start and (start / n / checkpoints.CONFIG).is_file()), "")
 
 
@@ -352,6 +361,6 @@ def _load_start(name: str, decoder: Decoder, start: Path | None) -> str:
         if model.stage_count < decoder.stage_count:
             weights = {**decoder.state_dict(), **weights}
     checkpoints.load_strictly(decoder, weights, f"the start of {name}")
-    for j in range(model.stage_count, decoder.stage_count):
+    for j in range(model.stage_count, decoder.stage_count if recipe(name).copied else 0):
         start_stage(decoder.stages, j)
     return found

@@ -35,15 +35,17 @@ class Kind:
     """Side of a small crop in pixels."""
     pixels: int
     """Output pixels along each axis of a crop: one for each latent of a part of the last stage's grid."""
+    equal: bool = False
+    """Whether a crop's factors are made equal."""
 
 
 # About 33 thousand output pixels each. Large scales need smaller crops, so that photographs are large enough.
 _SHAPES = {1: (16, 48, 48), 2: (32, 32, 32), 3: (32, 20, 32)}
 
 
-def make_kind(factors: int, stages: int) -> Kind:
+def make_kind(factors: int, stages: int, equal: bool = False) -> Kind:
     """Return the kind of sample whose scale is a product of `factors` stage factors, shared by at most `stages`."""
-    return Kind(factors, min(factors, stages), *_SHAPES[factors])
+    return Kind(factors, min(factors, stages), *_SHAPES[factors], equal and factors > 1)
 
 
 class Samples(Dataset):
@@ -90,6 +92,8 @@ class Samples(Dataset):
         """Draw stage factors until a photograph is large enough for a crop."""
         while True:
             factors = draw_factors(random, kind.factors)
+            if kind.equal:
+                factors = [math.prod(factors) ** (1 / kind.factors)] * kind.factors
             if round(kind.patch * math.prod(factors)) <= self.sides.max():
                 return merge_factors(factors, kind.stages)
 

@@ -1,6 +1,7 @@
 // @ts-check
 // Picture files read by the browser itself: they are sent nowhere.
 
+import { withAlpha, withoutAlpha } from "./alpha.js";
 import { clamp } from "./numbers.js";
 
 /** @import { Failure } from "./engine.js" */
@@ -47,31 +48,28 @@ function rasterOf(bitmap, { height, width } = bitmap) {
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
-  const rgb = new Uint8Array(3 * height * width);
-  for (let from = 0, to = 0; from < data.length; from += 4, to += 3) {
-    rgb[to] = data[from];
-    rgb[to + 1] = data[from + 1];
-    rgb[to + 2] = data[from + 2];
-  }
-  return { height, width, rgb };
+  return { height, width, rgb: withoutAlpha(data, Uint8Array) };
 }
 
 /** @param {Raster} raster @returns {Promise<ImageBitmap>} */
 export function bitmapOf({ height, width, rgb }) {
-  const data = new Uint8ClampedArray(4 * height * width).fill(255);
-  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
-    data[to] = rgb[from];
-    data[to + 1] = rgb[from + 1];
-    data[to + 2] = rgb[from + 2];
-  }
-  return createImageBitmap(new ImageData(data, width, height), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const image = new ImageData(/** @type {any} */ (withAlpha(rgb)), width, height);
+  return createImageBitmap(image, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
 }
 
 /** Colours in [0, 1] as bytes, as `to_bytes` rounds them. @param {Float32Array} values */
-export const toBytes = (values) => Uint8Array.from(values, (each) => Math.round(clamp(each, 0, 1) * 255));
+export function toBytes(values) {
+  const out = new Uint8Array(values.length);
+  for (let i = 0; i < out.length; i += 1) out[i] = Math.round(clamp(values[i], 0, 1) * 255); // `from` takes twenty times as long
+  return out;
+}
 
 /** @param {Uint8Array} bytes */
-export const toFloats = (bytes) => Float32Array.from(bytes, (each) => each / 255);
+export function toFloats(bytes) {
+  const out = new Float32Array(bytes.length);
+  for (let i = 0; i < out.length; i += 1) out[i] = bytes[i] / 255;
+  return out;
+}
 
 /** A window of a raster. @param {Raster} raster @param {{top: number, left: number, height: number, width: number}} window @returns {Raster} */
 export function cut({ width: all, rgb }, { top, left, height, width }) {

@@ -1,20 +1,20 @@
 // @ts-check
 // Networks on the visitor's own GPU, for pages without a server.
 
+import { withAlpha, withoutAlpha } from "./alpha.js";
 import { attendByDistance } from "./attention.js";
-import { gridsOf } from "./gpu/chain.js";
 import { Gpu } from "./gpu/device.js";
 import { GpuRenderer } from "./gpu/renderer.js";
 import { siteUrl } from "./site_files.js";
 import { readGpuSource } from "./gpu_source.js";
-import { surveyView } from "./gpu_survey.js";
+import { paintHead } from "./gpu_survey.js";
 
 /** @import { Raster } from "./resampling.js" */
 /** @import { Networks, Part } from "./site_drawing.js" */
 
 const WHY =
-  "Here are pictures made beforehand: this page draws on your graphics processor, by WebGPU, which this browser does not offer here; " +
-  "Chrome and Edge have it since version 113, Safari since 26, and Firefox since 141 on Windows.";
+  "Here are pictures made beforehand: this page draws on your graphics processor, by WebGPU, and this browser offers it none here. " +
+  "Newer versions of Chrome, Edge, Safari and Firefox have WebGPU, each on some systems.";
 
 const never = () => false;
 
@@ -72,38 +72,9 @@ function gpuNetworks(renderer, models) {
     return { ...told, rgb: [...pixels.slice(0, 3)], stages: attendByDistance(raster, part.size, row, column) };
   }
 
-  /** @type {Networks["latents"]} */
-  async function latents(raster, part) {
-    const wanted = await wantedOf(raster, part);
-    const { small, factors } = renderer.partOf(wanted, (await renderer.load(part.model)).decoder).part;
-    return gridsOf(small, factors).at(-1);
-  }
-
   return {
-    ...{ draw, colours, inspect, latents },
-    survey: async (raster, part, isOver) => surveyView(renderer, await wantedOf(raster, part), isOver),
+    ...{ draw, colours, inspect },
+    paintHead: async (raster, part, what, isOver) => paintHead(renderer, await wantedOf(raster, part), what, isOver),
     source: async (raster, part) => readGpuSource(renderer, await wantedOf(raster, part)),
   };
-}
-
-/** @param {Uint8Array} rgb @returns {Uint8ClampedArray} */
-function withAlpha(rgb) {
-  const out = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
-  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
-    out[to] = rgb[from];
-    out[to + 1] = rgb[from + 1];
-    out[to + 2] = rgb[from + 2];
-  }
-  return out;
-}
-
-/** @template {Uint8Array | Float32Array} T @param {ArrayLike<number>} rgba @param {new (length: number) => T} Numbers @returns {T} */
-function withoutAlpha(rgba, Numbers) {
-  const out = new Numbers((rgba.length / 4) * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
-    out[to] = rgba[from];
-    out[to + 1] = rgba[from + 1];
-    out[to + 2] = rgba[from + 2];
-  }
-  return out;
 }

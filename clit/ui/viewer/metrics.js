@@ -56,7 +56,7 @@ function cropped({ height, width, values }, border) {
 
 /** Structural similarity of two lumas (Wang et al., 2004): full Gaussian windows of 11 x 11. @param {Float32Array} a @param {Float32Array} b @param {Size} size */
 function similarity(a, b, size) {
-  const product = (one, other) => Float64Array.from(one, (each, i) => each * other[i]);
+  const product = (one, other) => new Float64Array(one).map((each, i) => each * other[i]);
   const means = [a, b, product(a, a), product(b, b), product(a, b)].map((each) => windowMeans(each, size));
   const [meanA, meanB, squareA, squareB, both] = means;
   let sum = 0;

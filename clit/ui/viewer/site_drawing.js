@@ -26,9 +26,8 @@ import { cubicTaps, enlarge, linearTaps } from "./resampling.js";
  *   Promise<{bytes: Uint8Array, factors: number[]} | null>} draw bytes: (h, w, 3); factors of all stages of a cascade; share
  *   hears how much is done, 0..1
  * @property {(raster: Raster, part: Part) => Promise<Float32Array | null>} colours the same, not rounded and not clipped
- * @property {(raster: Raster, part: Part) => Promise<[number, number]>} latents rows and columns of those of the last stage
- * @property {(raster: Raster, part: Part, isOver: () => boolean) => Promise<Float32Array | null>} survey (h, w, heads, 3), as
- *   `Renderer.survey` returns it
+ * @property {(raster: Raster, part: Part, what: {paint: string, head: number}, isOver: () => boolean) =>
+ *   Promise<{rgb: Uint8Array, span: [number, number] | null, factors: number[]} | null>} paintHead what a head does, in colours
  * @property {(raster: Raster, part: Part, row: number, column: number) => Promise<Seen>} inspect
  * @property {(raster: Raster, part: Part) => Promise<any>} source as the server describes it, see `readSource`
  */

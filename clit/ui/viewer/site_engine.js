@@ -4,10 +4,9 @@
 
 import { bitmapOf, cut, toFloats } from "./decoding.js";
 import { findPlaces } from "./differing_places.js";
-import { meanOverLatents, wholeLatents } from "./latent_means.js";
 import { compare, decibels, luma, meanSquare } from "./metrics.js";
 import { roundHalfEven } from "./numbers.js";
-import { cutValues, directionColours, entropyColours, entropySpan, errorColours, selectHead } from "./painting.js";
+import { errorColours } from "./painting.js";
 import { shrink, shrinkReads } from "./resampling.js";
 import { drawBytes, drawColours } from "./site_drawing.js";
 import { makePair, openSource } from "./site_pictures.js";
@@ -91,29 +90,16 @@ export function siteEngine({ models, examples, limits, networks }) {
   async function drawView(opened, request, isStale, share) {
     const { window, paint = "colours" } = request;
     if (paint === "returned") return drawReturned(opened, request, isStale, share);
-    if (paint !== "colours") return drawHead(opened, request, isStale);
+    if (paint !== "colours") {
+      const painted = await networks.paintHead(opened.raster, request, { paint, head: request.head }, isStale);
+      return painted && { ...painted, window };
+    }
     if (request.error) {
       const values = await drawColours(networks, opened, request);
       return values && { rgb: errorColours(values, toFloats(cut(opened.truth, window).rgb)), window };
     }
     const drawn = await drawBytes(networks, opened, request, isStale, share);
     return drawn && { rgb: drawn.bytes, window, factors: drawn.factors };
-  }
-
-  /** How a head attends, in colours. @param {Opened} opened @param {ViewRequest & {size: Size}} request @param {() => boolean} isStale */
-  async function drawHead({ raster }, request, isStale) {
-    const { window, size, paint, head } = request;
-    const isMean = paint === "entropy-mean";
-    const grid = isMean ? await networks.latents(raster, request) : null;
-    const seen = isMean ? wholeLatents(window, size, grid) : window;
-    const survey = await networks.survey(raster, { ...request, window: seen }, isStale);
-    if (!survey) return null;
-    const { heads, radius } = models.find((each) => each.name === request.model).config.decoder;
-    const values = selectHead(survey, head, heads);
-    if (paint === "direction") return { rgb: directionColours(values, radius), window };
-    const shown = isMean ? cutValues(meanOverLatents(values, seen, size, grid), seen, window) : values;
-    const span = entropySpan(shown);
-    return { rgb: entropyColours(shown, span), window, span };
   }
 
   /** What of an output comes back when it is made small again, in the small picture's pixels. @param {Opened} opened @param {ViewRequest & {size: Size}} request @param {() => boolean} isStale @param {(done: number) => void} share */

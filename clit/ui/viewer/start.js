@@ -3,7 +3,7 @@
 //
 // gradio gives a component its `element`, `make`, `props` and `watch`. Modules import only such as
 // stand above them in this list:
-//   dom, numbers, store                        the page's nodes; numbers; all that changes, and who is told
+//   dom, numbers, alpha, store                 the page's nodes; numbers; colours with a fourth one; all that changes, and who is told
 //   server, bitmaps, engine, server_engine, notice  questions; what answers for pictures; one sentence for a person
 //   gpu/gpu_engine, gpu/...                    the visitor's own GPU, in front of the server
 //   menus, dock                                what opens over the page, and beside the panes

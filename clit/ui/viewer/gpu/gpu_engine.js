@@ -1,11 +1,12 @@
 // @ts-check
-// The visitor's own GPU as an engine in front of the server's: views and looks of the methods that it draws as the server
-// does, and sooner. All else, and everything after a fault, is passed on.
+// The visitor's own GPU as an engine in front of the server's: views, heads and looks of the methods that it draws as the
+// server does, and sooner. All else, and everything after a fault, is passed on.
 
 import { attendByDistance } from "../attention.js";
 import { roundHalfEven } from "../numbers.js";
 import { state } from "../store.js";
-import { Trial, wantedOf } from "./trial.js";
+import { drawRequest, wantedOf } from "./request.js";
+import { Trial } from "./trial.js";
 
 /** @import { Engine, Failure, PixelRequest, Progress, Seen, View, ViewRequest } from "../engine.js" */
 /** @import { Size } from "../numbers.js" */
@@ -31,12 +32,12 @@ export function gpuEngine(behind, trial) {
   /** @type {Map<ViewRequest, number>} */
   const shares = new Map();
 
-  /** @param {ViewRequest} request */
-  const isDrawn = ({ model, error, paint }) => !error && !paint && trial.trusts(model);
+  /** Whether it is a kind of view that is drawn here. @param {ViewRequest} request */
+  const isOurs = ({ error, paint }) => !error && paint !== "returned";
 
   /** @param {ViewRequest} request @param {() => boolean} isOver @returns {Promise<View | Failure | null>} */
   async function view(request, isOver) {
-    if (isDrawn(request)) {
+    if (isOurs(request) && trial.trusts(request)) {
       try {
         return await drawView(request, isOver);
       } catch (error) {
@@ -44,7 +45,7 @@ export function gpuEngine(behind, trial) {
       }
     }
     const answer = await behind.view(request, isOver);
-    if (answer && "bitmap" in answer && !request.error && !request.paint) trial.consider(request, answer);
+    if (answer && "bitmap" in answer && isOurs(request)) trial.consider(request, answer);
     return answer;
   }
 
@@ -61,13 +62,13 @@ export function gpuEngine(behind, trial) {
     if (!isAhead) urgent += 1;
     try {
       const renderer = await trial.renderer(picture);
-      const drawn = await trial.inTime(renderer.draw(wantedOf(request, size), isStale, (share) => shares.set(request, share)));
+      const drawn = await trial.inTime(drawRequest(renderer, request, wantedOf(request, size), isStale, (share) => shares.set(request, share)));
       if (!drawn) return null;
-      const { pixels, milliseconds, factors } = drawn;
+      const { pixels, span, milliseconds, factors } = drawn;
       const { height, width } = request.window;
       const image = new ImageData(/** @type {any} */ (pixels), width, height);
       const bitmap = await createImageBitmap(image, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-      return { bitmap, size, window: request.window, milliseconds, factors, span: null, psnr: null, by: "your GPU" };
+      return { bitmap, size, window: request.window, milliseconds, factors, span, psnr: null, by: "your GPU" };
     } finally {
       shares.delete(request);
       if (!isAhead) urgent -= 1;
@@ -76,7 +77,7 @@ export function gpuEngine(behind, trial) {
 
   /** @param {PixelRequest} request @returns {Promise<Map<string, Seen> | Failure | null>} */
   async function inspect(request) {
-    if (!request.influence && request.models.every((model) => trial.trusts(model))) {
+    if (!request.influence && request.models.every((model) => trial.trusts({ model }))) {
       try {
         return await look(request);
       } catch (error) {

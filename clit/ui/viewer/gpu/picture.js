@@ -14,7 +14,9 @@ const f = Math.fround;
  * @param {ArrayLike<number>} rgba bytes
  */
 export function normalise(rgba) {
-  return Float32Array.from({ length: rgba.length }, (_, i) => (i % 4 === 3 ? 0 : f(f(rgba[i] / 255) * 2 - 1)));
+  const out = new Float32Array(rgba.length);
+  for (let i = 0; i < out.length; i += 1) if (i % 4 < 3) out[i] = f(rgba[i] / 255) * 2 - 1;
+  return out;
 }
 
 /** @param {ArrayLike<number>} rgba bytes */

@@ -13,6 +13,7 @@ import { Library } from "./weights.js";
 /** @import { Part } from "./cascade.js" */
 /** @import { Pair } from "./chain.js" */
 /** @import { Gpu } from "./device.js" */
+/** @import { Pause } from "./encoder.js" */
 /** @import { GpuPicture } from "./picture.js" */
 
 /**
@@ -112,30 +113,40 @@ export class GpuRenderer {
    */
   async render(wanted, isOver, share, use) {
     const { decoder, encoder } = await this.load(wanted.model);
-    return this.inTurn(async () => {
-      if (isOver() || !this.picture) return null;
+    return this.whileWanted(isOver, async (pause) => {
       const start = performance.now();
       const { part, factors } = this.partOf(wanted, decoder);
+      const tiles = cut(wanted.window, Math.min(TILE_SIDE, Math.floor(Math.sqrt(MAP_FLOATS / decoder.mapsWidth)) - 10));
+      for (const [i, window] of tiles.entries()) {
+        await this.gpu.guard(async () => {
+          const tile = { ...part, window };
+          const read = decoder.reads(tile);
+          const features = read && (await this.featuresOf(encoder, read, pause));
+          await use(await decoder.draw(this.picture, features, tile, pause), window);
+        });
+        share((i + 1) / tiles.length);
+      }
+      return { milliseconds: performance.now() - start, factors };
+    });
+  }
+
+  /**
+   * Do something to the open picture, in its turn. It pauses between its parts; as soon as `isOver`, it ends there, and there
+   * is null. @template T @param {() => boolean} isOver @param {(pause: Pause) => Promise<T>} work @returns {Promise<T | null>}
+   */
+  whileWanted(isOver, work) {
+    return this.inTurn(async () => {
+      if (isOver() || !this.picture) return null;
       const pause = async () => {
         await this.gpu.flush();
         if (isOver()) throw new Stale();
       };
-      const tiles = cut(wanted.window, Math.min(TILE_SIDE, Math.floor(Math.sqrt(MAP_FLOATS / decoder.mapsWidth)) - 10));
       try {
-        for (const [i, window] of tiles.entries()) {
-          await this.gpu.guard(async () => {
-            const tile = { ...part, window };
-            const read = decoder.reads(tile);
-            const features = read && (await this.featuresOf(encoder, read, pause));
-            await use(await decoder.draw(this.picture, features, tile, pause), window);
-          });
-          share((i + 1) / tiles.length);
-        }
+        return await work(pause);
       } catch (error) {
         if (error instanceof Stale) return null;
         throw error;
       }
-      return { milliseconds: performance.now() - start, factors };
     });
   }
 

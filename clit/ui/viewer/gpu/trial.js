@@ -2,11 +2,13 @@
 // Whether the visitor's own GPU may draw: it must have drawn what the server drew, and sooner. One fault, and it may not.
 
 import { state } from "../store.js";
+import { drawRequest, wantedOf } from "./request.js";
 
 /** @import { Picture, View, ViewRequest } from "../engine.js" */
 /** @import { GpuRenderer, Wanted } from "./renderer.js" */
 
-const MOST_DIFFERENCE = 1; // of 255: what is near a half may be rounded otherwise
+const MOST_DIFFERENCE = 1; // of 255: what is near a half may be rounded otherwise,
+const MOST_STEP = 5; // and what is painted in the colours of a scale gets the next one
 const FIRST_SCALES = [1.5, 2.5, 30]; // drawn before time is taken: the browser compiles kernels when they are first used
 const FIRST_SIDE = 8; // pixels of these
 const TELLING_MS = 40; // a view that the server drew sooner says little about who is quicker
@@ -20,7 +22,7 @@ export class Trial {
     this.isOver = false;
     /** @type {Promise<GpuRenderer | null> | null} */
     this.opened = null;
-    /** @type {Map<string, boolean>} methods: whether they are drawn here */
+    /** @type {Map<string, boolean>} methods, and their heads: whether they are drawn here */
     this.models = new Map();
     /** @type {WeakMap<Picture, boolean>} whether the server's pictures are got from its very pixels: it may know finer ones */
     this.pictures = new WeakMap();
@@ -32,9 +34,9 @@ export class Trial {
     this.turn = Promise.resolve(); // one trial after the other
   }
 
-  /** Whether the open picture may be drawn here with a method. @param {string} model */
-  trusts(model) {
-    return !this.isOver && !this.isTrying && state.picture !== null && this.models.get(model) === true && this.pictures.get(state.picture) === true;
+  /** Whether the open picture may be drawn here with a method, or how its heads attend. @param {{model: string, paint?: string}} request */
+  trusts(request) {
+    return !this.isOver && !this.isTrying && state.picture !== null && this.models.get(subjectOf(request)) === true && this.pictures.get(state.picture) === true;
   }
 
   /** The renderer, with a picture open; null where there is none. @param {Picture} picture @returns {Promise<GpuRenderer | null>} */
@@ -59,18 +61,18 @@ export class Trial {
   /** Draw what the server has drawn, where nothing is known yet of the method or the picture. @param {ViewRequest} request @param {View} view */
   consider(request, view) {
     const { picture } = state;
-    const { kind } = state.models.get(request.model) ?? {};
-    const isTelling = this.isForced || view.milliseconds >= TELLING_MS;
-    if (kind === "plain" || request.kind !== "exact" || !isTelling) return;
+    const subject = subjectOf(request);
+    const isTelling = isPlain(request) ? this.pictures.get(picture) : this.isForced || view.milliseconds >= TELLING_MS;
+    if (request.kind !== "exact" || !isTelling) return;
     this.turn = this.turn.then(async () => {
-      const isKnown = this.models.has(request.model) && this.pictures.has(picture);
-      const isRefused = this.models.get(request.model) === false || this.pictures.get(picture) === false;
+      const isKnown = this.models.has(subject) && this.pictures.has(picture);
+      const isRefused = this.models.get(subject) === false || this.pictures.get(picture) === false;
       if (this.isOver || isKnown || isRefused || picture !== state.picture) return;
       this.isTrying = true;
       try {
         await this.compare(request, view, picture);
       } catch (error) {
-        if (error.isUnsupported) this.models.set(request.model, false);
+        if (error.isUnsupported) this.models.set(subject, false);
         else this.end(error);
       } finally {
         this.isTrying = false;
@@ -84,22 +86,22 @@ export class Trial {
     if (!renderer) return;
     const wanted = wantedOf(request, view.size);
     const hasGone = () => picture !== state.picture;
-    await this.inTime(drawFirst(renderer, wanted, picture, hasGone), this.patience.first);
+    await this.inTime(drawFirst(renderer, request, wanted, picture, hasGone), this.patience.first);
     const began = performance.now();
-    const isLate = () => !this.isForced && performance.now() - began > view.milliseconds;
-    const drawn = await this.inTime(renderer.draw(wanted, () => hasGone() || isLate()));
+    const isLate = () => !this.isForced && !isPlain(request) && performance.now() - began > view.milliseconds;
+    const drawn = await this.inTime(drawRequest(renderer, request, wanted, () => hasGone() || isLate()));
     if (hasGone()) return;
-    if (!drawn) return this.noteSlow(request.model);
-    const isSame = mostDifferent(drawn.pixels, readPixels(view.bitmap)) <= MOST_DIFFERENCE;
+    if (!drawn) return this.noteSlow(request);
+    const isSame = mostDifferent(drawn.pixels, readPixels(view.bitmap)) <= (request.paint ? MOST_STEP : MOST_DIFFERENCE);
     // Of a first difference the picture may be the cause, and not the method.
-    if (isSame || this.pictures.get(picture)) this.models.set(request.model, isSame);
+    if (isSame || this.pictures.get(picture)) this.models.set(subjectOf(request), isSame);
     if (!this.pictures.get(picture)) this.pictures.set(picture, isSame);
   }
 
-  /** @param {string} model */
-  noteSlow(model) {
-    this.models.set(model, false);
-    this.slow += 1;
+  /** @param {ViewRequest} request */
+  noteSlow(request) {
+    this.models.set(subjectOf(request), false);
+    if (!request.paint) this.slow += 1;
     if (this.slow >= MOST_SLOW) this.end("this GPU is slower");
   }
 
@@ -116,18 +118,19 @@ export class Trial {
   }
 }
 
-/** Draw with all kernels that views need, and make the features that this one needs. @param {GpuRenderer} renderer @param {Wanted} wanted @param {Picture} picture @param {() => boolean} isOver */
-async function drawFirst(renderer, wanted, picture, isOver) {
+/** What is tried by itself. @param {{model: string, paint?: string}} request */
+const subjectOf = ({ model, paint }) => (paint ? `${model}, heads` : model);
+
+/** Whether it is interpolation, which is so quick that only what it makes is compared. @param {ViewRequest} request */
+const isPlain = ({ model }) => state.models.get(model)?.kind === "plain";
+
+/** Draw with all kernels that views need, and make the features that this one needs. @param {GpuRenderer} renderer @param {ViewRequest} request @param {Wanted} wanted @param {Picture} picture @param {() => boolean} isOver */
+async function drawFirst(renderer, request, wanted, picture, isOver) {
   for (const scale of FIRST_SCALES) {
     const size = /** @type {[number, number]} */ ([Math.round(picture.height * scale), Math.round(picture.width * scale)]);
-    await renderer.draw({ ...wanted, size, window: middleOf([0, 0, ...size]) }, isOver);
+    await drawRequest(renderer, request, { ...wanted, size, window: middleOf([0, 0, ...size]) }, isOver);
   }
-  await renderer.draw({ ...wanted, window: middleOf(wanted.window) }, isOver);
-}
-
-/** What the renderer is asked for. @param {ViewRequest} request @param {{height: number, width: number}} size of the whole output @returns {Wanted} */
-export function wantedOf({ model, stages, chain, window: { top, left, height, width } }, size) {
-  return { model, stages, chain, size: [size.height, size.width], window: [top, left, height, width] };
+  await drawRequest(renderer, request, { ...wanted, window: middleOf(wanted.window) }, isOver);
 }
 
 /** @param {ImageBitmap} bitmap @returns {Uint8ClampedArray} RGBA */

@@ -30,7 +30,10 @@ function readHalves(bytes) {
     if (exponent === 31) return fraction ? NaN : sign * Infinity;
     return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
   });
-  return Float32Array.from(new Uint16Array(bytes), (bits) => halves[bits]);
+  const stored = new Uint16Array(bytes);
+  const out = new Float32Array(stored.length);
+  for (let i = 0; i < out.length; i += 1) out[i] = halves[stored[i]]; // Float32Array.from takes many times as long
+  return out;
 }
 
 /** The tensors of a file: eight bytes tell the length of a header in JSON, the numbers follow. @param {ArrayBuffer} file @returns {Tensors} */

@@ -62,7 +62,8 @@ class Renderer:
 
     def set_cache_bytes(self, count: int) -> None:
         """Change the memory for features; what is cached beyond it is forgotten."""
-        self._cache.limit, self._encodings.limit = count, min(LIMIT, count // 8)
+        self._cache.limit = count
+        self._encodings.set_limit(min(LIMIT, count // 8))
 
     def count_bytes(self) -> dict[str, int]:
         """Return the bytes that are cached: features, maps, images, encodings."""
@@ -72,6 +73,7 @@ class Renderer:
         """Forget all that is cached of some images; return the keys by which it was."""
         keys = {self._cache.image_key(image) for image in images}
         self._cache.forget(keys)
+        self._encodings.forget(keys)
         return keys
 
     def in_turn(

@@ -133,6 +133,8 @@ def choose_models(models: Models, names: Sequence[str] | None) -> list[dict]:
                 offered = ", ".join(name for name in known if known[name] not in plain)
                 raise UserError(f'"{name}" has no trained weights in {checkpoints.folder()}: choose of {offered}.')
         chosen = [known[name] for name in dict.fromkeys(names) if known[name] not in plain]
+        if not chosen:
+            raise UserError("No network is named: name models that have weights.")
     for entry in chosen:
         config = models.get(entry["name"]).config
         if config.encoder.name not in ENCODERS or config.decoder.name not in DECODERS:

@@ -30,6 +30,7 @@ import gpu_adapters
 import latency
 import live_map
 import load
+import load_memory
 import paired
 import places
 import scale_curves
@@ -71,6 +72,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "live-map": live_map.line,
     "shaking": shaking.line,
     "bombs": lambda: bombs.table(bombs.read()),
+    "load-memory": lambda: load_memory.text(load_memory.read()),
     "load": lambda: load.table(load.read()),
     "machines": lambda: load.plan(load.read()),
     "opening": places.line,

@@ -17,7 +17,7 @@ export async function readGpuSource(renderer, wanted) {
     const { part } = renderer.partOf(wanted, decoder);
     const region = decoder.reads(part);
     const [top, left, bottom, right] = region;
-    const z = await renderer.gpu.guard(async () => {
+    const z = await renderer.guard(async () => {
       const features = await renderer.featuresOf(encoder, clip(grow(region, 1), part.small), () => renderer.gpu.flush());
       const count = (bottom - top) * (right - left) * width;
       return new Float32Array(await renderer.gpu.read(decoder.embed.over(features, region, part.small).buffer, count));

@@ -122,12 +122,12 @@ export class Gpu {
 
   /**
    * What `work` resolves to; afterwards its buffers are freed. Throws where the device refuses anything, has too little
-   * memory or goes away.
+   * memory or goes away, whatever `work` threw.
    * @template T @param {() => Promise<T>} work @returns {Promise<T>}
    */
   async guard(work) {
     for (const scope of SCOPES) this.device.pushErrorScope(scope);
-    let result, fault;
+    let result, fault, refused;
     try {
       result = await work();
     } catch (error) {
@@ -135,11 +135,11 @@ export class Gpu {
     }
     for (const found of SCOPES.map(() => this.device.popErrorScope())) {
       const error = await found.catch((/** @type {any} */ reason) => reason);
-      fault ??= error && new Error(error.message);
+      refused ??= error && new Error(error.message);
     }
     this.free();
     if (this.lost !== null) throw new Error(`The device is lost: ${this.lost}`);
-    if (fault) throw fault;
+    if (refused ?? fault) throw refused ?? fault;
     return /** @type {T} */ (result);
   }
 

@@ -232,7 +232,11 @@ def test_it_tells_what_a_pixel_looked_at(start, expected):
     assert np.abs(np.array(found["rgb"]) - np.clip(truth.rgb, 0, 1) * 255).max() <= 1
 
 
+KEEP_DEVICE = """
+const ask = GPUAdapter.prototype.requestDevice;
+GPUAdapter.prototype.requestDevice = async function () { return (window.device = await ask.call(this)); };"""
 NO_SOFTWARE = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });"
+WHY_LOST = "Promise.race([device.lost, new Promise((done) => setTimeout(done, 5000))]).then((lost) => lost?.reason)"
 FAULTS = {
     "a software adapter": {"is_forced": False},
     "a refused kernel": {
@@ -248,16 +252,19 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_a_fault_the_server_draws(start, expected, fault):
-    page = start(expected, **FAULTS[fault])
+    given = FAULTS[fault]
+    page = start(expected, **given | {"script": given.get("script", "") + KEEP_DEVICE})
     assert [_look(page), _look(page)] == ["the server"] * 2
     assert page.evaluate("trial.isOver")
+    assert page.evaluate("async () => (await trial.opened) === null"), "nothing of it is held"
+    if fault != "a software adapter":
+        assert page.evaluate(WHY_LOST) == "destroyed", "its memory is free again"
 
 
 def test_after_its_device_is_lost_the_server_draws(start, expected):
     page = start(
         expected,
-        """const ask = GPUAdapter.prototype.requestDevice;
-        GPUAdapter.prototype.requestDevice = async function () { return (window.device = await ask.call(this)); };""",
+        KEEP_DEVICE,
     )
     assert [_look(page), _look(page)] == ["the server", "your GPU"]
     page.evaluate("device.destroy()")

@@ -52,10 +52,14 @@ export class Trial {
     return renderer;
   }
 
-  /** No more is drawn here. @param {any} reason */
+  /** No more is drawn here, and all memory that it took goes. @param {any} reason */
   end(reason) {
-    if (!this.isOver) console.info(`The server draws on: ${reason?.message ?? reason}`);
+    if (this.isOver) return;
+    console.info(`The server draws on: ${reason?.message ?? reason}`);
     this.isOver = true;
+    this.opened?.then((renderer) => renderer?.gpu.device.destroy(), () => {});
+    this.opened = null;
+    this.picture = null;
   }
 
   /** Draw what the server has drawn, where nothing is known yet of the method or the picture. @param {ViewRequest} request @param {View} view */

@@ -49,15 +49,19 @@ export function gpuEngine(behind, trial) {
     return answer;
   }
 
+  /** Let the server know now and then that somebody is there, while all is drawn here. */
+  function remind() {
+    if (performance.now() - heard <= REMIND_MS) return;
+    heard = performance.now();
+    behind.progress();
+  }
+
   /** @param {ViewRequest} request @param {() => boolean} isOver @returns {Promise<View | null>} */
   async function drawView(request, isOver) {
     const { picture } = state;
     const isAhead = request.kind === "ahead";
     const size = sizeOf(request);
-    if (performance.now() - heard > REMIND_MS) {
-      heard = performance.now();
-      behind.progress();
-    }
+    remind();
     const isStale = () => isOver() || picture !== state.picture || (isAhead && urgent > 0);
     if (!isAhead) urgent += 1;
     try {
@@ -91,6 +95,7 @@ export function gpuEngine(behind, trial) {
   async function look(request) {
     const { picture } = state;
     const { row, column, chain } = request;
+    remind();
     const size = sizeOf(request);
     const renderer = await trial.renderer(picture);
     const lookByDistance = async (/** @type {Wanted} */ wanted) => {

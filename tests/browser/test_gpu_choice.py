@@ -281,6 +281,15 @@ def test_after_its_device_ceases_to_answer_the_server_draws(start, expected):
     page = start(expected, NO_SOFTWARE, is_forced=False, milliseconds=60_000)
     page.evaluate("trial.patience.view = 60_000")
     assert [_look(page), _look(page)] == ["the server", "your GPU"]
+    slow = """async () => {
+      const { onSubmittedWorkDone } = GPUQueue.prototype;
+      GPUQueue.prototype.onSubmittedWorkDone = () => new Promise((done) => setTimeout(done, 400));
+      trial.patience.view = 2000;
+      const views = await Promise.all(Array.from({ length: 6 }, () => look('lit-light')));
+      GPUQueue.prototype.onSubmittedWorkDone = onSubmittedWorkDone;
+      return views.map((each) => each.by);
+    }"""
+    assert page.evaluate(slow) == ["your GPU"] * 6, "views wait for one another, and each alone is quick enough"
     page.evaluate(
         """() => {
           GPUQueue.prototype.onSubmittedWorkDone = () => new Promise(() => {});

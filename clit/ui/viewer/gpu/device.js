@@ -34,6 +34,7 @@ export class Gpu {
     this.temporary = [];
     this.encoder = null;
     this.before = Promise.resolve(); // the work submitted last
+    this.answered = 0; // when the device did something last, by performance.now
   }
 
   /** @param {number} bytes @param {number} usage */
@@ -107,6 +108,7 @@ export class Gpu {
     const { before } = this;
     this.before = this.device.queue.onSubmittedWorkDone();
     await before;
+    this.answered = performance.now();
     if (this.lost !== null) throw new Error(`The device is lost: ${this.lost}`);
   }
 
@@ -117,6 +119,7 @@ export class Gpu {
     this.copy(buffer, 0, copy, 0, count);
     await this.flush();
     await copy.mapAsync(1); // GPUMapMode.READ
+    this.answered = performance.now();
     return copy.getMappedRange().slice(0, 4 * count);
   }
 

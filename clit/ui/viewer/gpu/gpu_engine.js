@@ -66,7 +66,7 @@ export function gpuEngine(behind, trial) {
     if (!isAhead) urgent += 1;
     try {
       const renderer = await trial.renderer(picture);
-      const drawn = await trial.inTime(drawRequest(renderer, request, wantedOf(request, size), isStale, (share) => shares.set(request, share)));
+      const drawn = await trial.inTime(renderer, drawRequest(renderer, request, wantedOf(request, size), isStale, (share) => shares.set(request, share)));
       if (!drawn) return null;
       const { pixels, span, milliseconds, factors } = drawn;
       const { height, width } = request.window;
@@ -107,7 +107,7 @@ export function gpuEngine(behind, trial) {
     for (const model of request.models) {
       const wanted = wantedOf(/** @type {any} */ ({ model, stages: null, chain, window: { top: row, left: column, height: 1, width: 1 } }), size);
       const kind = state.models.get(model).kind === "attention" ? "attention" : "ensemble";
-      const found = await trial.inTime(kind === "attention" ? renderer.attend(wanted, row, column) : lookByDistance(wanted));
+      const found = await trial.inTime(renderer, kind === "attention" ? renderer.attend(wanted, row, column) : lookByDistance(wanted));
       if (!found || picture !== state.picture) return null;
       seen.set(model, { kind, size: [size.height, size.width], pixel: [row, column], ...found });
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from clit.ui.static_site import READY_SCALES, write_site
 PATIENCE = 120_000  # ms: a GPU made of software is slow
 NETWORKS = ("liif-light", "lit-light")
 WINDOW = {"width": 1100, "height": 640}
+LIMITS = "import('./viewer/store.js').then(({ state }) => Object.assign(state.limits, {change}))"
 FORCED = "?engine=gpu"  # by software, which is refused otherwise
 
 
@@ -204,7 +206,21 @@ def test_the_site_draws_on_the_visitor_s_gpu(gpu_browser, open_window, address, 
     again.share.click()
     page = tmp_path / "view.html"
     again.download(again.share_page).save_as(page)
+    again.share.click()
+    check_too_large_a_page(again, models["clit-light"])
     check_saved_page(open_window(gpu_browser, offline=True), page, one, models["clit-light"])
+
+
+def check_too_large_a_page(viewer: Viewer, model) -> None:
+    """What a page would hold is counted before the GPU is asked for it: all latents of One, which has 25 x 22."""
+    width = model.decoder.config.width
+    needed = math.ceil(2 * width * (25 * 22 + 2 * 18 * width) / 3) * 4
+    viewer.share.click()
+    for allowed, told in (needed, "The page of this view would have "), (needed - 1, "A page of this view would have more than "):
+        viewer.frame.evaluate(LIMITS.replace("{change}", f"{{ page_bytes: {allowed} }}"))
+        viewer.share_page.click()
+        expect(viewer.share_status).to_contain_text(told)
+        expect(viewer.share_status).to_contain_text("choose a larger scale, or fewer panes")
 
 
 def check_saved_page(viewer: Viewer, file, picture, model) -> None:
@@ -245,13 +261,12 @@ def test_files_that_a_visitor_opens_stay_here(gpu_browser, open_window, address,
     expect(guarded.frame.locator(".pane[data-pass=exact]")).to_have_count(2, timeout=PATIENCE)
     viewer.upload({"name": "words.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(viewer.notice_text).to_contain_text("words.png is no picture that this browser reads")
-    limits = "import('./viewer/store.js').then(({ state }) => Object.assign(state.limits, {change}))"
-    viewer.frame.evaluate(limits.replace("{change}", "{ input_pixels: 300 }"))
+    viewer.frame.evaluate(LIMITS.replace("{change}", "{ input_pixels: 300 }"))
     viewer.upload(tmp_path / "upright.png")
     viewer.wait_for_picture(19)
     caption = viewer.frame.locator(".caption")
     expect(caption).to_contain_text("Your picture of 26 × 20 pixels was reduced to 19 × 15")
-    viewer.frame.evaluate(limits.replace("{change}", "{ upload_bytes: 100 }"))
+    viewer.frame.evaluate(LIMITS.replace("{change}", "{ upload_bytes: 100 }"))
     viewer.upload(tmp_path / "upright.png")
     expect(viewer.notice_text).to_contain_text("choose one of at most")
 

@@ -216,7 +216,8 @@ def check_too_large_a_page(viewer: Viewer, model) -> None:
     width = model.decoder.config.width
     needed = math.ceil(2 * width * (25 * 22 + 2 * 18 * width) / 3) * 4
     viewer.share.click()
-    for allowed, told in (needed, "The page of this view would have "), (needed - 1, "A page of this view would have more than "):
+    page, counted = "The page of this view would have ", "A page of this view would have more than "
+    for allowed, told in (needed, page), (needed - 1, counted):
         viewer.frame.evaluate(LIMITS.replace("{change}", f"{{ page_bytes: {allowed} }}"))
         viewer.share_page.click()
         expect(viewer.share_status).to_contain_text(told)
@@ -313,7 +314,11 @@ def test_the_speed_page_times_every_model(gpu_browser, open_window, address):
     ]
     assert all(float(time) > 0 for row in rows for time in row[3:])
     viewer.frame.locator(".copy").click()
-    expect(viewer.frame.locator(".progress")).to_have_text("The table is copied.")
+    expect(viewer.frame.locator(".progress")).to_have_text("Copied")
     text = viewer.frame.evaluate("navigator.clipboard.readText()")
     assert "swiftshader" in text and text.count("\n| LIT light | ×12 |") == 1
+    viewer.frame.evaluate("void (navigator.clipboard.writeText = () => Promise.reject(new Error('not here')))")
+    viewer.frame.locator(".copy").click()
+    expect(viewer.frame.locator(".progress")).to_have_text("Selected: copy it by keyboard")
+    assert "×12" in viewer.frame.evaluate("getSelection().toString()")
     assert_axe_finds_nothing_serious(viewer.page)

@@ -335,18 +335,20 @@ def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
     photograph = tmp_path / "small.png"
     tiny.save_photograph(photograph, 24, 30)
     viewer = new_viewer(viewport={"width": 1000, "height": 460})
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.post_data or ""))
     viewer.open(f"{url}?engine=gpu")
     viewer.upload(photograph)
     viewer.wait_for_picture(30)
     assert _drawn_by(viewer) == {"Drawn by the server"}
+    assert any('"model":"lit-light"' in each for each in asked if "render_view" in each)
     for i in range(60):  # while it is tried, the server goes on; what a pane has is not drawn anew
         viewer.set_scale(round(2 + 0.05 * i, 2))
         if _drawn_by(viewer) == {"Drawn by your GPU"}:
             break
         viewer.page.wait_for_timeout(500)
     assert _drawn_by(viewer) == {"Drawn by your GPU"}
-    asked = []
-    viewer.page.on("request", lambda request: asked.append(request.post_data or ""))
+    asked.clear()
     viewer.set_scale(6)
     assert _drawn_by(viewer) == {"Drawn by your GPU"}
     for name, model in models.items():
@@ -355,14 +357,37 @@ def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
     assert all('"model":"bicubic"' in each for each in views), "the server is asked for no network's view"
 
 
+COUNT_ADAPTERS = """
+window.adapters = 0;
+const ask = GPU.prototype.requestAdapter;
+GPU.prototype.requestAdapter = async function () {
+  const adapter = await ask.call(this);
+  window.adapters += 1;
+  return adapter;
+};"""
+
+
+def _tell_by_any_view(route) -> None:
+    """Let a trial begin with a view that the server drew in no time, too."""
+    text = route.fetch().text()
+    assert "TELLING_MS = 40;" in text
+    route.fulfill(body=text.replace("TELLING_MS = 40;", "TELLING_MS = 0;"), content_type="text/javascript")
+
+
 @pytest.mark.parametrize("query", ["", "?engine=server"])
 def test_software_is_not_asked_to_draw(new_viewer, url, photograph, query):
     viewer = new_viewer(viewport={"width": 1000, "height": 460})
     asked = []
     viewer.page.on("request", lambda request: asked.append(request.url))
+    viewer.page.route("**/viewer/gpu/trial.js", _tell_by_any_view)
+    viewer.page.add_init_script(COUNT_ADAPTERS)
     viewer.open(f"{url}{query}")
     viewer.upload(photograph)
     viewer.wait_for_picture(96)
+    assert _drawn_by(viewer) == {"Drawn by the server"}
+    if not query:
+        viewer.wait("window.adapters > 0")
     viewer.set_scale(3)
     assert _drawn_by(viewer) == {"Drawn by the server"}
+    assert viewer.frame.evaluate("adapters") == (0 if query else 1)
     assert not [each for each in asked if "/weights/" in each]

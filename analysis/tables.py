@@ -16,6 +16,7 @@ from pathlib import Path
 
 import attention_statistics
 import attribution
+import bombs
 import cards
 import completeness
 import consistency
@@ -69,6 +70,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimates": lambda: estimates.table(estimates.read()),
     "live-map": live_map.line,
     "shaking": shaking.line,
+    "bombs": lambda: bombs.table(bombs.read()),
     "load": lambda: load.table(load.read()),
     "machines": lambda: load.plan(load.read()),
     "opening": places.line,

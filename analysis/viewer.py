@@ -27,7 +27,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
+SOFTWARE_GPU = [
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--disable-gpu-watchdog",  # it ends what takes long, as software does on a busy machine
+]
 HOOK = "document.querySelector('.clit-page').__viewer"
 AT_REST = f"{HOOK}.picture() && Object.values({HOOK}.passes()).every(p => ['exact', 'input', 'none'].includes(p))"
 

@@ -209,7 +209,14 @@ def test_models_with_one_encoder_share_its_way_forth(image, monkeypatch):
             outside[got.region.slices()] = False
             assert (got.map[outside] == 0).all()
     assert 0 < renderer.count_bytes()["encodings"] <= LIMIT
+    renderer.forget([image[::-1]])
+    assert renderer.count_bytes()["encodings"] > 0, "another picture"
+    renderer.forget([image])
+    assert renderer.count_bytes()["encodings"] == 0
+    renderer.attribute(models["clit"], image, pixel=pixel, scale=3, **options)
+    assert renderer.count_bytes()["encodings"] > 1000
     renderer.set_cache_bytes(8000)
+    assert renderer.count_bytes()["encodings"] <= 1000
     renderer.attribute(models["clit"], image, pixel=(9, 9), scale=3, **options)
     assert renderer.count_bytes()["encodings"] <= 1000
 

@@ -52,7 +52,7 @@ def test_large_weights_are_split_and_come_back_equal(tmp_path, monkeypatch):
     assert len(parts) > 1 and all(p.stat().st_size < 22_000 for p in parts)
     monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
     assert checkpoints.available() == ["mine"]
-    for state in (clit.load("mine").state_dict(), checkpoints.load_stored("mine")):
+    for state in (clit.load("mine").state_dict(), checkpoints.load_stored("mine")[1]):
         assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
     parts[0].rename(folder / "lost")
     with pytest.raises(clit.UserError, match="cannot be read"):
@@ -66,6 +66,54 @@ def test_large_weights_are_split_and_come_back_equal(tmp_path, monkeypatch):
     checkpoints.save(model, folder)
     assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
     assert clit.load(folder).config == CONFIG
+
+
+def test_parts_of_two_models_are_never_taken_for_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "PART", 20_000)
+    folder, written, original = tmp_path / "mine", [], checkpoints.write_bytes
+    checkpoints.save(SRModel(CONFIG), folder)
+
+    def stop(path, content):
+        if path.name.startswith("model-"):
+            written.append(path)
+            if len(written) == 2:
+                raise KeyboardInterrupt
+        original(path, content)
+
+    monkeypatch.setattr(checkpoints, "write_bytes", stop)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(SRModel(CONFIG), folder)
+    assert len(written) == 2
+    with pytest.raises(clit.UserError, match="no checkpoint"):
+        clit.load(folder)
+    monkeypatch.setattr(checkpoints, "write_bytes", original)
+    checkpoints.save(SRModel(CONFIG), folder)
+    read = checkpoints.load_file
+
+    def replace_meanwhile(path):
+        monkeypatch.setattr(checkpoints, "load_file", read)
+        found = read(path)
+        checkpoints.save(SRModel(CONFIG), folder)
+        return found
+
+    monkeypatch.setattr(checkpoints, "load_file", replace_meanwhile)
+    with pytest.raises(clit.UserError, match="replaced meanwhile"):
+        clit.load(folder)
+
+
+def test_a_download_that_was_broken_off_goes_on(tmp_path, monkeypatch):
+    hub, asked = tmp_path / "hub", []
+    checkpoints.save(SRModel(CONFIG), hub)
+    whole = tmp_path / "whole"
+    checkpoints.save(SRModel(CONFIG), whole)
+    (hub / "model.safetensors").unlink()
+
+    def fetch(hub_id, allow_patterns, local_files_only=False):
+        asked.append(local_files_only)
+        return str(hub if local_files_only else whole)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    assert clit.load("somebody/something").config == CONFIG and asked == [True, False]
 
 
 def test_names_are_found_in_the_checkpoints_folder(saved, monkeypatch):

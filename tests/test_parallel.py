@@ -1,5 +1,9 @@
 """Spreading work over threads: order, one torch thread each, modes, errors, blocks."""
 
+import ctypes
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -67,3 +71,26 @@ def test_cancel_is_asked_before_each_result(gradients, three_threads):
         for result in parallel_map(lambda item: item, range(50), lambda: len(seen) == 7):
             seen.append(result)
     assert seen == list(range(7)) and torch.get_num_threads() == 3
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc")
+def test_what_one_thread_frees_is_there_for_all():
+    code = """if True:
+        import ctypes, threading
+        from clit.system.process import prepare_process
+        prepare_process()
+        library = ctypes.CDLL(None)
+        library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        library.fopen.restype, library.fopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p] * 2
+        library.malloc_info.argtypes, library.fclose.argtypes = [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+        for _ in range(4):
+            work = threading.Thread(target=lambda: library.free(library.malloc(10 << 20)))
+            work.start()
+            work.join()
+        file = library.fopen(b"/dev/stdout", b"w")
+        library.malloc_info(0, file)
+        library.fclose(file)
+    """
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
+    told = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True).stdout
+    assert told.count("<heap nr=") == 1

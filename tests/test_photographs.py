@@ -8,7 +8,7 @@ from PIL import Image
 from tiny_runs import save_photographs
 
 from clit import UserError
-from clit.training.photographs import SHORT_SIDE, Photographs, find_photographs, read_photograph
+from clit.training.photographs import SHORT_SIDE, Photographs, choose_photographs, find_photographs, read_photograph
 
 
 @pytest.fixture
@@ -55,3 +55,9 @@ def test_folders_without_photographs_get_one_sentence(tmp_path):
         find_photographs([tmp_path])
     with pytest.raises(UserError, match="not a folder"):
         find_photographs([tmp_path / "missing"])
+
+
+def test_that_all_are_held_out_is_said(folder):
+    assert [path.name for path in choose_photographs([folder], {"0.png", "2.png"})] == ["1.png", "3.png"]
+    with pytest.raises(UserError, match="All photographs are held out"):
+        choose_photographs([folder], {f"{n}.png" for n in range(4)})

@@ -1,6 +1,8 @@
 """The renderer and the public functions: windows, tiles, cache, cancelling, errors, attention, files."""
 
 import re
+import tracemalloc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from clit.pictures.files import read_image
 from clit.pictures.resize import resize_pil
 from clit.rendering import features
 from clit.rendering import renderer as rendering
+from clit.rendering.tiles import Pace
 
 DECODERS = {
     "liif": LIIFConfig(hidden=(8, 8)),
@@ -46,6 +49,25 @@ def make_tiny(name: str) -> SRModel:
 @pytest.fixture
 def image() -> np.ndarray:
     return np.random.default_rng(0).random((9, 7, 3), dtype=np.float32)
+
+
+def test_who_waits_for_a_turn_holds_no_memory_for_pixels(image):
+    waiting = []
+
+    @contextmanager
+    def turn():
+        waiting.append(tracemalloc.get_traced_memory()[0])
+        yield
+
+    renderer = clit.Renderer().in_turn(turn, Pace(), lambda: False)
+    model, size, heads = make_tiny("lit"), (540, 420), DECODERS["lit"].heads
+    tracemalloc.start()
+    try:
+        for draw, shape in ((renderer.render, (*size, 3)), (renderer.survey, (*size, heads, 3))):
+            assert draw(model, image, size=size).shape == shape
+    finally:
+        tracemalloc.stop()
+    assert len(waiting) == 2 and max(waiting) < 4 * np.prod(size)  # a pixel takes 12 bytes or more
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -9,7 +9,7 @@ from safetensors.torch import load
 
 import clit
 from clit.config import CLITConfig, EDSRConfig, ModelConfig
-from clit.exports.weights import LIST, write_weights
+from clit.exports.weights import LIST, Weights, write_weights
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
 
@@ -45,7 +45,7 @@ def test_both_files_together_are_the_checkpoint(stored, tmp_path):
         frequencies = found.pop("decoder.bias.frequencies", None)
         assert (frequencies is None) == (model.kind == "ensemble")
         assert frequencies is None or torch.equal(frequencies, model.decoder.bias.frequencies)
-        kept = checkpoints.load_stored(name)
+        kept = checkpoints.load_stored(name)[1]
         assert found.keys() == kept.keys()
         assert all(found[key].dtype == kept[key].dtype and torch.equal(found[key], kept[key]) for key in kept)
 
@@ -55,6 +55,13 @@ def test_a_shared_encoder_is_written_once(stored, tmp_path):
     named = [each["encoder"] for each in json.loads((tmp_path / LIST).read_text())["models"]]
     assert len({*named[:3]}) == 1 and len({*named}) == 2
     assert {f"encoders/{path.name}" for path in (tmp_path / "encoders").iterdir()} == {*named}
+
+
+def test_weights_of_another_type_are_refused(tmp_path):
+    config = ModelConfig(EDSRConfig(width=4, blocks=1), CLITConfig(4, heads=2, radius=1, hidden=(4,)))
+    checkpoints.save(SRModel(config), tmp_path / "short", dtype=torch.bfloat16)
+    with pytest.raises(clit.UserError, match="of the type bfloat16"):
+        Weights.read(str(tmp_path / "short"))
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path):

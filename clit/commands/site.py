@@ -17,7 +17,7 @@ def site(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
     models: Annotated[
         str | None,
-        typer.Option(help="Models to offer, separated by commas. By default the light ones, and lit-base."),
+        typer.Option(help="Models, separated by commas; by default the light ones, lit-base and lit-light-no-bias."),
     ] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of checkpoints; checkpoints/ by default.")

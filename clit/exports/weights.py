@@ -21,13 +21,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from clit.config import ModelConfig
+from clit.config import PLAIN, ModelConfig
+from clit.errors import UserError
 from clit.networks import checkpoints
+from clit.networks.decoders.positional_bias import PositionalBias
 from clit.system.atomic import write_bytes
 
 LIST = "models.json"
+DTYPES = (torch.float16, torch.float32)
+"""Types of stored weights that browsers read."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,20 @@ class Weights:
 
     @staticmethod
     def read(name: str) -> Weights:
-        """Read a checkpoint, or plain interpolation. UserError if it cannot be loaded."""
-        model = checkpoints.load(name)
-        if model.kind == "plain":
-            return Weights(name, model.config, None, None)
-        stored = checkpoints.load_stored(name)
-        decoder = _take_part(stored, "decoder.")
-        if model.kind == "attention":
-            decoder["bias.frequencies"] = model.decoder.bias.frequencies
-        encoder = _take_part(stored, "encoder.")
-        return Weights(name, model.config, *map(checkpoints.serialize_weights, (encoder, decoder)))
+        """Read a checkpoint, or plain interpolation. UserError if it cannot be read, or has weights of another type.
+
+        That the weights fit the configuration is not checked: it takes a second to build a model.
+        """
+        if name in PLAIN:
+            return Weights(name, PLAIN[name], None, None)
+        config, stored = checkpoints.load_stored(name)
+        others = {str(t.dtype).removeprefix("torch.") for t in stored.values() if t.dtype not in DTYPES}
+        if others:
+            raise UserError(f"Browsers cannot read the weights of {name}, of the type {', '.join(sorted(others))}.")
+        encoder, decoder = (_take_part(stored, prefix) for prefix in ("encoder.", "decoder."))
+        if config.decoder.kind == "attention":
+            decoder["bias.frequencies"] = PositionalBias(config.decoder.heads, config.decoder.octaves).frequencies
+        return Weights(name, config, *map(checkpoints.serialize_weights, (encoder, decoder)))
 
     def files(self) -> dict[str, bytes]:
         """Return the content of its files by their paths below the folder: encoder, then decoder."""

@@ -56,6 +56,8 @@ def save(model: SRModel, directory: str | Path, card: str | None = None, dtype: 
     write_bytes(directory / CONFIG, config.encode())
     split = split_torch_state_dict_into_shards(state, max_shard_size=PART)
     older = {*directory.glob(PARTS), directory / WEIGHTS, directory / INDEX}
+    if split.is_sharded:  # first, so that an index never names parts of two models
+        (directory / INDEX).unlink(missing_ok=True)
     for name, keys in split.filename_to_tensors.items():
         write_bytes(directory / name, serialize_weights({key: state[key] for key in keys}))
         older.discard(directory / name)
@@ -97,25 +99,32 @@ def load(name: str | Path, *, untrained: bool = False) -> SRModel:
     return model.eval()
 
 
-def load_stored(name: str | Path) -> dict[str, torch.Tensor]:
-    """Return a checkpoint's weights as they are stored, of a name that `load` takes. UserError if there is none."""
+def load_stored(name: str | Path) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
+    """Return a checkpoint's configuration, and its weights as they are stored.
+
+    name: as for `load`, but of no plain interpolation. UserError if there is no such checkpoint, or it cannot be read.
+    """
     directory = _find_directory(str(name))
     if directory is None:
         raise UserError(f'There is no checkpoint "{name}".')
     with _reading(directory):
-        return _read_weights(directory)
+        return ModelConfig.from_dict(json.loads((directory / CONFIG).read_text())), _read_weights(directory)
 
 
 def _read_weights(directory: Path) -> dict[str, torch.Tensor]:
     index = directory / INDEX
     if not index.is_file():
         return load_file(directory / WEIGHTS)
-    found = json.loads(index.read_text())
+    found, written = json.loads(index.read_text()), index.stat()
     files = found.get("weight_map") if isinstance(found, dict) else None
     names = list(files.values()) if isinstance(files, dict) else [None]
     if not all(isinstance(name, str) and fnmatch(name, PARTS) and Path(name).name == name for name in names):
         raise ValueError(f"{INDEX} does not name the files of the weights")
-    return {key: value for name in sorted(set(names)) for key, value in load_file(directory / name).items()}
+    state = {key: value for name in sorted(set(names)) for key, value in load_file(directory / name).items()}
+    now = index.stat()
+    if (now.st_ino, now.st_mtime_ns) != (written.st_ino, written.st_mtime_ns):
+        raise ValueError("it was replaced meanwhile")
+    return state
 
 
 def _has_weights(directory: Path) -> bool:
@@ -153,6 +162,12 @@ def _reading(directory: Path) -> Iterator[None]:
         raise UserError(f"The checkpoint in {directory} cannot be read ({error}): fetch or train it again.") from error
 
 
+def _is_complete(directory: Path) -> bool:
+    index = directory / INDEX
+    names = set(json.loads(index.read_text())["weight_map"].values()) if index.is_file() else {WEIGHTS}
+    return all((directory / name).is_file() for name in (CONFIG, *names))
+
+
 def _find_directory(name: str) -> Path | None:
     for directory in (folder() / name, Path(name)):
         if _has_weights(directory) and (directory / CONFIG).is_file():
@@ -169,7 +184,9 @@ def _fetch_snapshot(hub_id: str) -> Path | None:
 
     files = [WEIGHTS, INDEX, PARTS, CONFIG, CARD]
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=files, local_files_only=True))
+        found = Path(snapshot_download(hub_id, allow_patterns=files, local_files_only=True))
+        if _is_complete(found):  # not one whose download was broken off
+            return found
     except LocalEntryNotFoundError:
         pass
     except HFValidationError:

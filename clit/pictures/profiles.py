@@ -82,7 +82,10 @@ def to_srgb(samples: Samples, profile: bytes, deep: bool) -> tuple[np.ndarray, l
 
 def _without_profile(samples: Samples) -> tuple[np.ndarray, list[str]]:
     if samples.space == "lab":
-        return _clip(_lab_to_srgb(samples.values))
+        rgb = np.empty(samples.values.shape, np.float32)
+        for rows in _row_blocks(rgb.shape):
+            rgb[rows] = _lab_to_srgb(samples.values[rows])
+        return _clip(rgb)
     if samples.space == "cmyk":
         notice = "The picture is CMYK without a profile: its colours are approximate."
         if samples.values.dtype == np.uint8:

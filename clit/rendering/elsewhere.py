@@ -259,7 +259,7 @@ class Painters:
                 return self._compute_at(seat, sent, cancel)
             except self._ray.exceptions.RayError:
                 seat.note_lost()
-                lost += 1
+                lost, until = lost + 1, time.monotonic() + PATIENCE
         raise UserError("The machines that draw were lost over this: try again in some minutes.")
 
     def forget(self, keys: set[str]) -> None:

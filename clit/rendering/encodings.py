@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +31,21 @@ class Encodings:
     """Keeps the encodings of parts of pictures. limit: in bytes. Safe to share between threads."""
 
     def __init__(self, limit: int = LIMIT):
-        self.limit = limit
+        self._limit = limit
         self._kept: OrderedDict[tuple[Picture, Region], Slopes] = OrderedDict()
         self._transposed: weakref.WeakKeyDictionary[nn.Module, tuple[str, Transposed]] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
+
+    def set_limit(self, limit: int) -> None:
+        """Change the bytes kept; what is beyond is forgotten."""
+        with self._lock:
+            self._limit = limit
+            self._evict()
+
+    def forget(self, image_keys: Collection[str]) -> None:
+        """Forget the encodings of some pictures."""
+        with self._lock:
+            self._kept = OrderedDict((at, each) for at, each in self._kept.items() if at[0][1] not in image_keys)
 
     def count_bytes(self) -> int:
         """Return the bytes that are held."""
@@ -69,9 +81,12 @@ class Encodings:
     def _keep(self, at: tuple[Picture, Region], found: Slopes) -> None:
         with self._lock:
             self._kept[at] = found
-            held = sum(each.nbytes for each in self._kept.values())
-            while held > self.limit:
-                held -= self._kept.popitem(last=False)[1].nbytes
+            self._evict()
+
+    def _evict(self) -> None:
+        held = sum(each.nbytes for each in self._kept.values())
+        while held > self._limit:
+            held -= self._kept.popitem(last=False)[1].nbytes
 
 
 class _Encode(torch.autograd.Function):

@@ -62,7 +62,8 @@ class Renderer:
 
     def set_cache_bytes(self, count: int) -> None:
         """Change the memory for features; what is cached beyond it is forgotten."""
-        self._cache.limit, self._encodings.limit = count, min(LIMIT, count // 8)
+        self._cache.limit = count
+        self._encodings.set_limit(min(LIMIT, count // 8))
 
     def count_bytes(self) -> dict[str, int]:
         """Return the bytes that are cached: features, maps, images, encodings."""
@@ -72,6 +73,7 @@ class Renderer:
         """Forget all that is cached of some images; return the keys by which it was."""
         keys = {self._cache.image_key(image) for image in images}
         self._cache.forget(keys)
+        self._encodings.forget(keys)
         return keys
 
     def in_turn(
@@ -213,9 +215,7 @@ class Renderer:
             raise UserError("Only LIT and CLIT have heads to survey: choose one of them.")
         view = request.view
         request.check_memory(model.heads * view.count, self._cache.limit)
-        out = np.empty((request.window.height, request.window.width, model.heads, 3), np.float32)
-        self._fill(out, request, view, "survey", progress, cancel)
-        return out
+        return self._draw_tiles((model.heads, 3), request, view, "survey", progress, cancel)
 
     def estimate(
         self,
@@ -330,9 +330,7 @@ class Renderer:
         self, request: Request, view: View, method: str, progress: Progress | None, cancel: Cancel | None
     ) -> np.ndarray:
         """Return RGB (rows, columns, 3), unclipped, of a view inside the request's window."""
-        rgb = np.empty((len(view.pixels.rows), len(view.pixels.columns), 3), np.float32)
-        self._fill(rgb, request, view, method, progress, cancel)
-        return rgb
+        return self._draw_tiles((3,), request, view, method, progress, cancel)
 
     def _render_band(
         self, request: Request, index: int, progress: Progress | None, cancel: Cancel | None
@@ -342,20 +340,25 @@ class Renderer:
         band = Window(index * TILE, 0, min(TILE, height - index * TILE), width)
         return self._render_view(request, request.view.with_pixels(band.lattice()), "fast", progress, cancel)
 
-    def _fill(
+    def _draw_tiles(
         self,
-        out: np.ndarray,
+        each: tuple[int, ...],
         request: Request,
         view: View,
         what: str,
         progress: Progress | None,
         cancel: Cancel | None,
-    ) -> None:
-        """Fill `out` (rows, columns, ...) with each tile of a view inside the window. what: one of `parts.KINDS`."""
+    ) -> np.ndarray:
+        """Return (rows, columns, *each) float32 of a view inside the window, tile by tile. what: one of `parts.KINDS`.
+
+        Its memory is taken in turn: many may wait for their first one.
+        """
         model, around = request.model, request.model.decoder.reads(request.view)
         largest, pace, done = _choose_tile_side(model, view), self._pace, 0
+        size = len(view.pixels.rows), len(view.pixels.columns)
         with self._turn():
-            for tile in cut_tiles(*out.shape[:2], largest):
+            out = np.empty((*size, *each), np.float32)
+            for tile in cut_tiles(*size, largest):
                 is_small = pace and self._is_shared()
                 side = pace.choose_side(model, view, what, largest) if is_small else largest
                 for rows, columns in cut_smaller(*tile, side):
@@ -369,6 +372,7 @@ class Renderer:
                     done += part.count
                     if progress:
                         progress(done / view.count)
+        return out
 
 
 def _choose_tile_side(model: SRModel, view: View) -> int:

@@ -13,9 +13,10 @@ def prepare_process() -> None:
 
     Threads that spin while they wait take time from other processes: with two busy processes on two cores, a
     rendering took five times as long. And by default the C library returns every large block to the system when it is
-    freed, so the kernel zeroes each tile's arrays again: a sixth of an evaluation's time. Two of its arenas are enough,
-    as few threads work at a time; with one for every thread, each keeps memory that the others lack. Settings the user
-    has made stay. A C library without `mallopt` is left alone.
+    freed, so the kernel zeroes each tile's arrays again: a sixth of an evaluation's time. One of its arenas is enough,
+    as few threads work at a time; with several, each keeps memory that the others lack, and all but the first are
+    pieces of 64 MB in which large arrays fit badly. Settings the user has made stay. A C library without `mallopt` is
+    left alone.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not any(name.startswith("MALLOC_") for name in os.environ):
@@ -23,7 +24,7 @@ def prepare_process() -> None:
         if mallopt is not None:
             mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the largest it takes
             mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-            mallopt(_M_ARENA_MAX, 2)
+            mallopt(_M_ARENA_MAX, 1)
 
 
 def return_memory() -> None:

@@ -21,7 +21,7 @@ from clit.networks.model import SRModel
 from clit.training.cards import Origin, format_card
 from clit.training.held_out import HeldOut, split_held_out
 from clit.training.log import Log
-from clit.training.photographs import Photographs, find_photographs
+from clit.training.photographs import Photographs, choose_photographs, find_photographs
 from clit.training.processes import share_from_main, start_accelerator
 from clit.training.run import Run
 from clit.training.settings import Settings, check_presets
@@ -66,7 +66,7 @@ def train(
     paths = find_photographs(data)
     test = HeldOut(split_held_out(paths, held_out)[0])
     report("reading photographs", 0.0)
-    photographs = Photographs([path for path in paths if path.name not in held_out])
+    photographs = Photographs(choose_photographs(data, held_out))
     amount = f"{len(photographs.pixels)} photographs, {photographs.areas.sum() / 1e6:.0f} MP"
     report(amount, 0.0)
     folders = ", ".join(Path(folder).name for folder in data)

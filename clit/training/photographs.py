@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,14 @@ COARSE = 10.0
 """JPEG photographs whose mean luma quantisation step is at least this (about quality 90) are halved too."""
 SHORT_SIDE = 480
 """But a coarsely compressed one is halved only if its short side keeps this many pixels."""
+
+
+def choose_photographs(folders: list[Path], held_out: Collection[str]) -> list[Path]:
+    """Return the photographs to train on: all but those of held-out names. UserError if none is left."""
+    found = [path for path in find_photographs(folders) if path.name not in held_out]
+    if not found:
+        raise UserError("All photographs are held out: give folders with others.")
+    return found
 
 
 def find_photographs(folders: list[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ import os
 import threading
 
 import torch
+from torch import nn
 
 import clit
 from clit.config import ABLATIONS, PLAIN, PRESETS, ModelConfig
@@ -36,13 +37,14 @@ ABOUT = {
 
 
 class Models:
-    """Loads methods by name, each once, and keeps them."""
+    """Loads methods by name, each once, and keeps them. Those with equal encoders share one, and what is made of it."""
 
     def __init__(self) -> None:
         # On Spaces with ZeroGPU a GPU exists only inside decorated, queued calls; the viewer's questions are neither.
         has_gpu = torch.cuda.is_available() and not os.environ.get("SPACES_ZERO_GPU")
         self._device = "cuda" if has_gpu else "cpu"
         self._loaded: dict[str, SRModel] = {}
+        self._encoders: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
 
     def describe(self) -> list[dict]:
@@ -62,7 +64,9 @@ class Models:
             if name not in self._loaded:
                 if name not in PLAIN and name not in checkpoints.available():
                     raise UserError(f'The method "{name}" has no trained weights here: choose another one.')
-                self._loaded[name] = clit.load(name).to(self._device)
+                model = clit.load(name).to(self._device)
+                model.encoder = self._encoders.setdefault(model.encoder_key(), model.encoder)
+                self._loaded[name] = model
             return self._loaded[name]
 
 

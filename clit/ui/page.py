@@ -31,7 +31,7 @@ from clit.ui.preview import PreviewTags
 from clit.ui.questions import QUESTIONS, Question, ask
 from clit.ui.receiving import make_upload_route
 from clit.ui.requests import MAKE_ENTRIES
-from clit.ui.routes import make_routes, sweep_regularly
+from clit.ui.routes import look_after, make_routes
 from clit.ui.site import Site
 from clit.ui.tags import TITLE
 from clit.ui.weights import make_weights_routes
@@ -121,7 +121,7 @@ def app_settings(site: Site) -> dict:
     return {
         "routes": [*make_routes(site, VIEWER), *make_weights_routes(site.models), make_upload_route(site)],
         "middleware": [Middleware(Guard, limits=site.limits), Middleware(PreviewTags)],
-        "lifespan": sweep_regularly(site),
+        "lifespan": look_after(site),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -17,15 +18,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from clit.system.memory import resident
-from clit.system.process import return_memory
 from clit.ui.site import Site
+from clit.ui.spare import LOOK_SECONDS, SpareMemory
 from clit.ui.tags import CARD
 
 SWEEP_SECONDS = 30
-"""How often idle sessions are looked for, and whether freed memory had better go back to the system."""
-
-MOST_SPARE = 600_000_000
-"""Bytes that the process may hold beyond what it keeps: code and networks, about 400 MB, and the work at hand."""
+"""How often idle sessions are looked for."""
 
 _TOKEN_BYTES = 200
 """Longest message that ends a visit: its token, and room to spare."""
@@ -95,28 +93,22 @@ class Modules(StaticFiles):
         return response
 
 
-def has_spare_memory(site: Site) -> bool:
-    """Tell whether freed memory had better go back to the system: nobody draws, or it has become much."""
-    held = resident()
-    return not site.line.count_visitors() or (held or 0) - sum(site.count_bytes().values()) > MOST_SPARE
+def look_after(site: Site):
+    """Return a lifespan in which idle sessions, and freed memory, are looked after while nobody asks anything."""
 
-
-def sweep_regularly(site: Site):
-    """Return a lifespan in which idle sessions, and their pictures, are forgotten while nobody asks anything."""
+    async def repeat(seconds: float, look: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await run_in_threadpool(look)
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
-        async def sweep():
-            while True:
-                await asyncio.sleep(SWEEP_SECONDS)
-                await run_in_threadpool(site.sweep)
-                if has_spare_memory(site):
-                    await run_in_threadpool(return_memory)
-
-        task = asyncio.create_task(sweep())
+        looks = (SWEEP_SECONDS, site.sweep), (LOOK_SECONDS, SpareMemory(site).look)
+        tasks = [asyncio.create_task(repeat(*each)) for each in looks]
         try:
             yield
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
 
     return lifespan

@@ -54,7 +54,12 @@ output; of their WebP.
 ENCODERS, DECODERS = {"edsr-baseline"}, {"interpolation", "liif", "lte", "clit"}
 """What the kernels for browsers know, by the names in configurations."""
 
-PAGE_CSS = "html { scrollbar-gutter: stable; } body { margin: 0; }"
+PAGE_CSS = """
+html { scrollbar-gutter: stable; background: #ffffff; }
+html.dark { background: #111418; color-scheme: dark; }
+body { margin: 0; }
+"""
+"""The ground of the viewer's own colours, also beside and below what it fills."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -128,6 +133,8 @@ def choose_models(models: Models, names: Sequence[str] | None) -> list[dict]:
                 offered = ", ".join(name for name in known if known[name] not in plain)
                 raise UserError(f'"{name}" has no trained weights in {checkpoints.folder()}: choose of {offered}.')
         chosen = [known[name] for name in dict.fromkeys(names) if known[name] not in plain]
+        if not chosen:
+            raise UserError("No network is named: name models that have weights.")
     for entry in chosen:
         config = models.get(entry["name"]).config
         if config.encoder.name not in ENCODERS or config.decoder.name not in DECODERS:

@@ -26,10 +26,14 @@ def make_weights_routes(models: Models) -> list[BaseRoute]:
 
     def send_file(request: Request) -> Response:
         wanted = "{part}/{name}".format(**request.path_params)
-        for entry in list_once():
-            if wanted in (entry.get("encoder"), entry.get("decoder")):
-                return _send(request, Weights.read(entry["name"]).files().get(wanted, b""))
-        return JSONResponse({"error": "There are no such weights."}, status_code=404)
+        names = [each["name"] for each in list_once() if wanted in (each.get("encoder"), each.get("decoder"))]
+        try:
+            content = Weights.read(names[0]).files().get(wanted) if names else None
+        except UserError as error:
+            return JSONResponse({"error": str(error)}, status_code=404)
+        if content is None:
+            return JSONResponse({"error": "There are no such weights: load the page again."}, status_code=404)
+        return _send(request, content)
 
     return [
         Route(f"/weights/{LIST}", list_models),

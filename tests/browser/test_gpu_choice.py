@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import numpy as np
 import pytest
 import tiny
+from playwright.sync_api import expect
 
 import clit
 from browser.expected import MODELS, assert_equal_upscale
@@ -355,6 +357,12 @@ def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
         assert_equal_upscale(viewer.rendering(name), model, photograph)
     views = [each for each in asked if "render_view" in each]
     assert all('"model":"bicubic"' in each for each in views), "the server is asked for no network's view"
+    assert all(re.fullmatch(r"exact, [\d.]+ s, your GPU", viewer.mark(name)) for name in MODELS)
+    viewer.page.set_viewport_size({"width": 390, "height": 844})
+    for name in MODELS:
+        mark = viewer.frame.locator(f".pane[data-model={name}] .mark")
+        expect(mark).to_have_text(re.compile(r"^[\d.]+ s, GPU$"))
+        assert mark.evaluate("each => each.scrollWidth <= each.clientWidth"), "it is not cut"
 
 
 COUNT_ADAPTERS = """

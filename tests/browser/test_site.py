@@ -110,6 +110,10 @@ def assert_axe_finds_nothing_serious(page) -> None:
     assert not [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
 
 
+def ground(viewer: Viewer, selector: str) -> str:
+    return viewer.frame.locator(selector).evaluate("each => getComputedStyle(each).backgroundColor")
+
+
 def middle(viewer: Viewer) -> tuple[int, int]:
     """A place near the middle of every pane, where a small picture is."""
     pane = viewer.view()["pane"]
@@ -294,10 +298,15 @@ def test_without_a_gpu_there_are_ready_made_pictures(browser, gpu_browser, open_
         viewer.page.emulate_media(color_scheme=scheme)
         viewer.page.set_viewport_size({"width": width, "height": 800})
         assert viewer.content_width() <= width
+        assert len({ground(viewer, "html"), ground(viewer, ".clit-page")}) == 1, "beside and below the page too"
         assert_axe_finds_nothing_serious(viewer.page)
 
 
-def test_the_speed_page_times_every_model(gpu_browser, open_window, address):
+def test_the_speed_page_times_every_model(browser, gpu_browser, open_window, address):
+    other = open_window(browser)
+    other.page.goto(f"{address}speed.html")
+    expect(other.frame.locator(".speed")).to_contain_text("offers no graphics processor by WebGPU here: there is")
+    assert not other.frame.locator("button").count()
     viewer = open_window(gpu_browser, permissions=["clipboard-read", "clipboard-write"])
     viewer.page.goto(f"{address}speed.html")
     expect(viewer.frame.locator(".adapter")).to_contain_text("swiftshader, which is software")

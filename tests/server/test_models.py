@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+import tiny
+import torch
+
 from clit.config import ABLATIONS, PLAIN
 from clit.networks import checkpoints
 from clit.ui.models import ABOUT, Models
@@ -36,3 +39,17 @@ def test_methods_are_named_as_the_literature_does(tmp_path, monkeypatch):
 
 def test_every_ablation_is_explained():
     assert ABLATIONS.keys() | PLAIN.keys() | {"liif-base", "lit-base", "clit-base"} == ABOUT.keys()
+
+
+def test_methods_with_equal_encoders_share_one(tmp_path, monkeypatch):
+    tiny.save_checkpoints(tmp_path)
+    other = checkpoints.load(tmp_path / "lit-light")
+    with torch.no_grad():
+        other.encoder.head[0].bias[0] += 1
+    checkpoints.save(other, tmp_path / "my-own")
+    monkeypatch.setenv("CLIT_CHECKPOINTS", str(tmp_path))
+    models = Models()
+    liif, lit, own = (models.get(name) for name in ("liif-light", "lit-light", "my-own"))
+    assert liif.encoder is lit.encoder and liif.decoder is not lit.decoder
+    assert torch.equal(own.encoder.head[0].bias, other.encoder.head[0].bias)
+    assert not torch.equal(own.encoder.head[0].bias, lit.encoder.head[0].bias)

@@ -9,12 +9,11 @@ import tiny
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from clit.ui import routes
 from clit.ui.jobs import make_file
 from clit.ui.limits import Limits
 from clit.ui.page import VIEWER
 from clit.ui.questions import ask, open_upload, render_view
-from clit.ui.routes import MOST_SPARE, has_spare_memory, make_routes
+from clit.ui.routes import make_routes
 from clit.ui.site import Site
 from server.visitor import arrive, view
 
@@ -30,15 +29,6 @@ def test_modules_are_asked_about_each_time(client):
     assert answer.headers["cache-control"] == "no-cache"
     again = client.get("/viewer/start.js", headers={"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304 and again.headers["cache-control"] == "no-cache"
-
-
-def test_freed_memory_goes_back_where_nobody_draws_or_it_has_become_much(site, monkeypatch):
-    assert has_spare_memory(site)
-    kept = sum(site.count_bytes().values())
-    with site.line.join("somebody", "exact"):
-        for held, spare in ((None, False), (kept + MOST_SPARE, False), (kept + MOST_SPARE + 1, True)):
-            monkeypatch.setattr(routes, "resident", lambda held=held: held)
-            assert has_spare_memory(site) is spare
 
 
 @pytest.mark.parametrize("path", ["/viewer/../page.py", "/viewer/%2e%2e/page.py", "/viewer/"])

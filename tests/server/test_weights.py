@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from safetensors.torch import load_file, save_file
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -35,6 +36,23 @@ def test_what_a_browser_has_is_not_sent_again(client):
     assert answer.status_code == 200 and answer.headers["cache-control"] == "no-cache"
     again = client.get(f"/weights/{path}", headers={"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304 and not again.content
+
+
+def test_weights_that_changed_meanwhile_get_a_sentence(client, checkpoints_folder):
+    entries = client.get("/weights/models.json").json()["models"]
+    entry = next(each for each in entries if "encoder" in each)
+    path = checkpoints_folder / entry["name"] / "model.safetensors"
+    before = path.read_bytes()
+    try:
+        save_file({key: value + 1 for key, value in load_file(path).items()}, path)
+        gone = client.get(f"/weights/{entry['encoder']}")
+        path.write_bytes(b"none")
+        broken = client.get(f"/weights/{entry['decoder']}")
+    finally:
+        path.write_bytes(before)
+    assert gone.status_code == 404 and gone.json()["error"].endswith("load the page again.")
+    assert broken.status_code == 404 and "cannot be read" in broken.json()["error"]
+    assert client.get(f"/weights/{entry['decoder']}").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["decoders/nobody.safetensors", "decoders/..%2Fconfig.json", "encoders/", "decoders"])

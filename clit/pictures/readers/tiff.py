@@ -80,6 +80,7 @@ def _check(page: tifffile.TiffPage, source: Source) -> None:
     sample_bytes = -(-bits // 8) * page.samplesperpixel
     if source.room:
         sample_bytes = 3 * sample_bytes + 12 * (bits > 16) + 26 * (page.samplesperpixel > _CHANNELS[page.photometric])
+        sample_bytes += {_PALETTE: 9, _CIELAB: 24, _ICCLAB: 24}.get(page.photometric, 0)  # colours made of the samples
     source.check_size(page.imagelength, page.imagewidth, sample_bytes)
     if page.is_tiled and page.tilelength * page.tilewidth > 4 * page.imagelength * page.imagewidth + (1 << 24):
         raise source.damaged()
@@ -166,14 +167,18 @@ def _unit_floats(values: np.ndarray, notices: list[str]) -> np.ndarray:
 def _lab(values: np.ndarray, icc: bool) -> np.ndarray:
     """Return L*a*b* of 8- or 16-bit samples; a and b are two's complement, or in ICC's way have an offset."""
     wide = values.dtype.itemsize == 2
-    if icc:
-        light = values[..., :1] * np.float32(100 / (65280 if wide else 255))
-        colour = values[..., 1:] / np.float32(256 if wide else 1) - 128
-    else:
-        light = values[..., :1] * np.float32(100 / (65535 if wide else 255))
-        signed = np.ascontiguousarray(values[..., 1:]).view(np.int16 if wide else np.int8)
-        colour = signed / np.float32(256 if wide else 1)
-    return np.concatenate([light, colour], -1).astype(np.float32)
+    step = np.float32(1 / 256 if wide else 1)
+    lab = np.empty(values.shape, np.float32)
+    full = (65280 if icc else 65535) if wide else 255
+    np.multiply(values[..., 0], np.float32(100 / full), out=lab[..., 0])
+    for k in (1, 2):
+        if icc:
+            np.multiply(values[..., k], step, out=lab[..., k])
+            lab[..., k] -= 128
+        else:
+            signed = np.ascontiguousarray(values[..., k]).view(np.int16 if wide else np.int8)
+            np.multiply(signed, step, out=lab[..., k])
+    return lab
 
 
 def _straight(samples: Samples, alpha: np.ndarray) -> Samples:

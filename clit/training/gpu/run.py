@@ -31,8 +31,6 @@ from clit.training.curriculum import add_fourier_branch, start_stage
 from clit.training.gpu.decoders import predict
 from clit.training.gpu.samples import Kind, Samples, make_kind
 
-PART = 15_000_000
-"""Bytes of one file of a run's state, at most."""
 REPORT_EVERY = 200
 WARMUP, AVERAGE = 200, 0.999
 
@@ -68,7 +66,7 @@ class Part:
     """Numbers of losses in these sums."""
 
     def kind(self, step: int) -> Kind:
-        """The kind of sample of a step."""
+        """Return which kind of sample a step learns from."""
         return make_kind(self.turns[step % len(self.turns)], self.decoder.stage_count, self.recipe.equal)
 
     @property
@@ -276,10 +274,10 @@ class Run:
         buffer = io.BytesIO()
         torch.save({"presets": self.presets, "parts": parts, **progress}, buffer)
         content, older = buffer.getvalue(), set(folder.glob("state-*"))
-        count = -(-len(content) // PART)
+        count = -(-len(content) // checkpoints.PART)
         for n in range(count):
             path = folder / f"state-{self.step:08}.{n:02}-of-{count:02}"
-            write_bytes(path, content[n * PART : (n + 1) * PART])
+            write_bytes(path, content[n * checkpoints.PART : (n + 1) * checkpoints.PART])
             older.discard(path)
         for path in older:
             path.unlink()

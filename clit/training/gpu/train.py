@@ -14,7 +14,7 @@ from clit.errors import UserError
 from clit.networks import checkpoints
 from clit.networks.model import SRModel
 from clit.training.gpu.run import AVERAGE, WARMUP, Run, Settings, read_state
-from clit.training.photographs import find_photographs, read_photograph
+from clit.training.photographs import choose_photographs, read_photograph
 from clit.training.settings import check_presets
 
 
@@ -46,9 +46,8 @@ def train(
         raise UserError("--minutes, --piece and --rate must be more than 0, and --workers at least 0.")
     out.mkdir(parents=True, exist_ok=True)
     run = Run(presets, settings, encoder.encoder.state_dict(), start, read_state(out))
-    paths = [path for path in find_photographs(data) if path.name not in held_out]
     with ThreadPoolExecutor() as pool:
-        photographs = list(pool.map(read_photograph, paths))
+        photographs = list(pool.map(read_photograph, choose_photographs(data, held_out)))
     amount = f"{len(photographs)} photographs, {sum(p.shape[0] * p.shape[1] for p in photographs) / 1e6:.0f} MP"
     report(amount)
 

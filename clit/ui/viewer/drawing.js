@@ -15,6 +15,8 @@ import { state, subscribe } from "./store.js";
 /** @import { Size } from "./numbers.js" */
 /** @import { Pane, Source } from "./panes.js" */
 
+const NARROW = 230; // screen pixels: a caption has room for a dozen characters there
+
 let drawing = false;
 let marking = false; // what lies over them alone
 
@@ -162,6 +164,18 @@ function markPane(pane) {
   pane.empty.textContent = pane.empty.hidden ? "" : model.reason;
 }
 
+/** Whether captions have little room: the two of a wipe share one pane. */
+const isNarrow = () => state.pane.width / (state.wipe === null ? 1 : 2) < NARROW;
+
+/** In a narrow pane the mark's full dot alone says that it is exact. @param {string} what */
+const exactly = (what) => (isNarrow() ? what : `exact, ${what}`);
+
+/** Who drew, where that was the visitor's own GPU and there is room for it. @param {Frame} frame */
+function ownWord({ by, span }) {
+  if (by !== "your GPU") return "";
+  return isNarrow() ? (span ? "" : ", GPU") : ", your GPU";
+}
+
 /** How true an output is to the small picture. @param {Frame} frame */
 const returned = ({ psnr }) => (psnr === null ? "comes back whole" : `${psnr.toFixed(1)} dB`);
 
@@ -177,7 +191,7 @@ const PASSES = ["failed", "none", "stretched", "preview", "overview", "exact"]; 
 function differenceStatus(parts, model) {
   const found = parts.map((part) => paneStatus(part, modelOf(part.model)));
   const worse = found.reduce((a, b) => (PASSES.indexOf(b[0]) < PASSES.indexOf(a[0]) ? b : a));
-  return worse[0] === "exact" ? ["exact", "exact, brightness", model.about] : worse;
+  return worse[0] === "exact" ? ["exact", exactly("brightness"), model.about] : worse;
 }
 
 const zoomWord = () => (matchMedia("(hover: hover)").matches ? "zoom in by Ctrl + wheel" : "zoom in");
@@ -198,8 +212,7 @@ function paneStatus(pane, model) {
   const detail = (each) => `${each.by ? `Drawn by ${each.by}` : "Computed"} in ${took(each)}, on screen after ${seconds(each.trip)}`;
   const told = (each) => (each.span ? `${each.span.map((bits) => bits.toFixed(1)).join("–")} bits` : each.covers ? returned(each) : took(each));
   if (frame && pane.model === "truth") return ["exact", `${frame.size.width} × ${frame.size.height}`, detail(frame)];
-  const own = (each) => (each.by === "your GPU" ? ", your GPU" : "");
-  if (frame?.pass === "exact") return ["exact", `exact, ${told(frame)}${own(frame)}`, detail(frame)];
+  if (frame?.pass === "exact") return ["exact", exactly(told(frame)) + ownWord(frame), detail(frame)];
   if (frame)
     return [
       "overview",

@@ -23,10 +23,7 @@ async function start() {
   followSystem();
   const [{ examples }, { models }] = await Promise.all([fetchJson("site.json"), fetchJson("weights/models.json")]);
   const opened = await openNetworks(models, true);
-  if ("why" in opened) {
-    $(".adapter").textContent = "nothing: this browser offers no WebGPU here.";
-    return;
-  }
+  if ("why" in opened) return explain("This browser offers no graphics processor by WebGPU here: there is nothing to time.");
   $(".adapter").textContent = await nameAdapter();
   const raster = await fetchRaster(siteUrl(examples[0].file));
   $(".begin").disabled = false;
@@ -55,7 +52,13 @@ async function start() {
   });
 }
 
+/** Say in one sentence why nothing is timed. @param {string} why */
+function explain(why) {
+  $(".adapter").parentElement.textContent = why;
+  $(".speed-choices").remove();
+}
+
 start().catch((error) => {
   console.warn(error);
-  $(".adapter").textContent = "the site's files do not arrive: check the connection, then load the page again.";
+  explain("The files of this page do not arrive: check the connection, then load the page again.");
 });

@@ -60,6 +60,39 @@ def test_what_the_server_refuses_is_told_in_its_own_words(viewer, photograph):
     expect(viewer.notice).to_be_hidden()
 
 
+REJECT = """async (names) => {
+  const [{ engine, useEngine }, { state }] = await Promise.all(
+    ['engine', 'store'].map((name) => import(new URL(`viewer/${name}.js`, location))));
+  window.restore = () => useEngine(engine);
+  window.held = () => [state.looking, state.drawingAhead, state.panes.filter(({ request }) => request).length];
+  const reject = () => Promise.reject(new Error('no memory'));
+  useEngine({ ...engine, ...Object.fromEntries(names.map((name) => [name, reject])) });
+}"""
+
+
+def test_after_a_fault_of_the_page_itself_it_goes_on(viewer):
+    """The browser may have no memory for a picture that has arrived, say: whoever waits for it must hear of that."""
+    told = "This could not be done: try again, and load the page again where that does not help."
+    viewer.frame.evaluate(REJECT, ["open", "view", "inspect"])
+    for ask in (
+        lambda: viewer.examples.first.evaluate("each => each.click()"),
+        lambda: viewer.set_scale(5),
+        lambda: viewer.pick(0, 50, 50),
+    ):
+        ask()
+        expect(viewer.notice_text).to_have_text(told)
+        viewer.notice_close.click()
+    assert viewer.frame.evaluate("held()") == [False, False, 0]
+    viewer.frame.evaluate("restore()")
+    viewer.press("Escape")
+    viewer.set_scale(6)
+    viewer.wait_until_exact(6)
+    viewer.pick(0, 50, 50)
+    viewer.wait_until_inspected()
+    viewer.examples.first.evaluate("each => each.click()")
+    viewer.wait_for_example()
+
+
 def test_the_tour_sets_each_stop_itself_and_goes_on_by_its_button_alone(new_viewer, url):
     viewer = new_viewer()
     viewer.open(url)

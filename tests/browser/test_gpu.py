@@ -209,6 +209,41 @@ def test_a_view_of_more_than_a_tile_is_whole_or_ends_between_two_parts(gpu, rend
     assert gpu.draw(wanted, over) == (None, over, shares)
 
 
+ASKED = {
+    "draw": "renderer.draw(wanted)",
+    "attend": "renderer.attend(wanted, 20, 30)",
+    "survey": "(await import('/viewer/gpu_survey.js')).surveyView(renderer, wanted, () => false)",
+    "source": "(await import('/viewer/gpu_source.js')).readGpuSource(renderer, wanted)",
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_features_that_a_fault_may_have_spoilt_are_made_anew(gpu, renderer, image, asked):
+    gpu.open(image.copy())
+    wanted = {"model": "lit", "size": [51, 66], "chain": "published", "stages": None, "window": [20, 30, 4, 4]}
+    spoil = """async (wanted) => {
+      const { queue } = gpu.device;
+      queue.submit = () => { // of the first commands the device refuses something, and they are never done
+        delete queue.submit;
+        gpu.device.createBuffer({ size: 16, usage: 0 });
+      };
+      return (async () => ASKED)().then(() => '', (error) => error.message);
+    }"""
+    assert "usage" in gpu.page.evaluate(spoil.replace("ASKED", ASKED[asked]), wanted).lower()
+    _compare(gpu, renderer, clit.load("lit"), image, wanted)
+
+
+def test_a_fault_is_one_where_nobody_wants_the_view_any_more(gpu, image):
+    gpu.open(image.copy())
+    wanted = {"model": "lit", "size": [51, 66], "chain": "published", "stages": None, "window": [20, 30, 4, 4]}
+    spoil = """(wanted) => {
+      let asked = 0;
+      const isOver = () => (asked += 1) > 1 && Boolean(gpu.device.createBuffer({ size: 16, usage: 0 }));
+      return renderer.draw(wanted, isOver).then(() => '', (error) => error.message);
+    }"""
+    assert "usage" in gpu.page.evaluate(spoil, wanted).lower()
+
+
 def test_a_kind_of_model_that_is_not_drawn_here_is_refused_by_name(gpu, folder):
     told = gpu.page.evaluate(
         """async () => {

@@ -65,6 +65,13 @@ ENGINE = """async ({ picture, pictureSize, served, others, size, part, milliseco
 }"""
 
 
+INSPECT = """async (influence) => {
+  const asked = { models: ['lit-light'], chain: 'published', scale: 4, size: { height: 56, width: 72 } };
+  const seen = await engine.inspect({ ...asked, row: 31, column: 50, influence });
+  return seen instanceof Map ? seen.get('lit-light') : seen;
+}"""
+
+
 @pytest.fixture(scope="module")
 def browser(browser):
     with launch_with_gpu(browser) as other:
@@ -213,28 +220,31 @@ def test_the_server_hears_of_a_visitor_whose_gpu_draws(start, expected):
     page = start(expected)
     _look(page)
     assert _look(page) == "your GPU" and page.evaluate("reminded") == 0
-    page.evaluate("() => { const now = performance.now.bind(performance); performance.now = () => now() + 61_000; }")
+    page.evaluate("window.wait = (now) => (performance.now = () => now + 61_000)")
+    page.evaluate("wait(performance.now())")
     assert [_look(page), _look(page)] == ["your GPU"] * 2 and page.evaluate("reminded") == 1
+    page.evaluate("wait(performance.now())")
+    for _ in range(2):
+        assert page.evaluate(INSPECT, False) != "the server" and page.evaluate("reminded") == 2
     page.evaluate("delete performance.now")
 
 
 def test_it_tells_what_a_pixel_looked_at(start, expected):
     page = start(expected)
     assert _look(page) == "the server"
-    ask = """async (influence) => {
-      const asked = { models: ['lit-light'], chain: 'published', scale: 4, size: { height: 56, width: 72 } };
-      const seen = await engine.inspect({ ...asked, row: 31, column: 50, influence });
-      return seen instanceof Map ? seen.get('lit-light') : seen;
-    }"""
-    assert page.evaluate(ask, True) == "the server"
-    found = page.evaluate(ask, False)
+    assert page.evaluate(INSPECT, True) == "the server"
+    found = page.evaluate(INSPECT, False)
     assert (found["kind"], found["size"], found["pixel"]) == ("attention", [56, 72], [31, 50])
     truth = clit.Renderer().attend(clit.load("lit-light"), PICTURE, pixel=(31, 50), size=SIZE, influence=False)
     assert np.abs(np.array(found["stages"][0]["weights"]) - truth.stages[0].weights).max() <= 1e-5
     assert np.abs(np.array(found["rgb"]) - np.clip(truth.rgb, 0, 1) * 255).max() <= 1
 
 
+KEEP_DEVICE = """
+const ask = GPUAdapter.prototype.requestDevice;
+GPUAdapter.prototype.requestDevice = async function () { return (window.device = await ask.call(this)); };"""
 NO_SOFTWARE = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });"
+WHY_LOST = "Promise.race([device.lost, new Promise((done) => setTimeout(done, 5000))]).then((lost) => lost?.reason)"
 FAULTS = {
     "a software adapter": {"is_forced": False},
     "a refused kernel": {
@@ -250,16 +260,19 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_a_fault_the_server_draws(start, expected, fault):
-    page = start(expected, **FAULTS[fault])
+    given = FAULTS[fault]
+    page = start(expected, **given | {"script": given.get("script", "") + KEEP_DEVICE})
     assert [_look(page), _look(page)] == ["the server"] * 2
     assert page.evaluate("trial.isOver")
+    assert page.evaluate("async () => (await trial.opened) === null"), "nothing of it is held"
+    if fault != "a software adapter":
+        assert page.evaluate(WHY_LOST) == "destroyed", "its memory is free again"
 
 
 def test_after_its_device_is_lost_the_server_draws(start, expected):
     page = start(
         expected,
-        """const ask = GPUAdapter.prototype.requestDevice;
-        GPUAdapter.prototype.requestDevice = async function () { return (window.device = await ask.call(this)); };""",
+        KEEP_DEVICE,
     )
     assert [_look(page), _look(page)] == ["the server", "your GPU"]
     page.evaluate("device.destroy()")
@@ -270,6 +283,15 @@ def test_after_its_device_ceases_to_answer_the_server_draws(start, expected):
     page = start(expected, NO_SOFTWARE, is_forced=False, milliseconds=60_000)
     page.evaluate("trial.patience.view = 60_000")
     assert [_look(page), _look(page)] == ["the server", "your GPU"]
+    slow = """async () => {
+      const { onSubmittedWorkDone } = GPUQueue.prototype;
+      GPUQueue.prototype.onSubmittedWorkDone = () => new Promise((done) => setTimeout(done, 400));
+      trial.patience.view = 2000;
+      const views = await Promise.all(Array.from({ length: 6 }, () => look('lit-light')));
+      GPUQueue.prototype.onSubmittedWorkDone = onSubmittedWorkDone;
+      return views.map((each) => each.by);
+    }"""
+    assert page.evaluate(slow) == ["your GPU"] * 6, "views wait for one another, and each alone is quick enough"
     page.evaluate(
         """() => {
           GPUQueue.prototype.onSubmittedWorkDone = () => new Promise(() => {});
@@ -315,18 +337,20 @@ def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
     photograph = tmp_path / "small.png"
     tiny.save_photograph(photograph, 24, 30)
     viewer = new_viewer(viewport={"width": 1000, "height": 460})
+    asked = []
+    viewer.page.on("request", lambda request: asked.append(request.post_data or ""))
     viewer.open(f"{url}?engine=gpu")
     viewer.upload(photograph)
     viewer.wait_for_picture(30)
     assert _drawn_by(viewer) == {"Drawn by the server"}
+    assert any('"model":"lit-light"' in each for each in asked if "render_view" in each)
     for i in range(60):  # while it is tried, the server goes on; what a pane has is not drawn anew
         viewer.set_scale(round(2 + 0.05 * i, 2))
         if _drawn_by(viewer) == {"Drawn by your GPU"}:
             break
         viewer.page.wait_for_timeout(500)
     assert _drawn_by(viewer) == {"Drawn by your GPU"}
-    asked = []
-    viewer.page.on("request", lambda request: asked.append(request.post_data or ""))
+    asked.clear()
     viewer.set_scale(6)
     assert _drawn_by(viewer) == {"Drawn by your GPU"}
     for name, model in models.items():
@@ -341,14 +365,37 @@ def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
         assert mark.evaluate("each => each.scrollWidth <= each.clientWidth"), "it is not cut"
 
 
+COUNT_ADAPTERS = """
+window.adapters = 0;
+const ask = GPU.prototype.requestAdapter;
+GPU.prototype.requestAdapter = async function () {
+  const adapter = await ask.call(this);
+  window.adapters += 1;
+  return adapter;
+};"""
+
+
+def _tell_by_any_view(route) -> None:
+    """Let a trial begin with a view that the server drew in no time, too."""
+    text = route.fetch().text()
+    assert "TELLING_MS = 40;" in text
+    route.fulfill(body=text.replace("TELLING_MS = 40;", "TELLING_MS = 0;"), content_type="text/javascript")
+
+
 @pytest.mark.parametrize("query", ["", "?engine=server"])
 def test_software_is_not_asked_to_draw(new_viewer, url, photograph, query):
     viewer = new_viewer(viewport={"width": 1000, "height": 460})
     asked = []
     viewer.page.on("request", lambda request: asked.append(request.url))
+    viewer.page.route("**/viewer/gpu/trial.js", _tell_by_any_view)
+    viewer.page.add_init_script(COUNT_ADAPTERS)
     viewer.open(f"{url}{query}")
     viewer.upload(photograph)
     viewer.wait_for_picture(96)
+    assert _drawn_by(viewer) == {"Drawn by the server"}
+    if not query:
+        viewer.wait("window.adapters > 0")
     viewer.set_scale(3)
     assert _drawn_by(viewer) == {"Drawn by the server"}
+    assert viewer.frame.evaluate("adapters") == (0 if query else 1)
     assert not [each for each in asked if "/weights/" in each]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from clit.ui.static_site import READY_SCALES, write_site
 PATIENCE = 120_000  # ms: a GPU made of software is slow
 NETWORKS = ("liif-light", "lit-light")
 WINDOW = {"width": 1100, "height": 640}
+LIMITS = "import('./viewer/store.js').then(({ state }) => Object.assign(state.limits, {change}))"
 FORCED = "?engine=gpu"  # by software, which is refused otherwise
 
 
@@ -208,7 +210,22 @@ def test_the_site_draws_on_the_visitor_s_gpu(gpu_browser, open_window, address, 
     again.share.click()
     page = tmp_path / "view.html"
     again.download(again.share_page).save_as(page)
+    again.share.click()
+    check_too_large_a_page(again, models["clit-light"])
     check_saved_page(open_window(gpu_browser, offline=True), page, one, models["clit-light"])
+
+
+def check_too_large_a_page(viewer: Viewer, model) -> None:
+    """What a page would hold is counted before the GPU is asked for it: all latents of One, which has 25 x 22."""
+    width = model.decoder.config.width
+    needed = math.ceil(2 * width * (25 * 22 + 2 * 18 * width) / 3) * 4
+    viewer.share.click()
+    page, counted = "The page of this view would have ", "A page of this view would have more than "
+    for allowed, told in (needed, page), (needed - 1, counted):
+        viewer.frame.evaluate(LIMITS.replace("{change}", f"{{ page_bytes: {allowed} }}"))
+        viewer.share_page.click()
+        expect(viewer.share_status).to_contain_text(told)
+        expect(viewer.share_status).to_contain_text("choose a larger scale, or fewer panes")
 
 
 def check_saved_page(viewer: Viewer, file, picture, model) -> None:
@@ -249,13 +266,12 @@ def test_files_that_a_visitor_opens_stay_here(gpu_browser, open_window, address,
     expect(guarded.frame.locator(".pane[data-pass=exact]")).to_have_count(2, timeout=PATIENCE)
     viewer.upload({"name": "words.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(viewer.notice_text).to_contain_text("words.png is no picture that this browser reads")
-    limits = "import('./viewer/store.js').then(({ state }) => Object.assign(state.limits, {change}))"
-    viewer.frame.evaluate(limits.replace("{change}", "{ input_pixels: 300 }"))
+    viewer.frame.evaluate(LIMITS.replace("{change}", "{ input_pixels: 300 }"))
     viewer.upload(tmp_path / "upright.png")
     viewer.wait_for_picture(19)
     caption = viewer.frame.locator(".caption")
     expect(caption).to_contain_text("Your picture of 26 × 20 pixels was reduced to 19 × 15")
-    viewer.frame.evaluate(limits.replace("{change}", "{ upload_bytes: 100 }"))
+    viewer.frame.evaluate(LIMITS.replace("{change}", "{ upload_bytes: 100 }"))
     viewer.upload(tmp_path / "upright.png")
     expect(viewer.notice_text).to_contain_text("choose one of at most")
 
@@ -307,7 +323,11 @@ def test_the_speed_page_times_every_model(browser, gpu_browser, open_window, add
     ]
     assert all(float(time) > 0 for row in rows for time in row[3:])
     viewer.frame.locator(".copy").click()
-    expect(viewer.frame.locator(".progress")).to_have_text("The table is copied.")
+    expect(viewer.frame.locator(".progress")).to_have_text("Copied")
     text = viewer.frame.evaluate("navigator.clipboard.readText()")
     assert "swiftshader" in text and text.count("\n| LIT light | ×12 |") == 1
+    viewer.frame.evaluate("void (navigator.clipboard.writeText = () => Promise.reject(new Error('not here')))")
+    viewer.frame.locator(".copy").click()
+    expect(viewer.frame.locator(".progress")).to_have_text("Selected: copy it by keyboard")
+    assert "×12" in viewer.frame.evaluate("getSelection().toString()")
     assert_axe_finds_nothing_serious(viewer.page)

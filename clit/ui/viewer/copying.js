@@ -3,17 +3,22 @@
 
 import { $$ } from "./dom.js";
 
+/** Copy a text; where a frame may not, its element is selected. @param {string} text @param {HTMLElement} element @returns {Promise<string>} what has been done */
+export async function copyText(text, element) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return "Copied";
+  } catch (error) {
+    console.warn(error);
+    getSelection().selectAllChildren(element);
+    return "Selected: copy it by keyboard";
+  }
+}
+
 async function copy(event) {
   const button = event.currentTarget;
   const source = button.parentElement.querySelector("code");
-  try {
-    await navigator.clipboard.writeText(source.textContent);
-    button.textContent = "Copied";
-  } catch (error) {
-    console.warn(error); // a frame that may not: the text can still be selected
-    getSelection().selectAllChildren(source);
-    button.textContent = "Selected: copy it by keyboard";
-  }
+  button.textContent = await copyText(source.textContent, source);
 }
 
 export function buildCopying() {

@@ -138,7 +138,8 @@
 /** @typedef {{model: string, stages: number | null, error: boolean, share: number}} Progress of a view; share: 0..1 is done */
 
 /**
- * A question that must wait may be given up: `isOver` says that nobody wants to know any more.
+ * A question that must wait may be given up: `isOver` says that nobody wants to know any more. Of the engine in use none
+ * rejects, see `useEngine`.
  * @typedef {object} Engine
  * @property {() => Promise<Offer | Failure>} begin
  * @property {(file: File) => Promise<Source | Failure>} send
@@ -155,10 +156,20 @@
  *   from in a page that was saved, see `readSource`
  */
 
+const FAULT = { error: "This could not be done: try again, and load the page again where that does not help." };
+
+/** A question whose fault is an answer too: whoever waits for it goes on. @param {(...asked: any[]) => Promise<any>} ask @param {any} fault */
+const mended = (ask, fault) => (...asked) =>
+  ask(...asked).catch((error) => {
+    console.warn(error);
+    return fault;
+  });
+
 /** @type {Engine} */
 export let engine;
 
 /** @param {Engine} chosen which is asked from now on */
 export function useEngine(chosen) {
-  engine = chosen;
+  const questions = Object.entries(chosen).map(([name, ask]) => [name, mended(ask, name === "progress" ? [] : FAULT)]);
+  engine = /** @type {any} */ (Object.fromEntries(questions));
 }

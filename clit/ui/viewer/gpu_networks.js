@@ -6,7 +6,7 @@ import { attendByDistance } from "./attention.js";
 import { Gpu } from "./gpu/device.js";
 import { GpuRenderer } from "./gpu/renderer.js";
 import { siteUrl } from "./site_files.js";
-import { readGpuSource } from "./gpu_source.js";
+import { countSource, readGpuSource } from "./gpu_source.js";
 import { paintHead } from "./gpu_survey.js";
 
 /** @import { Raster } from "./resampling.js" */
@@ -75,6 +75,7 @@ function gpuNetworks(renderer, models) {
   return {
     ...{ draw, colours, inspect },
     paintHead: async (raster, part, what, isOver) => paintHead(renderer, await wantedOf(raster, part), what, isOver),
+    sourceBytes: async (raster, part) => countSource(renderer, await wantedOf(raster, part)),
     source: async (raster, part) => readGpuSource(renderer, await wantedOf(raster, part)),
   };
 }

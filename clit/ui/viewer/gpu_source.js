@@ -1,11 +1,20 @@
 // @ts-check
 // What a saved page computes attention from, read from the visitor's own GPU: what clit/rendering/attention_source.py makes.
 
-import { clip, grow } from "./gpu/convolve.js";
+import { clip, grow, sides } from "./gpu/convolve.js";
 import { roundHalfEven } from "./numbers.js";
 
 /** @import { GpuRenderer } from "./gpu/renderer.js" */
 /** @import { Wanted } from "./gpu/renderer.js" */
+
+/** The bytes in base64 that the arrays of a view's source take. @param {GpuRenderer} renderer @param {Wanted} wanted */
+export async function countSource(renderer, wanted) {
+  const { decoder } = await renderer.load(wanted.model);
+  const { part } = renderer.partOf(wanted, decoder);
+  const { width } = decoder.config;
+  const [height, columns] = sides(decoder.reads(part));
+  return 4 * Math.ceil((2 * width * (height * columns + 18 * width * part.factors.length)) / 3);
+}
 
 /** The source of a view by LIT or CLIT, in the form that the server sends, see `readSource`. @param {GpuRenderer} renderer @param {Wanted} wanted */
 export async function readGpuSource(renderer, wanted) {
@@ -17,7 +26,7 @@ export async function readGpuSource(renderer, wanted) {
     const { part } = renderer.partOf(wanted, decoder);
     const region = decoder.reads(part);
     const [top, left, bottom, right] = region;
-    const z = await renderer.gpu.guard(async () => {
+    const z = await renderer.guard(async () => {
       const features = await renderer.featuresOf(encoder, clip(grow(region, 1), part.small), () => renderer.gpu.flush());
       const count = (bottom - top) * (right - left) * width;
       return new Float32Array(await renderer.gpu.read(decoder.embed.over(features, region, part.small).buffer, count));

@@ -49,7 +49,7 @@ export async function surveyView(renderer, wanted, isOver) {
       for (let x = 0; x < width; x += TILE_SIDE) {
         const [rows, columns] = [Math.min(TILE_SIDE, height - y), Math.min(TILE_SIDE, width - x)];
         const tile = { ...part, window: /** @type {Wanted["window"]} */ ([top + y, left + x, rows, columns]) };
-        const found = await renderer.gpu.guard(async () =>
+        const found = await renderer.guard(async () =>
           survey(decoder, await renderer.featuresOf(encoder, decoder.reads(tile), pause), tile, pause),
         );
         for (let row = 0; row < rows; row += 1) {

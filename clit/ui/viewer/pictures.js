@@ -82,19 +82,13 @@ async function wish(find, told = "Opening the picture…") {
 
 /** @param {number} mine @param {() => Promise<Source | Failure>} find @returns {Promise<Picture | Failure>} */
 async function openInTurn(mine, find) {
-  try {
-    const source = await find();
-    if ("error" in source) return source;
-    const before = turn;
-    const answer = before.then(() => (mine === wishes ? engine.open(source, () => mine !== wishes) : { error: "" }));
-    turn = answer.then((opened) => {
-      if (mine !== wishes && "bitmap" in opened) unshown = opened;
-    });
-    return await answer;
-  } catch (error) {
-    console.warn(error);
-    return { error: "The picture could not be shown: choose it again." };
-  }
+  const source = await find();
+  if ("error" in source) return source;
+  const answer = turn.then(() => (mine === wishes ? engine.open(source, () => mine !== wishes) : { error: "" }));
+  turn = answer.then((opened) => {
+    if (mine !== wishes && "bitmap" in opened) unshown = opened;
+  });
+  return answer;
 }
 
 /** @param {Source} source */

@@ -29,6 +29,7 @@ import { cubicTaps, enlarge, linearTaps } from "./resampling.js";
  * @property {(raster: Raster, part: Part, what: {paint: string, head: number}, isOver: () => boolean) =>
  *   Promise<{rgb: Uint8Array, span: [number, number] | null, factors: number[]} | null>} paintHead what a head does, in colours
  * @property {(raster: Raster, part: Part, row: number, column: number) => Promise<Seen>} inspect
+ * @property {(raster: Raster, part: Part) => Promise<number>} sourceBytes about as many as `source` has, in base64
  * @property {(raster: Raster, part: Part) => Promise<any>} source as the server describes it, see `readSource`
  */
 

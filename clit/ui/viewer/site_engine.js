@@ -170,11 +170,15 @@ export function siteEngine({ models, examples, limits, networks }) {
   async function sources({ models: names, scale, size, chain, window }) {
     const opened = open;
     const found = await inTurn(URGENCY.exact, never, async () => {
-      const sources = {};
-      for (const model of names) {
-        const part = { model, stages: null, chain, size: outputOf(opened, scale, size), window };
-        sources[model] = await networks.source(opened.raster, part);
+      const parts = names.map((model) => ({ model, stages: null, chain, size: outputOf(opened, scale, size), window }));
+      let needed = 0;
+      for (const part of parts) needed += await networks.sourceBytes(opened.raster, part);
+      if (needed > limits.page_bytes) {
+        const [much, most] = [Math.floor(needed / 1e5) / 10, limits.page_bytes / 1e6];
+        return { error: `A page of this view would have more than ${much} MB, and ${most} are allowed: choose a larger scale, or fewer panes.` };
       }
+      const sources = {};
+      for (const part of parts) sources[part.model] = await networks.source(opened.raster, part);
       return { sources };
     });
     return found ?? FAILURE;

@@ -1,6 +1,7 @@
 // @ts-check
 // The page that draws every model of a site on the visitor's own graphics processor, and times it.
 
+import { copyText } from "./copying.js";
 import { $, make, mount } from "./dom.js";
 import { fetchRaster } from "./decoding.js";
 import { openNetworks } from "./gpu_networks.js";
@@ -47,8 +48,7 @@ async function start() {
     $(".copy").disabled = !rows.length;
   });
   $(".copy").addEventListener("click", async () => {
-    await navigator.clipboard.writeText(asText($(".adapter").textContent, rows));
-    $(".progress").textContent = "The table is copied.";
+    $(".progress").textContent = await copyText(asText($(".adapter").textContent, rows), $("table"));
   });
 }
 

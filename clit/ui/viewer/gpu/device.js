@@ -34,6 +34,7 @@ export class Gpu {
     this.temporary = [];
     this.encoder = null;
     this.before = Promise.resolve(); // the work submitted last
+    this.answered = 0; // when the device did something last, by performance.now
   }
 
   /** @param {number} bytes @param {number} usage */
@@ -107,6 +108,7 @@ export class Gpu {
     const { before } = this;
     this.before = this.device.queue.onSubmittedWorkDone();
     await before;
+    this.answered = performance.now();
     if (this.lost !== null) throw new Error(`The device is lost: ${this.lost}`);
   }
 
@@ -117,17 +119,18 @@ export class Gpu {
     this.copy(buffer, 0, copy, 0, count);
     await this.flush();
     await copy.mapAsync(1); // GPUMapMode.READ
+    this.answered = performance.now();
     return copy.getMappedRange().slice(0, 4 * count);
   }
 
   /**
    * What `work` resolves to; afterwards its buffers are freed. Throws where the device refuses anything, has too little
-   * memory or goes away.
+   * memory or goes away, whatever `work` threw.
    * @template T @param {() => Promise<T>} work @returns {Promise<T>}
    */
   async guard(work) {
     for (const scope of SCOPES) this.device.pushErrorScope(scope);
-    let result, fault;
+    let result, fault, refused;
     try {
       result = await work();
     } catch (error) {
@@ -135,11 +138,11 @@ export class Gpu {
     }
     for (const found of SCOPES.map(() => this.device.popErrorScope())) {
       const error = await found.catch((/** @type {any} */ reason) => reason);
-      fault ??= error && new Error(error.message);
+      refused ??= error && new Error(error.message);
     }
     this.free();
     if (this.lost !== null) throw new Error(`The device is lost: ${this.lost}`);
-    if (fault) throw fault;
+    if (refused ?? fault) throw refused ?? fault;
     return /** @type {T} */ (result);
   }
 

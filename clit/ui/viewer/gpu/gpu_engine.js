@@ -49,20 +49,24 @@ export function gpuEngine(behind, trial) {
     return answer;
   }
 
+  /** Let the server know now and then that somebody is there, while all is drawn here. */
+  function remind() {
+    if (performance.now() - heard <= REMIND_MS) return;
+    heard = performance.now();
+    behind.progress();
+  }
+
   /** @param {ViewRequest} request @param {() => boolean} isOver @returns {Promise<View | null>} */
   async function drawView(request, isOver) {
     const { picture } = state;
     const isAhead = request.kind === "ahead";
     const size = sizeOf(request);
-    if (performance.now() - heard > REMIND_MS) {
-      heard = performance.now();
-      behind.progress();
-    }
+    remind();
     const isStale = () => isOver() || picture !== state.picture || (isAhead && urgent > 0);
     if (!isAhead) urgent += 1;
     try {
       const renderer = await trial.renderer(picture);
-      const drawn = await trial.inTime(drawRequest(renderer, request, wantedOf(request, size), isStale, (share) => shares.set(request, share)));
+      const drawn = await trial.inTime(renderer, drawRequest(renderer, request, wantedOf(request, size), isStale, (share) => shares.set(request, share)));
       if (!drawn) return null;
       const { pixels, span, milliseconds, factors } = drawn;
       const { height, width } = request.window;
@@ -91,6 +95,7 @@ export function gpuEngine(behind, trial) {
   async function look(request) {
     const { picture } = state;
     const { row, column, chain } = request;
+    remind();
     const size = sizeOf(request);
     const renderer = await trial.renderer(picture);
     const lookByDistance = async (/** @type {Wanted} */ wanted) => {
@@ -102,7 +107,7 @@ export function gpuEngine(behind, trial) {
     for (const model of request.models) {
       const wanted = wantedOf(/** @type {any} */ ({ model, stages: null, chain, window: { top: row, left: column, height: 1, width: 1 } }), size);
       const kind = state.models.get(model).kind === "attention" ? "attention" : "ensemble";
-      const found = await trial.inTime(kind === "attention" ? renderer.attend(wanted, row, column) : lookByDistance(wanted));
+      const found = await trial.inTime(renderer, kind === "attention" ? renderer.attend(wanted, row, column) : lookByDistance(wanted));
       if (!found || picture !== state.picture) return null;
       seen.set(model, { kind, size: [size.height, size.width], pixel: [row, column], ...found });
     }

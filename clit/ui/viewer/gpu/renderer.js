@@ -62,10 +62,28 @@ export class GpuRenderer {
   }
 
   close() {
-    for (const each of this.features.values()) each.destroy();
-    this.features.clear();
+    this.forget();
     this.picture?.buffer.destroy();
     this.picture = null;
+  }
+
+  /** The features go: they are made anew when they are read next. */
+  forget() {
+    for (const each of this.features.values()) each.destroy();
+    this.features.clear();
+  }
+
+  /**
+   * What `work` resolves to, by `Gpu.guard`. After a fault of the device nobody knows what has become of features that were
+   * made meanwhile, so they are forgotten. @template T @param {() => Promise<T>} work @returns {Promise<T>}
+   */
+  async guard(work) {
+    try {
+      return await this.gpu.guard(work);
+    } catch (error) {
+      if (!(error instanceof Stale)) this.forget();
+      throw error;
+    }
   }
 
   /**
@@ -102,7 +120,7 @@ export class GpuRenderer {
       if (!drawn || !this.picture) return null;
       const { part } = this.partOf({ ...wanted, window }, decoder);
       const pause = () => this.gpu.flush();
-      const stages = await this.gpu.guard(async () => decoder.attend(await this.featuresOf(encoder, decoder.reads(part), pause), part));
+      const stages = await this.guard(async () => decoder.attend(await this.featuresOf(encoder, decoder.reads(part), pause), part));
       return { stages, rgb: [...drawn.pixels.slice(0, 3)] };
     });
   }
@@ -118,7 +136,7 @@ export class GpuRenderer {
       const { part, factors } = this.partOf(wanted, decoder);
       const tiles = cut(wanted.window, Math.min(TILE_SIDE, Math.floor(Math.sqrt(MAP_FLOATS / decoder.mapsWidth)) - 10));
       for (const [i, window] of tiles.entries()) {
-        await this.gpu.guard(async () => {
+        await this.guard(async () => {
           const tile = { ...part, window };
           const read = decoder.reads(tile);
           const features = read && (await this.featuresOf(encoder, read, pause));

@@ -30,7 +30,7 @@ export class Trial {
     this.picture = null;
     this.slow = 0;
     this.isTrying = false; // kernels may be compiled, and views would wait
-    this.patience = { first: 60_000, view: 10_000 }; // after so many milliseconds without a picture the device is given up
+    this.patience = { first: 60_000, view: 10_000 }; // after so many milliseconds without an answer the device is given up
     this.turn = Promise.resolve(); // one trial after the other
   }
 
@@ -52,10 +52,14 @@ export class Trial {
     return renderer;
   }
 
-  /** No more is drawn here. @param {any} reason */
+  /** No more is drawn here, and all memory that it took goes. @param {any} reason */
   end(reason) {
-    if (!this.isOver) console.info(`The server draws on: ${reason?.message ?? reason}`);
+    if (this.isOver) return;
+    console.info(`The server draws on: ${reason?.message ?? reason}`);
     this.isOver = true;
+    this.opened?.then((renderer) => renderer?.gpu.device.destroy(), () => {});
+    this.opened = null;
+    this.picture = null;
   }
 
   /** Draw what the server has drawn, where nothing is known yet of the method or the picture. @param {ViewRequest} request @param {View} view */
@@ -86,10 +90,10 @@ export class Trial {
     if (!renderer) return;
     const wanted = wantedOf(request, view.size);
     const hasGone = () => picture !== state.picture;
-    await this.inTime(drawFirst(renderer, request, wanted, picture, hasGone), this.patience.first);
+    await this.inTime(renderer, drawFirst(renderer, request, wanted, picture, hasGone), this.patience.first);
     const began = performance.now();
     const isLate = () => !this.isForced && !isPlain(request) && performance.now() - began > view.milliseconds;
-    const drawn = await this.inTime(drawRequest(renderer, request, wanted, () => hasGone() || isLate()));
+    const drawn = await this.inTime(renderer, drawRequest(renderer, request, wanted, () => hasGone() || isLate()));
     if (hasGone()) return;
     if (!drawn) return this.noteSlow(request);
     const isSame = mostDifferent(drawn.pixels, readPixels(view.bitmap)) <= (request.paint ? MOST_STEP : MOST_DIFFERENCE);
@@ -105,11 +109,22 @@ export class Trial {
     if (this.slow >= MOST_SLOW) this.end("this GPU is slower");
   }
 
-  /** A device that hangs must not keep the picture. @template T @param {Promise<T>} work @param {number} [milliseconds] @returns {Promise<T>} */
-  async inTime(work, milliseconds = this.patience.view) {
+  /**
+   * A device that hangs must not keep the picture. One that is at work on others, whose turn comes before, does not hang.
+   * @template T @param {GpuRenderer} renderer @param {Promise<T>} work @param {number} [milliseconds] @returns {Promise<T>}
+   */
+  async inTime({ gpu }, work, milliseconds = this.patience.view) {
     if (this.isForced) return work;
+    const began = performance.now();
     let timer = 0;
-    const late = new Promise((_, fail) => (timer = window.setTimeout(() => fail(new Error("this GPU does not answer")), milliseconds)));
+    const late = new Promise((_, fail) => {
+      const look = () => {
+        const left = Math.max(began, gpu.answered) + milliseconds - performance.now();
+        if (left > 0) timer = window.setTimeout(look, left);
+        else fail(new Error("this GPU does not answer"));
+      };
+      look();
+    });
     try {
       return await /** @type {Promise<T>} */ (Promise.race([work, late]));
     } finally {

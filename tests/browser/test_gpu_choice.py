@@ -344,8 +344,8 @@ def test_the_page_draws_by_it_and_says_so(new_viewer, url, models, tmp_path):
     viewer.wait_for_picture(30)
     assert _drawn_by(viewer) == {"Drawn by the server"}
     assert any('"model":"lit-light"' in each for each in asked if "render_view" in each)
-    for i in range(60):  # while it is tried, the server goes on; what a pane has is not drawn anew
-        viewer.set_scale(round(2 + 0.05 * i, 2))
+    for i in range(240):  # while it is tried, the server goes on; what a pane has is not drawn anew
+        viewer.set_scale(round(2 + 0.05 * (i % 40), 2))
         if _drawn_by(viewer) == {"Drawn by your GPU"}:
             break
         viewer.page.wait_for_timeout(500)

@@ -44,8 +44,10 @@ export function gpuEngine(behind, trial) {
         trial.end(error);
       }
     }
+    const { picture } = state;
     const answer = await behind.view(request, isOver);
-    if (answer && "bitmap" in answer && isOurs(request)) trial.consider(request, answer);
+    // An answer that comes after another picture was opened says nothing of that one.
+    if (answer && "bitmap" in answer && isOurs(request) && picture === state.picture) trial.consider(request, answer);
     return answer;
   }
 

@@ -114,6 +114,8 @@ def test_a_download_that_was_broken_off_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     assert clit.load("somebody/something").config == CONFIG and asked == [True, False]
+    (hub / "model.safetensors.index.json").write_text("{")
+    assert clit.load("somebody/something").config == CONFIG and asked == 2 * [True, False]
 
 
 def test_names_are_found_in_the_checkpoints_folder(saved, monkeypatch):

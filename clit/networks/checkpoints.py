@@ -115,16 +115,22 @@ def _read_weights(directory: Path) -> dict[str, torch.Tensor]:
     index = directory / INDEX
     if not index.is_file():
         return load_file(directory / WEIGHTS)
-    found, written = json.loads(index.read_text()), index.stat()
-    files = found.get("weight_map") if isinstance(found, dict) else None
-    names = list(files.values()) if isinstance(files, dict) else [None]
-    if not all(isinstance(name, str) and fnmatch(name, PARTS) and Path(name).name == name for name in names):
-        raise ValueError(f"{INDEX} does not name the files of the weights")
-    state = {key: value for name in sorted(set(names)) for key, value in load_file(directory / name).items()}
+    written = index.stat()
+    state = {key: value for name in _read_index(index) for key, value in load_file(directory / name).items()}
     now = index.stat()
     if (now.st_ino, now.st_mtime_ns) != (written.st_ino, written.st_mtime_ns):
         raise ValueError("it was replaced meanwhile")
     return state
+
+
+def _read_index(index: Path) -> list[str]:
+    """Return the names of the files of split weights; ValueError if the index does not tell them."""
+    found = json.loads(index.read_text())
+    files = found.get("weight_map") if isinstance(found, dict) else None
+    names = list(files.values()) if isinstance(files, dict) else [None]
+    if not all(isinstance(name, str) and fnmatch(name, PARTS) and Path(name).name == name for name in names):
+        raise ValueError(f"{INDEX} does not name the files of the weights")
+    return sorted(set(names))
 
 
 def _has_weights(directory: Path) -> bool:
@@ -164,7 +170,10 @@ def _reading(directory: Path) -> Iterator[None]:
 
 def _is_complete(directory: Path) -> bool:
     index = directory / INDEX
-    names = set(json.loads(index.read_text())["weight_map"].values()) if index.is_file() else {WEIGHTS}
+    try:
+        names = _read_index(index) if index.is_file() else [WEIGHTS]
+    except ValueError:
+        return False
     return all((directory / name).is_file() for name in (CONFIG, *names))
 
 

@@ -99,6 +99,10 @@ def _make_source(features: Features, part: Part, cancel: Cancel | None) -> Atten
     return make_source(part.request.model, features, part.view)
 
 
+def _leave(features: Features, part: Part, cancel: Cancel | None) -> None:
+    """Do nothing with the features, which are cached from now on."""
+
+
 KINDS: dict[str, Callable[[Features, Part, Cancel | None], Any]] = {
     "fast": _draw,
     "reference": _draw_by_definition,
@@ -106,7 +110,9 @@ KINDS: dict[str, Callable[[Features, Part, Cancel | None], Any]] = {
     "attention": _attend,
     "influence": _attend_and_influence,
     "source": _make_source,
+    "features": _leave,
 }
 """What a part can be: RGB (rows, columns, 3) unclipped, the same by the plain definition, what `Renderer.survey`
-returns, what one pixel looked at without and with influence, and what attention is computed from.
+returns, what one pixel looked at without and with influence, what attention is computed from, and nothing: its features
+are encoded.
 """

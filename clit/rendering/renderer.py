@@ -217,6 +217,15 @@ class Renderer:
         request.check_memory(model.heads * view.count, self._cache.limit)
         return self._draw_tiles((model.heads, 3), request, view, "survey", progress, cancel)
 
+    def encode(self, model: SRModel, image, *, cancel: Cancel | None = None) -> None:
+        """Encode a picture, which costs nothing if its features are cached: views of it need not wait for that.
+
+        Else as `render`.
+        """
+        request = self._check_request(model, image, 1, None, None, "published", None)
+        with self._turn():
+            self._compute(Part("features", request, request.view), cancel)
+
     def estimate(
         self,
         model: SRModel,

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from clit.system.memory import resident
+from clit.ui.ahead import AHEAD_SECONDS, ExamplesAhead
 from clit.ui.site import Site
 from clit.ui.spare import LOOK_SECONDS, SpareMemory
 from clit.ui.tags import CARD
@@ -94,17 +95,23 @@ class Modules(StaticFiles):
 
 
 def look_after(site: Site):
-    """Return a lifespan in which idle sessions, and freed memory, are looked after while nobody asks anything."""
+    """Return a lifespan in which idle sessions and freed memory are looked after, and examples encoded ahead."""
 
     async def repeat(seconds: float, look: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(seconds)
             await run_in_threadpool(look)
 
+    async def encode_examples() -> None:
+        ahead = ExamplesAhead(site)
+        while ahead.left:
+            await asyncio.sleep(AHEAD_SECONDS)
+            await run_in_threadpool(ahead.encode_next)
+
     @contextlib.asynccontextmanager
     async def lifespan(app):
         looks = (SWEEP_SECONDS, site.sweep), (LOOK_SECONDS, SpareMemory(site).look)
-        tasks = [asyncio.create_task(repeat(*each)) for each in looks]
+        tasks = [asyncio.create_task(each) for each in (encode_examples(), *(repeat(*look) for look in looks))]
         try:
             yield
         finally:

@@ -1,7 +1,8 @@
 """The line for rendering: one is drawn at a time, and others have their turn every fraction of a second.
 
 A visitor has one place in line, however many panes wait, and whoever has been served least comes next. Whoever comes
-back begins with as much as those have who are served now, so nobody saves up turns and nobody waits forever. What
+back begins with as much as those have who are served now, less what was owed then: so nobody saves up turns, a newcomer
+stands no worse than the rest, and nobody waits forever. What
 follows the hand comes a little sooner than that and a file a little later; what is drawn ahead waits for nobody.
 """
 
@@ -50,11 +51,14 @@ _LOOK_SECONDS = 0.5  # how often who waits is asked whether anybody still does: 
 
 @dataclass(eq=False)
 class _Visitor:
-    """Whoever asks: seconds of being served, places in line by kind, and when the last of them was left."""
+    """Whoever asks: seconds of being served, places in line by kind, when the last of them was left, and by how much
+    less than others it had been served then.
+    """
 
     served: float
     places: dict[str, int] = field(default_factory=dict)
     left: float = 0.0
+    owed: float = 0.0
 
     @property
     def is_here(self) -> bool:
@@ -103,6 +107,8 @@ class Line:
             most, most_each = self._room.get(kind, (everybody + 1, everybody + 1))
             if everybody >= most or found.places.get(kind, 0) >= most_each:
                 raise Busy(self._count_others(found))
+            if not found.is_here:
+                found.served = max(found.served, self._floor - found.owed)
             found.places[kind] = found.places.get(kind, 0) + 1
             place = Place(self, found, kind, is_stale, next(self._numbers))
         try:
@@ -110,6 +116,7 @@ class Line:
         finally:
             with self.lock:
                 found.places[kind] -= 1
+                found.owed = max(0.0, self._floor - found.served)
                 if HANDICAPS[kind] is not None:  # what makes way for all is no reason for small tiles
                     found.left = self.clock()
 

@@ -173,6 +173,36 @@ def test_who_has_idled_saves_up_no_turns():
     assert longest_run(visitors.drawn[1:], "busy") <= 4 + 2 * lines.RUN / 0.25
 
 
+def test_a_newcomer_stands_no_worse_than_who_looks_for_long():
+    visitors = Visitors()
+    for _ in range(50):
+        for name in ("a", "b"):  # each looks while the other's view is drawn
+            visitors.work(name, "exact", 4)
+            visitors.finish()
+            visitors.clock.now += 1
+    with visitors.held():
+        for name in ("a", "b"):
+            visitors.work(name, "exact", 4)
+        visitors.work("new", "preview", 1)
+    visitors.finish()
+    assert visitors.drawn[400] == "new"
+
+
+def test_who_was_refused_comes_back_with_what_is_owed():
+    visitors = Visitors()
+    with visitors.held():
+        visitors.work("waits", "exact", 4, is_stale=lambda: visitors.drawn.count("served") == 12)
+        for _ in range(12):
+            visitors.work("served", "preview", 1)
+    visitors.finish()
+    assert visitors.gone == ["waits"]
+    with visitors.held():
+        for name in ("served", "new", "waits"):
+            visitors.work(name, "exact", 1)
+    visitors.finish()
+    assert visitors.drawn[12:] == ["waits", "new", "served"]
+
+
 def test_who_goes_is_out_at_once():
     visitors, gone = Visitors(), threading.Event()
     with visitors.held():

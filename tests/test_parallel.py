@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from clit.errors import Cancelled
-from clit.system.threads import blocks, even_size, parallel_map
+from clit.system.threads import blocks, even_size, on_one_core, parallel_map
 
 
 @pytest.fixture
@@ -32,6 +32,38 @@ def test_results_come_in_order_from_threads_with_one_torch_thread_each(three_thr
         assert list(parallel_map(work, range(6))) == [(i, 1, True) for i in range(6)]
     with torch.no_grad():
         assert list(parallel_map(work, range(3))) == [(i, 1, False) for i in range(3)]
+    assert torch.get_num_threads() == 3
+
+
+def test_threads_that_begin_meanwhile_keep_all_of_torchs(three_threads):
+    under_way, asked = threading.Event(), threading.Event()
+    told = []
+
+    def begin() -> None:
+        under_way.wait(20)
+        torch.zeros(1).add(1)
+        told.append(torch.get_num_threads())
+        asked.set()
+
+    def work(item: int) -> None:
+        under_way.set()
+        assert asked.wait(20)
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    with torch.no_grad():
+        list(parallel_map(work, range(4)))
+    thread.join()
+    assert told == [3]
+
+
+def test_small_work_is_done_on_one_core_in_the_callers_mode(three_threads):
+    def work() -> tuple[int, bool]:
+        return torch.get_num_threads(), torch.is_inference_mode_enabled()
+
+    for mode in (True, False):
+        with torch.inference_mode(mode), torch.no_grad():
+            assert on_one_core(work) == (1, mode)
     assert torch.get_num_threads() == 3
 
 

@@ -6,6 +6,7 @@ The numbers come from the functions that compute the pixel's colour.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from clit.geometry import View
 from clit.networks.decoders.base import Attended, Features
 from clit.networks.model import SRModel
-from clit.system.threads import one_thread
+from clit.system.threads import on_one_core
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,16 @@ class Attention:
 @torch.inference_mode()
 def attend(model: SRModel, features: Features, view: View, influence: bool) -> Attention:
     """Return what the pixel of a view of one pixel looked at. influence: whether that is computed too."""
+    return on_one_core(partial(_attend, model, features, view, influence))
+
+
+def _attend(model: SRModel, features: Features, view: View, influence: bool) -> Attention:
     positions = torch.stack([view.pixels.rows, view.pixels.columns], -1).to(features.map.device)
-    with one_thread():
-        field = model.prepare(features, view)
-        rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
-        attended = model.decoder.attend(field, positions)
-        changes = model.decoder.influence(field, positions, attended) if influence else [None] * len(attended)
-        stages = [_describe_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
+    field = model.prepare(features, view)
+    rgb = model.query(field, positions)[0, 0].float().cpu().numpy()
+    attended = model.decoder.attend(field, positions)
+    changes = model.decoder.influence(field, positions, attended) if influence else [None] * len(attended)
+    stages = [_describe_stage(found, change, view.lr) for found, change in zip(attended, changes, strict=True)]
     row, column = positions[0].tolist()
     return Attention(model.kind, stages, (row, column), view.size, rgb)
 

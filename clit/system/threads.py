@@ -10,7 +10,6 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -20,8 +19,6 @@ from clit.errors import Cancelled
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 _lock = threading.Lock()
-_users = 0
-_threads = 1  # what torch had before the first user
 _pool: ThreadPoolExecutor | None = None
 _thread = threading.local()
 
@@ -41,36 +38,33 @@ def parallel_map(
     on a `device` other than the CPU, and inside another `parallel_map`.
     """
     items = list(items)
-    alone = len(items) < 2 or (_threads if _users else torch.get_num_threads()) < 2
-    alone = alone or (device is not None and device.type != "cpu")
-    if alone or torch.is_grad_enabled() or getattr(_thread, "inside", False):
+    alone = len(items) < 2 or (device is not None and device.type != "cpu")
+    pool = None if alone else _find_pool()
+    if pool is None:
         for item in items:
             _raise_if_cancelled(cancel)
             yield function(item)
         return
-    inference = torch.is_inference_mode_enabled()
-
-    def work(item: Item) -> Result:
-        _thread.inside = True
-        with torch.inference_mode(inference), torch.no_grad():
-            return function(item)
-
-    with _shared_pool() as pool:
-        waiting = [pool.submit(work, item) for item in items]
-        try:
-            for future in waiting:
-                _raise_if_cancelled(cancel)
-                yield future.result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    waiting = [pool.submit(_keep_modes(function), item) for item in items]
+    try:
+        for future in waiting:
+            _raise_if_cancelled(cancel)
+            yield future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work on the caller's thread alone: with small tensors, waking others takes longer than the work."""
-    with _shared_pool():
-        yield
+def on_one_core(function: Callable[[], Result]) -> Result:
+    """Return function(), worked out on one core: with small tensors, waking others takes longer than the work."""
+    pool = _find_pool()
+    return function() if pool is None else pool.submit(_keep_modes(function)).result()
+
+
+def start_threads() -> None:
+    """Start the threads before others do: torch gives a new thread the number that was set last, wherever that was."""
+    with torch.no_grad():
+        _find_pool()
 
 
 def _raise_if_cancelled(cancel: Callable[[], bool] | None) -> None:
@@ -78,24 +72,41 @@ def _raise_if_cancelled(cancel: Callable[[], bool] | None) -> None:
         raise Cancelled
 
 
-@contextmanager
-def _shared_pool() -> Iterator[ThreadPoolExecutor]:
-    """Yield the pool; while anybody uses it, torch itself runs on one thread."""
-    global _users, _threads, _pool
+def _keep_modes(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Return a function that inherits this thread's inference mode wherever it is called."""
+    inference = torch.is_inference_mode_enabled()
+
+    def work(*arguments) -> Result:
+        with torch.inference_mode(inference), torch.no_grad():
+            return function(*arguments)
+
+    return work
+
+
+def _find_pool() -> ThreadPoolExecutor | None:
+    """Return the threads, as many as torch has here; None where all is done without them.
+
+    The number of a thread of the pool is set once. Nothing else is: that of any other thread would hold for all threads
+    that begin meanwhile, for good.
+    """
+    global _pool
+    count = torch.get_num_threads()
+    if count < 2 or torch.is_grad_enabled() or getattr(_thread, "inside", False):
+        return None
     with _lock:
-        if not _users:
-            _threads = torch.get_num_threads()
-            if _pool is None or _pool._max_workers != _threads:
-                _pool = ThreadPoolExecutor(_threads, "clit")
-            torch.set_num_threads(1)
-        _users += 1
-    try:
-        yield _pool
-    finally:
-        with _lock:
-            _users -= 1
-            if not _users:
-                torch.set_num_threads(_threads)
+        if _pool is None or _pool._max_workers != count:
+            _pool, all_here = ThreadPoolExecutor(count, "clit"), threading.Barrier(count)
+
+            def begin() -> None:
+                _thread.inside = True
+                torch.get_num_threads()  # what is set before a thread first asks is overwritten then
+                torch.set_num_threads(1)
+                all_here.wait()
+
+            for started in [_pool.submit(begin) for _ in range(count)]:
+                started.result()
+            torch.set_num_threads(count)
+        return _pool
 
 
 def blocks(height: int, width: int, most: int) -> list[tuple[slice, slice]]:

@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from clit.errors import UserError
 from clit.networks import kernels
 from clit.rendering.elsewhere import Painters
+from clit.system.threads import start_threads
 from clit.ui.connections import bound_connections
 from clit.ui.disk import make_folder
 from clit.ui.endpoints import add_endpoints
@@ -87,6 +88,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
     block: return only when the server is stopped. UserError if it cannot listen there.
     """
     kernels.start()
+    start_threads()
     demo = build(site).queue(max_size=FILES_WAITING)
     demo._queue.sleep_when_free = QUEUE_SECONDS  # gradio has no public setting for it
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import weakref
 from collections.abc import Callable
 from typing import NamedTuple
@@ -65,9 +66,10 @@ def _run_attention(stage, field, shape: tuple[int, ...], kernel: Callable, cance
     for picture, result in enumerate(_numpy(out)):
         view = AttentionView(*(_numpy(m[picture]) for m in (field.q, field.k, field.v, fourier)), *axes)
         parts, make_scratch = _cut_parts(stage, view)
+        scratch_of = _by_thread(make_scratch)
 
-        def run(some: np.ndarray, view=view, make_scratch=make_scratch, result=result) -> None:
-            kernel(view, some, make_scratch(), result)
+        def run(some: np.ndarray, view=view, scratch_of=scratch_of, result=result) -> None:
+            kernel(view, some, scratch_of(), result)
 
         _call(run, parts, cancel)
     return out
@@ -172,13 +174,17 @@ def render_ensemble(decoder, field, weights: Tensor, cancel: Callable[[], bool] 
     widest = max(start.map.shape[-1], *(len(bias) for _, bias in layers)) + WIDE
     parts = _cut(*weights.shape[2:], _QUERIES // 2)
     most = int(((parts[:, 1] - parts[:, 0]) * (parts[:, 3] - parts[:, 2])).max())
+
+    def make_scratch() -> EnsembleScratch:
+        x, y, blended = (np.empty(most * widest, np.float32) for _ in range(3))
+        return EnsembleScratch(x, y, blended, np.empty(most, np.int64))
+
+    scratch_of = _by_thread(make_scratch)
     for picture, result in enumerate(_numpy(out)):
         view = EnsembleView(_numpy(start.map[picture]), _numpy(start.frequency[picture]), *shared)
 
         def run(some: np.ndarray, view=view, result=result) -> None:
-            x, y, blended = (np.empty(most * widest, np.float32) for _ in range(3))
-            scratch = EnsembleScratch(x, y, blended, np.empty(most, np.int64))
-            ensemble.render(view, packed, some, scratch, result)
+            ensemble.render(view, packed, some, scratch_of(), result)
 
         _call(run, parts, cancel)
     return out
@@ -195,6 +201,18 @@ def _call(run: Callable[[np.ndarray], None], parts: np.ndarray, cancel: Callable
     size = math.ceil(len(parts) / _CALLS)
     for _ in parallel_map(run, [parts[i : i + size] for i in range(0, len(parts), size)], cancel):
         pass
+
+
+def _by_thread(make_scratch: Callable[[], tuple]) -> Callable[[], tuple]:
+    """Return what gives each thread scratch of its own, made once."""
+    own = threading.local()
+
+    def get() -> tuple:
+        if not hasattr(own, "scratch"):
+            own.scratch = make_scratch()
+        return own.scratch
+
+    return get
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

@@ -162,7 +162,8 @@ class EnsembleStart(NamedTuple):
 def render_ensemble(decoder, field, weights: Tensor, cancel: Callable[[], bool] | None = None) -> Tensor:
     """Do as `EnsembleDecoder.render`, without the skip. weights: (2, 2, R, C) of the four latents."""
     from clit.networks.kernels import ensemble
-    from clit.networks.kernels.mlp import WIDE, pack_layers
+    from clit.networks.kernels.mlp import pack_layers
+    from clit.networks.kernels.tile import WIDE
 
     start = decoder.describe_start(field)
     layers = [(_numpy(layer.weight), _numpy(layer.bias)) for layer in start.layers]

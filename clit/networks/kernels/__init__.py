@@ -92,7 +92,8 @@ def _make_folder() -> Path:
 
     target = numba.config.CPU_NAME or llvm.get_host_cpu_name(), numba.config.CPU_FEATURES
     parts = [numba.__version__, sys.version, llvm.get_host_cpu_features().flatten(), *map(str, target)]
-    code = [path.read_text(encoding="utf-8") for path in sorted(_HERE.glob("*.py"))]
+    # Numba compiles anew what lies elsewhere, or was written later: two checkouts would spoil each other's folder.
+    code = [f"{path} {path.stat().st_mtime_ns}\0{path.read_text('utf-8')}" for path in sorted(_HERE.glob("*.py"))]
     name = hashlib.sha256("\0".join(parts + code).encode()).hexdigest()[:16]
     home = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": Path.home() / "Library" / "Caches"}.get(sys.platform)
     folder = Path(os.environ.get("XDG_CACHE_HOME") or home or Path.home() / ".cache") / "clit" / "kernels" / name

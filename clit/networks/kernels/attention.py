@@ -23,7 +23,7 @@ from numba import njit
 from clit.networks.kernels.functions import softmax, wave
 from clit.networks.kernels.lanes import WIDE, at, lanewise, shift
 from clit.networks.kernels.mlp import add_gelu, dense, hidden_layers
-from clit.networks.kernels.tile import COLUMNS, OPTIONS, PANEL, kernel, multiply, multiply_4, multiply_8, multiply_add
+from clit.networks.kernels.tile import OPTIONS, PANEL, kernel, multiply, multiply_add
 
 _sample = lanewise(lambda a, b, c, d, wa, wb, wc, wd: a * wa + b * wb + c * wc + d * wd, arrays=4, scalars=4)
 _fourier = lanewise(lambda a, b, fy, fx, y, x: wave(a, b, fy * y + fx * x), arrays=4, scalars=2, outputs=2)
@@ -106,14 +106,9 @@ def _attend(view, part, scratch):
             for m in range(heads):
                 logits = begin + m // together * (window + 2) * columns + m % together * row
                 keys, c = at(view.k, corner + m * d), at(scratch.weights, logits)
-                if row == 4:
-                    multiply_4(window, c, columns, keys, 1, starts, at(queries, m * d * row), row, d)
-                elif row == 8:
-                    multiply_8(window, c, columns, keys, 1, starts, at(queries, m * d * row), row, d)
-                else:
-                    for k in range(0, row, PANEL):
-                        vectors, b = min(COLUMNS, (row - k) // WIDE), at(queries, m * d * row + k)
-                        multiply(window, vectors, shift(c, k), columns, keys, 1, starts, b, row, d)
+                for k in range(0, row, PANEL):
+                    b = at(queries, m * d * row + k)
+                    multiply(window, min(PANEL, row - k), shift(c, k), columns, keys, 1, starts, b, row, d)
             for m in range(0, heads, together):
                 bias = m // together * side * columns
                 softmax(at(scratch.weights, begin), at(scratch.along_y, bias), at(along_x, bias), side, columns)
@@ -132,20 +127,19 @@ def _mix_values(view, packed, scratch, footprints):
     for i in range(len(scratch.starts)):
         scratch.starts[i] = i
     for column in range(0, outputs, PANEL):
-        vectors = min(COLUMNS, (outputs - column) // WIDE)
-        panel = vectors * WIDE
+        panel = min(PANEL, outputs - column)
         for m in range(heads):
             for p in range(window):
                 values, u = at(view.v, scratch.window[p] + m * d), at(scratch.u, p * panel)
                 w1 = at(packed.first, (width * column + m * d * panel) * window + p * d * panel)
-                multiply(footprints, vectors, u, window * panel, values, 1, at(scratch.corner, 0), w1, panel, d)
+                multiply(footprints, panel, u, window * panel, values, 1, at(scratch.corner, 0), w1, panel, d)
             for f in range(footprints):
                 first, n = scratch.first[f], scratch.first[f + 1] - scratch.first[f]
                 row, together, columns = _lay_out(n)
                 begin = scratch.begin[f] + m // together * (window + 2) * columns + m % together * row
                 weights, u = at(scratch.weights, begin), at(scratch.u, f * window * panel)
                 hidden = at(scratch.hidden, first * outputs + column)
-                multiply_add(n, vectors, hidden, outputs, weights, columns, at(scratch.starts, 0), u, panel, window)
+                multiply_add(n, panel, hidden, outputs, weights, columns, at(scratch.starts, 0), u, panel, window)
 
 
 @kernel

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from clit.networks.kernels.functions import gelu, relu
-from clit.networks.kernels.lanes import WIDE, at, lanewise
-from clit.networks.kernels.tile import COLUMNS, PANEL, kernel, multiply, pack, pad
+from clit.networks.kernels.lanes import at, lanewise
+from clit.networks.kernels.tile import PANEL, kernel, multiply, pack, pad
 
 add_gelu = lanewise(lambda x, bias: gelu(x + bias), arrays=2)
 add_relu = lanewise(lambda x, bias: relu(x + bias), arrays=2)
@@ -32,9 +32,8 @@ def dense(layer, weights, count, x, x_row, y, starts):
     for i in range(count):
         starts[i] = i * x_row
     for column in range(0, width, PANEL):
-        vectors = min(COLUMNS, (width - column) // WIDE)
-        panel = at(weights, begin + depth * column)
-        multiply(count, vectors, at(y, column), width, at(x, 0), 1, at(starts, 0), panel, vectors * WIDE, depth)
+        panel, of_layer = min(PANEL, width - column), at(weights, begin + depth * column)
+        multiply(count, panel, at(y, column), width, at(x, 0), 1, at(starts, 0), of_layer, panel, depth)
 
 
 @kernel

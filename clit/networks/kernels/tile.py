@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import njit
 from numba.core import cgutils
 
-from clit.networks.kernels.lanes import REGISTERS, WIDE, Lanes, instruction, shift
+from clit.networks.kernels.lanes import REGISTERS, WIDE, Lanes, instruction
 
 ROWS, COLUMNS = (8, 3) if REGISTERS == 32 else (6, 2)  # of a tile: its sums, a row of b, one number of a in registers
 PANEL = COLUMNS * WIDE
@@ -22,73 +22,57 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"
 kernel = njit(**OPTIONS)
 
 
-def _make_tile(rows: int, columns: int, lanes: int, add: bool):
-    """Make the instruction c[i, j] = (c[i, j] +) sum over k < depth of a[starts[i] + k a_step] b[k, j], j a vector."""
+def _multiply_rows(builder: ir.IRBuilder, rows: int, columns: int, lanes: int, add: bool, start, *arguments) -> None:
+    """Write c[i, j] = (c[i, j] +) sum over k < depth of a[starts[i] + k a_step] b[k, j], j a vector, i from `start`."""
+    c, c_row, a, a_step, starts, b, b_row, depth = arguments
 
-    def tile(builder: ir.IRBuilder, c, c_row, a, a_step, starts, b, b_row, depth) -> None:
-        def place(row: ir.Value, i: ir.Value, j: int) -> ir.Value:
-            return builder.add(builder.mul(i, row), ir.Constant(row.type, j * lanes))
+    def place(row: ir.Value, i: ir.Value, j: int) -> ir.Value:
+        return builder.add(builder.mul(i, row), ir.Constant(row.type, j * lanes))
 
-        numbers = [ir.Constant(depth.type, i) for i in range(rows)]
-        begins = [builder.gep(a, [builder.load(builder.gep(starts, [i]))]) for i in numbers]
-        places = {(i, j): place(c_row, numbers[i], j) for i in range(rows) for j in range(columns)}
-        sums = {}
-        for ij, at in places.items():
-            first = Lanes.load(builder, c, at, lanes) if add else Lanes.constant(builder, 0.0, lanes)
-            sums[ij] = cgutils.alloca_once(builder, first.value.type)
-            builder.store(first.value, sums[ij])
-        with cgutils.for_range(builder, depth) as loop:
-            across = [Lanes.load(builder, b, place(b_row, loop.index, j), lanes) for j in range(columns)]
-            step = builder.mul(loop.index, a_step)
-            for i in range(rows):
-                x = Lanes.repeat(builder, builder.load(builder.gep(begins[i], [step])), lanes)
-                for j in range(columns):
-                    builder.store((Lanes(builder, builder.load(sums[i, j])) + x * across[j]).value, sums[i, j])
-        for ij, at in places.items():
-            Lanes(builder, builder.load(sums[ij])).store(c, at)
-
-    return instruction(tile)
-
-
-def _make_panel_product(columns: int, lanes: int, add: bool):
-    """Make the same for any number of rows."""
-    whole, four, two, one = (_make_tile(rows, columns, lanes, add) for rows in (ROWS, 4, 2, 1))
-
-    @kernel
-    def multiply_panel(rows, c, c_row, a, a_step, starts, b, b_row, depth):
-        while rows >= ROWS:
-            whole(c, c_row, a, a_step, starts, b, b_row, depth)
-            c, starts, rows = shift(c, ROWS * c_row), shift(starts, ROWS), rows - ROWS
-        if rows >= 4:
-            four(c, c_row, a, a_step, starts, b, b_row, depth)
-            c, starts, rows = shift(c, 4 * c_row), shift(starts, 4), rows - 4
-        if rows >= 2:
-            two(c, c_row, a, a_step, starts, b, b_row, depth)
-            c, starts, rows = shift(c, 2 * c_row), shift(starts, 2), rows - 2
-        if rows:
-            one(c, c_row, a, a_step, starts, b, b_row, depth)
-
-    return multiply_panel
+    numbers = [builder.add(start, ir.Constant(depth.type, i)) for i in range(rows)]
+    begins = [builder.gep(a, [builder.load(builder.gep(starts, [i]))]) for i in numbers]
+    places = {(i, j): place(c_row, numbers[i], j) for i in range(rows) for j in range(columns)}
+    sums = {}
+    for ij, at in places.items():
+        first = Lanes.load(builder, c, at, lanes) if add else Lanes.constant(builder, 0.0, lanes)
+        sums[ij] = cgutils.alloca_once(builder, first.value.type)
+        builder.store(first.value, sums[ij])
+    with cgutils.for_range(builder, depth) as loop:
+        across = [Lanes.load(builder, b, place(b_row, loop.index, j), lanes) for j in range(columns)]
+        step = builder.mul(loop.index, a_step)
+        for i in range(rows):
+            x = Lanes.repeat(builder, builder.load(builder.gep(begins[i], [step])), lanes)
+            for j in range(columns):
+                builder.store((Lanes(builder, builder.load(sums[i, j])) + x * across[j]).value, sums[i, j])
+    for ij, at in places.items():
+        Lanes(builder, builder.load(sums[ij])).store(c, at)
 
 
 def _make_product(add: bool):
-    """Make the same for 1 to COLUMNS vectors."""
-    one, two, most = (_make_panel_product(columns, WIDE, add) for columns in (1, 2, COLUMNS))
+    """Make a kernel of that, for any number of rows, and `width` numbers across: 4, 8, or 1 to COLUMNS vectors."""
+    shapes = {4: (4, 1), 8: (8, 1), **{n * WIDE: (WIDE, n) for n in range(1, COLUMNS + 1)}}
+
+    @instruction
+    def product(builder: ir.IRBuilder, count, width, c, c_row, a, a_step, starts, b, b_row, depth) -> None:
+        for numbers, (lanes, columns) in shapes.items():
+            with builder.if_then(builder.icmp_signed("==", width, ir.Constant(width.type, numbers))):
+                start = ir.Constant(count.type, 0)
+                for rows in (ROWS, 4, 2, 1):
+                    step = ir.Constant(count.type, rows)
+                    stop = builder.sub(count, builder.srem(builder.sub(count, start), step))
+                    with cgutils.for_range_slice(builder, start, stop, step) as (i, _):
+                        arguments = c, c_row, a, a_step, starts, b, b_row, depth
+                        _multiply_rows(builder, rows, columns, lanes, add, i, *arguments)
+                    start = stop
 
     @kernel
-    def multiply(rows, columns, c, c_row, a, a_step, starts, b, b_row, depth):
-        if columns == 1:
-            one(rows, c, c_row, a, a_step, starts, b, b_row, depth)
-        elif columns == 2:
-            two(rows, c, c_row, a, a_step, starts, b, b_row, depth)
-        else:
-            most(rows, c, c_row, a, a_step, starts, b, b_row, depth)
+    def multiply(count, width, c, c_row, a, a_step, starts, b, b_row, depth):
+        product(count, width, c, c_row, a, a_step, starts, b, b_row, depth)
 
     return multiply
 
 
 multiply, multiply_add = _make_product(False), _make_product(True)
-multiply_4, multiply_8 = _make_panel_product(1, 4, False), _make_panel_product(1, 8, False)
 
 
 def pad(array: np.ndarray) -> np.ndarray:

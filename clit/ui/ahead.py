@@ -1,4 +1,4 @@
-"""Examples are encoded while nobody asks for anything, so that whoever opens one first need not wait for that either."""
+"""Examples are encoded while nobody asks for anything, so that whoever opens one first need not wait for that."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from clit.ui.failures import Stale
 from clit.ui.models import OFFERED
 from clit.ui.site import Site
 
-AHEAD_SECONDS = 0.5
+AHEAD_SECONDS = 0.1
 """How long to rest between two calls of `ExamplesAhead.encode_next`."""
 
 

@@ -126,3 +126,41 @@ def test_what_one_thread_frees_is_there_for_all():
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
     told = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True).stdout
     assert told.count("<heap nr=") == 1
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc")
+def test_threads_that_multiplied_keep_no_buffers():
+    code = """if True:
+        import ctypes, threading
+        from clit.system.process import prepare_process
+        prepare_process()
+        import torch
+
+        class Info(ctypes.Structure):
+            _fields_ = [(name, ctypes.c_size_t) for name in (
+                "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keep"
+            )]
+
+        library = ctypes.CDLL(None)
+        library.mallinfo2.restype = Info
+        torch.set_num_threads(1)
+        a = torch.rand(600, 600)
+        done, over = threading.Barrier(31), threading.Event()
+
+        def work():
+            a @ a
+            done.wait()
+            over.wait()
+
+        a @ a
+        before = library.mallinfo2()
+        for _ in range(30):
+            threading.Thread(target=work).start()
+        done.wait()
+        after = library.mallinfo2()
+        over.set()
+        print(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd)
+    """
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "MKL_"))}
+    told = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True).stdout
+    assert int(told) < 5_000_000

@@ -13,13 +13,13 @@ from clit.system.memory import resident
 from clit.system.process import return_memory
 from clit.ui.site import Site
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 """How often to call `SpareMemory.look`."""
 
 IDLE_SECONDS = 30.0
 """After so long without anybody who draws, all goes back."""
 
-MOST_SPARE = 160_000_000
+MOST_SPARE = 64_000_000
 """Bytes by which what the process holds may grow, what the site keeps left out, until freed memory goes back."""
 
 

@@ -7,6 +7,7 @@ them. Only what makes a file, which can take minutes, is a queued event.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,6 +61,11 @@ QUEUE_SECONDS = 0.05
 takes a tenth of the time of the threads that render: each look holds Python's lock.
 """
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep Python's lock from another that wants it, in place of 5 ms. Those that render want it some
+hundred times a view, for a moment; one that draws a figure wants it all the time.
+"""
+
 SYSTEM = ["ui-sans-serif", "system-ui", "sans-serif"]
 THEME = gr.themes.Base(font=SYSTEM, font_mono=["ui-monospace", "monospace"]).set(
     body_background_fill="#ffffff", body_background_fill_dark="#111418"
@@ -89,6 +95,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
     """
     kernels.start()
     start_threads()
+    sys.setswitchinterval(SWITCH_SECONDS)
     demo = build(site).queue(max_size=FILES_WAITING)
     demo._queue.sleep_when_free = QUEUE_SECONDS  # gradio has no public setting for it
     try:

@@ -269,14 +269,16 @@ nothing. They are trained in the same run as the others, as the baselines to com
 
 
 TRIALS: dict[str, Recipe] = {
+    "clit-light-last": Recipe(PRESETS["clit-light"]),
     "clit-light-fresh": Recipe(PRESETS["clit-light"], copied=False),
-    "clit-light-every": Recipe(PRESETS["clit-light"], every_stage=True),
     "clit-light-equal": Recipe(PRESETS["clit-light"], equal=True),
     "clit-light-third": Recipe(PRESETS["clit-light"], turns=(1, 2, 3, 3)),
 }
-"""`clit-light` trained otherwise, one change each, by `train-decoders`. docs/training.md tells what came of it."""
+"""`clit-light` trained with a loss on the last stage alone, as published, and with one more change each, by
+`train-decoders`. docs/training.md tells what came of it."""
 
 
 def recipe(name: str) -> Recipe | None:
     """Return how a preset, an ablation or a trial is trained; None for an unknown name."""
-    return ABLATIONS.get(name) or TRIALS.get(name) or (Recipe(PRESETS[name]) if name in PRESETS else None)
+    preset = Recipe(PRESETS[name], every_stage=True) if name in PRESETS else None
+    return ABLATIONS.get(name) or TRIALS.get(name) or preset

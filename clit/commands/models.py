@@ -165,6 +165,7 @@ def train_decoders(
         typer.Option(metavar="DIR", help="A folder of checkpoints; presets that are in it start from them."),
     ] = None,
     rate: Annotated[float, typer.Option(help="Learning rate of Adam, after the warm-up.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Says which crops are drawn: another one for weights trained before.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that cut crops; 0: none beside this one.")] = 14,
     held_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A list of file names that are never trained on.")
@@ -185,7 +186,7 @@ def train_decoders(
         presets,
         data,
         out,
-        Settings(minutes, rate, workers=workers),
+        Settings(minutes, rate, seed, workers),
         piece=minutes if piece is None else piece,
         encoder=load_model(encoder),
         encoder_name=Path(encoder).name,

@@ -27,8 +27,9 @@ PAIRS = (
     ("lit-light-r1", "lit-light-r3"), ("lit-light-r2", "lit-light-r3"), ("lit-light-no-bias", "lit-light-r3"),
     ("lit-light-fourier", "lit-light-r3"), ("clit-light-cumulative", "lit-light-r3"),
     ("clit-light-at-once", "clit-light-cumulative"),
-    ("clit-light-fresh", "clit-light"), ("clit-light-every", "clit-light"), ("clit-light-equal", "clit-light"),
-    ("clit-light-third", "clit-light"), ("clit-light-every", "lit-light-x32"), ("clit-light-equal", "lit-light-x32"),
+    ("clit-light", "clit-light-last"), ("clit-light-fresh", "clit-light-last"),
+    ("clit-light-equal", "clit-light-last"), ("clit-light-third", "clit-light-last"),
+    ("clit-light-last", "lit-light-x32"), ("clit-light-equal", "lit-light-x32"),
 )  # fmt: skip
 DRAWS = 10_000
 

@@ -167,9 +167,7 @@ def test_trials_change_what_they_say(small, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(config.PRESETS, "lit-tiny", single.config)
     monkeypatch.setitem(config.PRESETS, "clit-tiny", cascade)
     monkeypatch.setitem(config.ABLATIONS, "lit-x32", Recipe(single.config, factors=3))
-    changes = dict(
-        fresh=dict(copied=False), every=dict(every_stage=True), third=dict(turns=(1, 2, 3, 3)), equal=dict(equal=True)
-    )
+    changes = dict(last=dict(), fresh=dict(copied=False), third=dict(turns=(1, 2, 3, 3)), equal=dict(equal=True))
     for name, change in changes.items():
         monkeypatch.setitem(config.TRIALS, name, Recipe(cascade, **change))
     checkpoints.save(single, tmp_path / "lit-tiny")
@@ -188,7 +186,7 @@ def test_trials_change_what_they_say(small, tmp_path, monkeypatch) -> None:
     seconds = itertools.count()
     monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     run.train(_photographs(), 60, lambda share: None, lambda line: None)
-    two = [run.parts[n].decoder.state_dict() for n in ("clit-tiny", "every")]
+    two = [run.parts[n].decoder.state_dict() for n in ("clit-tiny", "last")]
     assert not torch.equal(*(d["stages.0.key_conv.weight"] for d in two)), "another loss, other steps"
     for name, part in run.parts.items():
         assert (part.decoder.embed.weight != single.decoder.embed.weight).any(), name

@@ -10,12 +10,12 @@ import pytest
 import torch
 from tiny_runs import SETTINGS, TINY, add_presets, make_run, save_photographs
 
-from clit.config import ABLATIONS, PRESETS, Recipe
-from clit.geometry import Window
+from clit.config import ABLATIONS, PRESETS, Recipe, recipe
+from clit.geometry import View, Window
 from clit.networks.model import SRModel
 from clit.training.curriculum import STAGE_FACTORS
 from clit.training.photographs import Photographs, find_photographs
-from clit.training.run import Run
+from clit.training.run import Run, l1_loss
 from clit.training.samples import Sample, draw_pixels
 
 
@@ -51,6 +51,34 @@ def test_without_cumulative_training_all_stages_learn_from_the_first_step(folder
         run.train_step(photographs)
     after = run.network["tiny-at-once"].stages[2].parameters()
     assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("every_stage", [True, False])
+def test_a_cascade_learns_from_what_every_stage_predicts(every_stage, folder, monkeypatch):
+    monkeypatch.setitem(ABLATIONS, "tiny-stages", Recipe(TINY["tiny-clit"], every_stage=every_stage))
+    run = make_run(["tiny-stages"], replace(SETTINGS, freeze_encoder=True))
+    sample = run.draw(Photographs(find_photographs([folder])), 3)
+    losses = run.backward(sample, ["tiny-stages"])
+    decoder = run.network["tiny-stages"]
+    found = {n: p.grad.clone() for n, p in decoder.named_parameters() if p.grad is not None}
+    model, size = run.models["tiny-stages"], tuple(sample.batch.hr.shape[-2:])
+    features, each = model.encode(sample.batch.lr), []
+    positions = torch.cartesian_prod(sample.pixels.rows, sample.pixels.columns)
+    for count in (1, 2, 3):
+        view = View(features.size, size, sample.pixels, tuple((factor, factor) for factor in sample.factors[:count]))
+        colours = model.query(model.prepare(features, view), positions)
+        each.append(l1_loss(colours, sample.target().flatten(1, 2)))
+    decoder.zero_grad()
+    (sum(each) / 3 if every_stage else each[2]).backward()
+    assert losses["tiny-stages"] == pytest.approx(each[2].item())
+    wanted = {n: p.grad for n, p in decoder.named_parameters() if p.grad is not None}
+    assert found.keys() == wanted.keys()
+    assert all(torch.allclose(found[n], wanted[n], rtol=1e-3, atol=1e-6) for n in wanted)
+
+
+def test_presets_have_a_loss_on_every_stage_and_ablations_as_published():
+    assert recipe("clit-base").every_stage and recipe("clit-light").every_stage
+    assert not recipe("clit-light-cumulative").every_stage and not recipe("clit-light-last").every_stage
 
 
 @pytest.mark.parametrize("name", ["tiny-clit", "tiny-liif"])

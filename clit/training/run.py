@@ -155,7 +155,7 @@ class Run:
         return draw_sample(photographs, self.random, self.settings, count, stages, self.device)
 
     def backward(self, sample: Sample, names: list[str]) -> dict[str, float]:
-        """Add the gradients of some presets' losses on a sample; return the losses."""
+        """Add the gradients of some presets' losses on a sample; return the losses of their last stages."""
         s, losses = self.settings, {}
         target = sample.target()
         with self._count_cpu_seconds("shared"):
@@ -167,20 +167,21 @@ class Run:
         for name in names:
             with self._count_cpu_seconds(name):
                 self._start_stages(name, len(sample.factors))
-                loss = l1_loss(self._render(name, features, sample), target)
-                (loss / s.accumulate).backward()
-                losses[name] = loss.item()
+                each = [l1_loss(rgb, target) for rgb in self._predict(name, features, sample)]
+                counted = each if self.recipes[name].every_stage else each[-1:]
+                (sum(counted) / len(counted) / s.accumulate).backward()
+                losses[name] = each[-1].item()
         if not s.freeze_encoder:
             with self._count_cpu_seconds("shared"):
                 encoded.map.backward(shared_map.grad)
         return losses
 
-    def _render(self, name: str, features: Features, sample: Sample) -> Tensor:
-        """Render the sample's pixels by a preset's model: (B, R, S, 3) RGB in [0, 1]."""
+    def _predict(self, name: str, features: Features, sample: Sample) -> list[Tensor]:
+        """Return what a preset's model predicts for the sample's pixels after each stage: (B, R, S, 3), 0 to 1."""
         model, size = self.models[name], tuple(sample.batch.hr.shape[-2:])
         view = View(features.size, size, sample.pixels, tuple((factor, factor) for factor in sample.factors))
         with self.accelerator.autocast():
-            return model.render(model.prepare(features, view)).float()
+            return [colours.float() / 2 + 0.5 for colours in model.decoder.render_stages(model.prepare(features, view))]
 
     def _start_stages(self, name: str, stages: int) -> None:
         """Start those of the first `stages` stages that have not been trained yet, in the model and in its average."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,10 @@ class Decoder(nn.Module, ABC):
 
         Raises Cancelled soon after cancel() has become true.
         """
+
+    def render_stages(self, field: Any, cancel: Callable[[], bool] | None = None) -> Iterator[Tensor]:
+        """Yield the colours predicted after each stage in use; the last ones are what `render` returns."""
+        yield self.render(field, cancel)
 
     @abstractmethod
     def reads(self, view: View) -> Region:

@@ -6,7 +6,7 @@ same output pixels: R_j = residual_j + 0.75 R_(j-1), output = R_n + the bilinear
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -112,10 +112,14 @@ class CLIT(Decoder):
         return changes
 
     def render(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Tensor:
-        residual = 0
+        *_, colours = self.render_stages(field, cancel)
+        return colours
+
+    def render_stages(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Iterator[Tensor]:
+        residual, skip = 0, field.skip.render()
         for stage, stage_field in self._stages_in_use(field):
             residual = stage.render(stage_field, cancel) + CARRY * residual
-        return residual + field.skip.render()
+            yield residual + skip
 
     def survey(self, field: CascadeField, cancel: Callable[[], bool] | None = None) -> Tensor:
         stage, stage_field = self._stages_in_use(field)[-1]

@@ -30,7 +30,7 @@ from clit.exports.compare import compare_pair
 from clit.exports.figures import Look, draw_attention, draw_comparison
 from clit.geometry import check_pixel
 from clit.pictures.metrics import luma
-from clit.rendering.attention import Attention
+from clit.rendering.looks import Attention
 from clit.system.process import prepare_process
 
 MARGIN = 4  # pixels of the small picture to keep away from its border

@@ -12,9 +12,9 @@ from torch import nn
 from clit.errors import UserError
 from clit.networks.model import SRModel
 from clit.pictures.files import as_array
-from clit.rendering.attention import Attention
 from clit.rendering.attribution import Attribution, ModuleSource
 from clit.rendering.attribution import attribute as find_attribution
+from clit.rendering.looks import Attention
 from clit.rendering.renderer import Estimate, Renderer
 
 

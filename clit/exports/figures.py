@@ -7,13 +7,15 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clit.errors import UserError
-from clit.exports.compare import Comparison, Panel
-from clit.geometry import Window
-from clit.rendering.attention import Attention, StageAttention
+from clit.rendering.looks import Attention, StageAttention
+
+if TYPE_CHECKING:  # torch, which it imports, takes seconds, and a process that only draws figures needs none
+    from clit.exports.compare import Comparison
 
 SHEETS = (".png", ".svg", ".pdf")
 """Endings of comparison sheets."""
@@ -149,6 +151,9 @@ def predict_comparison_seconds(crops: int, form: str = "png") -> float:
 
     A sheet of one crop is drawn, which takes about as long as seven crops more on a larger one.
     """
+    from clit.exports.compare import Comparison, Panel
+    from clit.geometry import Window
+
     grey = np.full((16, 16, 3), 0.5, np.float32)
     sheet = Comparison(1, (16, 16), [Window(0, 0, 16, 16)], [Panel("", [grey])], grey)
     draw_comparison(sheet, form)  # libraries and fonts are loaded

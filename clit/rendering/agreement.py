@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from clit.rendering.attention import Attention
 from clit.rendering.attribution import Attribution
+from clit.rendering.looks import Attention
 
 
 def correlate_ranks(found: Attribution, seen: Attention) -> float | None:

@@ -13,9 +13,10 @@ import torch
 from clit.geometry import Region, View
 from clit.networks.decoders.base import Features
 from clit.pictures.picture import to_grey
-from clit.rendering.attention import Attention, attend
+from clit.rendering.attention import attend
 from clit.rendering.attention_source import AttentionSource, make_source
 from clit.rendering.features import FeatureCache
+from clit.rendering.looks import Attention
 from clit.rendering.output import Cancel
 from clit.rendering.request import Request
 

@@ -22,11 +22,11 @@ from clit.geometry import View, Window, check_pixel, whole_numbers
 from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, WRITTEN, as_array, check_output, form_of, read_image, write_finished
 from clit.pictures.picture import to_grey
-from clit.rendering.attention import Attention
 from clit.rendering.attention_source import AttentionSource
 from clit.rendering.attribution import Attribution, ModelSource, Reached, finish, take_in_turn, trace
 from clit.rendering.encodings import LIMIT, Encodings
 from clit.rendering.features import FeatureCache
+from clit.rendering.looks import Attention
 from clit.rendering.output import Cancel, Output, Progress
 from clit.rendering.parts import Compute, Part, compute
 from clit.rendering.request import TILE_MEMORY, Request

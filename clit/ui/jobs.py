@@ -17,6 +17,7 @@ from clit.exports.figures import draw_comparison, predict_comparison_seconds
 from clit.exports.film import Film, predict_film_seconds, save_film
 from clit.networks.model import SRModel
 from clit.pictures.files import to_bytes
+from clit.system.apart import run_apart
 from clit.ui.entries import read_picture, read_run, read_token
 from clit.ui.failures import Stale, describe_failure
 from clit.ui.pictures import Picture
@@ -128,7 +129,7 @@ def make_sheet(job: Job, renderer: clit.Renderer, path: Path, progress: Progress
         crops=_crops_of(job.request), chain=enlargement.chain, renderer=renderer,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
-    path.write_bytes(draw_comparison(found, path.suffix.removeprefix(".")))
+    path.write_bytes(run_apart(draw_comparison, found, path.suffix.removeprefix(".")))
     return enlargement.size
 
 
@@ -138,8 +139,8 @@ def predict_sheet(job: Job, renderer: clit.Renderer) -> float:
     rendering = predict_pair_seconds(
         job.models, job.picture.rgb, scored, enlargement.size, crops=crops, chain=enlargement.chain, renderer=renderer
     )
-    panels = len(job.models) + scored
-    return rendering + predict_comparison_seconds(panels * max(1, len(crops)), job.suffix.removeprefix("."))
+    panels = (len(job.models) + scored) * max(1, len(crops))
+    return rendering + run_apart(predict_comparison_seconds, panels, job.suffix.removeprefix("."))
 
 
 def _crops_of(request: SheetRequest) -> list[tuple[int, int, int, int]]:

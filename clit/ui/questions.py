@@ -23,8 +23,9 @@ from clit.networks.model import SRModel
 from clit.pictures import metrics
 from clit.pictures.files import to_bytes
 from clit.pictures.metrics import luma
-from clit.rendering.attention import Attention, StageAttention
+from clit.rendering.looks import Attention, StageAttention
 from clit.rendering.renderer import Renderer
+from clit.system.apart import run_apart
 from clit.ui.colours import HEAD_PAINTS, attention_colours, entropy_span, error_colours
 from clit.ui.differences import choose_step, find_places, sample
 from clit.ui.entries import read_picture, read_token
@@ -327,7 +328,7 @@ def look_file(site: Site, sent: Any) -> dict:
         Look(name, found) for pixel in request.pixels for name, found in _attend(site, session, picture, pixel).items()
     ]
     with site.desk.join(session.token, "exact", lambda: session.is_stale(picture)) as place, place.turn():
-        data = encode_attention(looks, picture.rgb, request.suffix)
+        data = run_apart(encode_attention, looks, picture.rgb, request.suffix)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
 import os
 import statistics
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
 from pathlib import Path
 
@@ -37,6 +39,7 @@ from clit.training.evaluate import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "analysis" / "load.csv"
+QUIET = 3.0  # seconds without change of what a server holds, after which it has done what it does by itself
 COLUMNS = (
     "which", "visitors", "beside", "minutes", "movements", "preview_p50", "preview_p95", "exact_p50", "exact_p95",
     "look_p95", "refused", "failed", "spread", "rss_mb", "slope_mb",
@@ -50,6 +53,17 @@ def compile_kernels(root: Path) -> None:
     subprocess.run([sys.executable, "-c", wait], cwd=root, env=path, check=True)
 
 
+def stand(url: str) -> None:
+    """Let a server stand as one does before visitors come: it encodes its examples while nobody asks."""
+    held, since, until = {}, time.monotonic(), time.monotonic() + 60
+    while time.monotonic() < min(since + QUIET, until):
+        with urllib.request.urlopen(f"{url}/status") as answer:
+            now = json.load(answer)["held"]
+        if now != held:
+            held, since = now, time.monotonic()
+        time.sleep(0.2)
+
+
 def run(
     root: Path, count: int, beside: list[str], minutes: float, think: tuple[float, float], seed: int, flags: list[str]
 ) -> dict:
@@ -60,6 +74,7 @@ def run(
         warm = Visitor(url, Notes(), 0)
         warm.arrive()
         warm.move()  # models are loaded
+        stand(url)
         until = time.monotonic() + 60 * minutes
         visitors = [Visitor(url, notes, number, think, seed) for number in range(count)]
         threads = [threading.Thread(target=each.visit, args=[until]) for each in visitors]

@@ -33,8 +33,9 @@ before it, whatever its visitor has had, until that view has been passed over fo
 """
 
 RUN = 1.0
-"""Seconds by which who is served may get ahead of those who wait for the same kind of work: one view that is finished
-and one that waits are better than two halves.
+"""Seconds by which one may get ahead of others who wait for the same kind of work. Of those who differ by less, who
+came first comes first, and who is served goes on: all panes of one that are finished and all of another that wait are
+better than half of each.
 """
 
 QUANTUM = 0.1
@@ -204,7 +205,7 @@ class Line:
     def _go_on(self) -> None:
         """If nobody is served, let the next one be."""
         while self._served is None and self._waiting:
-            best = min(self._waiting, key=Place.rank)
+            best = self._choose()
             if best.is_stale():
                 self._send_away(best)
                 continue
@@ -213,6 +214,12 @@ class Line:
             best.turns += 1
             self._served = best
             best.is_due.set()
+
+    def _choose(self) -> Place:
+        """Return the next one of those who wait."""
+        (least, _), handicap = min((each.rank(), each.handicap) for each in self._waiting)
+        alike = [each for each in self._waiting if each.handicap == handicap and each.rank()[0] <= least + RUN]
+        return min(alike, key=lambda each: each.number)
 
     def _send_away(self, place: Place) -> None:
         if place in self._waiting:
@@ -237,7 +244,7 @@ class Place:
         self.since = 0.0  # when its visitor was last charged for
         self.turns = 0
         self.served = self.waited = 0.0
-        self._line, self._number = line, number
+        self._line, self.number = line, number
 
     def is_shared(self) -> bool:
         """Tell whether there are other visitors, who want small tiles."""
@@ -260,7 +267,7 @@ class Place:
 
     def rank(self) -> tuple[float, int]:
         """Return what the next one in line has least of."""
-        return self.visitor.served + (self.handicap or 0.0), self._number
+        return self.visitor.served + (self.handicap or 0.0), self.number
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

@@ -111,6 +111,16 @@ def test_visitors_share_alike_however_much_they_ask():
     assert ends["greedy 0"] < ends["greedy 1"] < ends["greedy 2"], "panes of one visitor come one after another"
 
 
+def test_what_came_together_is_drawn_together_before_what_came_later():
+    visitors = Visitors()
+    with visitors.held():
+        for visitor in ("first", "second", "third"):
+            for _ in range(3):
+                visitors.work(visitor, "preview", 1, seconds=0.1)
+    visitors.finish()
+    assert visitors.drawn == [name for name in ("first", "second", "third") for _ in range(3)]
+
+
 def test_nobody_starves_while_newcomers_come():
     visitors = Visitors()
     with visitors.held():

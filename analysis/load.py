@@ -58,7 +58,7 @@ def stand(url: str) -> None:
     held, since, until = {}, time.monotonic(), time.monotonic() + 60
     while time.monotonic() < min(since + QUIET, until):
         with urllib.request.urlopen(f"{url}/status") as answer:
-            now = json.load(answer)["held"]
+            now = json.load(answer)["memory"]
         if now != held:
             held, since = now, time.monotonic()
         time.sleep(0.2)

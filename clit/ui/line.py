@@ -33,9 +33,13 @@ before it, whatever its visitor has had, until that view has been passed over fo
 """
 
 RUN = 1.0
-"""Seconds by which one may get ahead of others who wait for the same kind of work. Of those who differ by less, who
-came first comes first, and who is served goes on: all panes of one that are finished and all of another that wait are
-better than half of each.
+"""Seconds by which who is served may get ahead of those who wait for the same kind of work: one view that is finished
+and one that waits are better than two halves.
+"""
+
+ALIKE = 0.5
+"""Of those who wait for the same kind of work, and have been served alike but for so many seconds, who came first is
+next: all panes of one before any of another.
 """
 
 QUANTUM = 0.1
@@ -218,7 +222,7 @@ class Line:
     def _choose(self) -> Place:
         """Return the next one of those who wait."""
         (least, _), handicap = min((each.rank(), each.handicap) for each in self._waiting)
-        alike = [each for each in self._waiting if each.handicap == handicap and each.rank()[0] <= least + RUN]
+        alike = [each for each in self._waiting if each.handicap == handicap and each.rank()[0] <= least + ALIKE]
         return min(alike, key=lambda each: each.number)
 
     def _send_away(self, place: Place) -> None:

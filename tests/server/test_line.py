@@ -324,6 +324,7 @@ def test_small_tiles_in_turn_show_what_one_does(examples):
 def test_two_who_need_the_same_features_encode_them_once(examples, monkeypatch):
     monkeypatch.setattr(lines, "QUANTUM", 0.0)
     monkeypatch.setattr(lines, "RUN", 0.0)  # they take turns at every layer
+    monkeypatch.setattr(lines, "ALIKE", 0.0)
     model, renderer, encoded, parts = clit.load("lit-light"), clit.Renderer(), [], []
     encode = SRModel.encode_part
 

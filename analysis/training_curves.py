@@ -22,14 +22,14 @@ from clit.training.evaluate import markdown
 ROOT = Path(__file__).resolve().parent.parent
 BEGAN = {"liif-light": ("liif alone", "liif-light"), "lit-light-x32": ("second", "lit-light")}
 LIT_BASE = (("gpu base", "lit-base"), ("gpu base longer", "lit-base"))
-TOGETHER = ("third", "fourth", "fifth", "branch", "gpu")
+TOGETHER = ("third", "fourth", "fifth", "branch", "gpu", "gpu longer")
 RUNS = {
     **{
         name: (BEGAN.get(name, ("second", name)), *((run, name) for run in TOGETHER))
         for name in ("liif-light", "lte-light", "lit-light", "clit-light", "lit-light-x32")
     },
     "lit-base": LIT_BASE,
-    "clit-base": (*LIT_BASE, ("gpu cascade", "clit-base")),
+    "clit-base": (*LIT_BASE, ("gpu cascade", "clit-base"), ("gpu cascade longer", "clit-base")),
     **{name: (("ablations", name),) for name in ABLATED},
 }
 """The runs that made the weights in checkpoints/, as analysis/training.csv calls them: each began where the one before

@@ -88,7 +88,7 @@ def test_what_training_took_is_known_of_all_weights():
     assert set(training_curves.RUNS) == shipped - released
     for name in training_curves.RUNS:
         runs, steps, *_ = training_curves.spent(name)
-        assert runs.endswith(("gpu", "gpu base longer", "gpu cascade", "ablations")) and int(steps) > 1000
+        assert runs.endswith(("gpu longer", "gpu base longer", "gpu cascade longer", "ablations")) and int(steps) > 1000
 
 
 def test_the_course_of_training_goes_on_from_run_to_run(tmp_path):

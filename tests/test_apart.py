@@ -1,34 +1,50 @@
-"""Work in a process of its own: results, errors, a process that is killed, one that outlives nobody."""
+"""Work in a process of its own: results, errors, a process that is killed or hangs, one that outlives nobody."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clit import UserError
-from clit.exports.figures import encode_attention
+from clit.errors import Cancelled
+from clit.exports.figures import Comparison, Panel, draw_comparison, encode_attention
+from clit.system import apart
 from clit.system.apart import run_apart
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_work_is_done_in_another_process_that_stays():
+def test_work_is_done_in_another_process_that_stays_and_gives_way():
     first = run_apart(os.getpid)
     assert first != os.getpid() and run_apart(os.getpid) == first
-    if hasattr(os, "nice"):
-        assert os.getpriority(os.PRIO_PROCESS, first) >= os.getpriority(os.PRIO_PROCESS, 0)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, first) == min(19, own + apart.NICENESS)
 
 
 def test_what_goes_wrong_there_is_raised_here():
     with pytest.raises(UserError, match="choose one of each"):
         run_apart(encode_attention, [], None, ".npz")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as raised:
         run_apart(divmod, 1, 0)
+    assert "function(*arguments)" in str(raised.value.__cause__), "the log tells where it was"
     assert run_apart(divmod, 7, 2) == (3, 1)
+
+
+def test_results_and_errors_that_cannot_be_sent_are_told_once():
+    first = run_apart(os.getpid)
+    with pytest.raises(Exception, match="pickle"):
+        run_apart(eval, "lambda: None")
+    with pytest.raises(RuntimeError, match="ErrorOfOurs"):
+        run_apart(exec, "class ErrorOfOurs(Exception): pass\nraise ErrorOfOurs")
+    with pytest.raises(Exception, match="pickle"):
+        run_apart(divmod, 1, lambda: None)
+    assert run_apart(os.getpid) == first
 
 
 def test_a_killed_process_is_started_anew():
@@ -40,16 +56,39 @@ def test_a_killed_process_is_started_anew():
     assert run_apart(divmod, 7, 2) == (3, 1)
 
 
-def test_what_cannot_be_sent_leaves_no_answer_to_the_next():
-    with pytest.raises(Exception, match="pickle"):
-        run_apart(divmod, 1, lambda: None)
+def test_an_answer_that_nobody_takes_is_not_the_next_ones():
+    def interrupt() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_apart(time.sleep, 0.3, cancel=interrupt)
+    time.sleep(0.4)
+    assert run_apart(divmod, 7, 2) == (3, 1)
+
+
+def test_who_does_not_wait_any_more_is_out_at_once(monkeypatch):
+    began, gone = time.monotonic(), threading.Event()
+    slow = threading.Thread(target=lambda: pytest.raises(Cancelled, run_apart, time.sleep, 60, cancel=gone.is_set))
+    slow.start()
+    while not apart._lock.locked():
+        time.sleep(0.01)
+    with pytest.raises(Cancelled):  # while another's work is done
+        run_apart(divmod, 7, 2, cancel=lambda: True)
+    gone.set()
+    slow.join()
+    monkeypatch.setattr(apart, "LONGEST", 0.3)
+    with pytest.raises(UserError, match="more than 0.3 seconds"):
+        run_apart(time.sleep, 60)
+    assert time.monotonic() - began < 50
+    monkeypatch.undo()
     assert run_apart(divmod, 7, 2) == (3, 1)
 
 
 def test_it_draws_without_torch():
-    code = "import sys, clit.exports.figures; print('torch' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert run.stdout.strip() == "False"
+    grey = np.full((16, 16, 3), 0.5, np.float32)
+    sheet = Comparison(1, (16, 16), [(0, 0, 16, 16)], [Panel("grey", [grey])], grey)
+    assert run_apart(draw_comparison, sheet).startswith(b"\x89PNG")
+    assert run_apart(eval, "'torch' in __import__('sys').modules") is False
 
 
 def test_it_ends_with_the_process_that_asked():

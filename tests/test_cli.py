@@ -183,7 +183,7 @@ def test_compare_draws_crops_by_all_methods_with_their_scores(tmp_path):
         assert panel.psnr == pytest.approx(metrics.psnr(expected, hr, scale=2.5), abs=1e-4)
         assert panel.ssim == pytest.approx(metrics.ssim(expected, hr, scale=2.5), abs=1e-6)
     plain = compare({"bicubic": clit.load("bicubic")}, full, 2.5)
-    assert plain.size == (125, 175) and plain.crops == [clit.Window(0, 23, 125, 128)] and plain.panels[0].psnr is None
+    assert plain.size == (125, 175) and plain.crops == [(0, 23, 125, 128)] and plain.panels[0].psnr is None
     sheet = tmp_path / "sheet.png"
     told = done("compare", full, sheet, "--scale", "2.5", "--truth", "--crop", "3,5,20,30", "--crop", "0,0,9,9").output
     assert f"bicubic: {found.panels[1].psnr:.2f} dB" in told and "lit-light: " in told and "2 crops" in told

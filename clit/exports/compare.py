@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from clit.errors import UserError
+from clit.exports.figures import Comparison, Panel
 from clit.geometry import Window, check_scale, output_size
 from clit.pictures.files import as_array, to_bytes
 from clit.pictures.metrics import psnr, ssim
@@ -17,30 +17,6 @@ from clit.rendering.renderer import Renderer
 
 CROP = 128
 """Side of the default crop, in output pixels."""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One method: its crops, each (h, w, 3) in [0, 1], and its scores on the whole picture if there is a truth."""
-
-    name: str
-    crops: list[np.ndarray]
-    psnr: float | None = None
-    ssim: float | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Crops by several methods.
-
-    crops: windows of the output. panels: one per method. whole: the ground truth if there is one, else the input.
-    """
-
-    scale: float
-    size: tuple[int, int]
-    crops: list[Window]
-    panels: list[Panel]
-    whole: np.ndarray
 
 
 def compare(
@@ -99,7 +75,8 @@ def compare_pair(
             panels.append(Panel(name, [rgb[window.slices()] for window in windows], *scores))
         if progress:
             progress((done + 1) / len(models))
-    return Comparison(scale, size, windows, panels, as_array(small) if hr is None else whole)
+    boxes = [(each.top, each.left, each.height, each.width) for each in windows]
+    return Comparison(scale, size, boxes, panels, as_array(small) if hr is None else whole)
 
 
 def predict_pair_seconds(

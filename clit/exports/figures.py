@@ -1,4 +1,7 @@
-"""Files that show what a pixel looked at, as a figure or as numbers, and figures that compare methods."""
+"""Files that show what a pixel looked at, as a figure or as numbers, and figures that compare methods.
+
+Torch is not imported here, nor by what is: the server draws in a process of its own, which has no use for it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,11 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clit.errors import UserError
 from clit.rendering.looks import Attention, StageAttention
-
-if TYPE_CHECKING:  # torch, which it imports, takes seconds, and a process that only draws figures needs none
-    from clit.exports.compare import Comparison
 
 SHEETS = (".png", ".svg", ".pdf")
 """Endings of comparison sheets."""
@@ -37,6 +36,31 @@ class Look:
 
     method: str
     found: Attention
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One method: its crops, each (h, w, 3) in [0, 1], and its scores on the whole picture if there is a truth."""
+
+    name: str
+    crops: list[np.ndarray]
+    psnr: float | None = None
+    ssim: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Crops by several methods.
+
+    crops: (top, left, height, width) in output pixels. panels: one per method. whole: the ground truth if there is one,
+    else the input.
+    """
+
+    scale: float
+    size: tuple[int, int]
+    crops: list[tuple[int, int, int, int]]
+    panels: list[Panel]
+    whole: np.ndarray
 
 
 def encode_attention(looks: Sequence[Look], image: np.ndarray, suffix: str) -> bytes:
@@ -117,7 +141,7 @@ def draw_comparison(found: Comparison, form: str = "png") -> bytes:
 
     columns = len(found.panels)
     height, width = found.whole.shape[:2]
-    heights = [2.1 * window.height / window.width for window in found.crops]  # inches of crops 2.1 wide
+    heights = [2.1 * tall / wide for _, _, tall, wide in found.crops]  # inches of crops 2.1 wide
     overview_width = min(sum(heights) * width / height, 6.3)
     figure = Figure(figsize=(overview_width + 2.2 * columns, sum(heights) + 0.6), layout="constrained")
     grid = figure.add_gridspec(
@@ -127,10 +151,9 @@ def draw_comparison(found: Comparison, form: str = "png") -> bytes:
     overview.imshow(found.whole, interpolation="nearest", extent=(0, found.size[1], found.size[0], 0))
     overview.set_title(f"x{found.scale:g}: {found.size[1]} × {found.size[0]} pixels", fontsize=8)
     overview.axis("off")
-    for row, window in enumerate(found.crops):
+    for row, (top, left, tall, wide) in enumerate(found.crops):
         colour = _CROP_COLOURS[row % len(_CROP_COLOURS)]
-        corner = (window.left, window.top)
-        overview.add_patch(Rectangle(corner, window.width, window.height, fill=False, edgecolor=colour, linewidth=1.5))
+        overview.add_patch(Rectangle((left, top), wide, tall, fill=False, edgecolor=colour, linewidth=1.5))
         for column, panel in enumerate(found.panels):
             axes = figure.add_subplot(grid[row, column + 1])
             axes.imshow(panel.crops[row], interpolation="nearest", vmin=0, vmax=1)
@@ -151,11 +174,8 @@ def predict_comparison_seconds(crops: int, form: str = "png") -> float:
 
     A sheet of one crop is drawn, which takes about as long as seven crops more on a larger one.
     """
-    from clit.exports.compare import Comparison, Panel
-    from clit.geometry import Window
-
     grey = np.full((16, 16, 3), 0.5, np.float32)
-    sheet = Comparison(1, (16, 16), [Window(0, 0, 16, 16)], [Panel("", [grey])], grey)
+    sheet = Comparison(1, (16, 16), [(0, 0, 16, 16)], [Panel("", [grey])], grey)
     draw_comparison(sheet, form)  # libraries and fonts are loaded
     began = time.perf_counter()
     draw_comparison(sheet, form)

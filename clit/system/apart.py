@@ -7,47 +7,80 @@ this one where there are too few cores for both.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
+import time
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from clit.errors import UserError
+from clit.errors import Cancelled, UserError
 
 Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 NICENESS = 5
 """By how much the process gives way."""
+
+LONGEST = 120.0
+"""Seconds after which a piece of work is given up."""
+
+_LOOK_SECONDS = 0.1  # how often who waits is asked whether the result is still wanted
 
 _lock = threading.Lock()
 _process: tuple[multiprocessing.Process, Connection] | None = None
 
 
-def run_apart(function: Callable[..., Result], *arguments) -> Result:
-    """Return function(*arguments), worked out by the other process, one after another.
+class _There(Exception):
+    """Where an error came from in the other process: the text of its traceback."""
+
+
+def run_apart(function: Callable[..., Result], *arguments, cancel: Callable[[], bool] | None = None) -> Result:
+    """Return function(*arguments), worked out by the other process, one piece of work after another.
 
     function: of a module, by whose name it is found there. It, the arguments and the result are pickled. What it raises
-    is raised here. UserError where the process was ended twice, as by a system that is short of memory.
+    is raised here. Cancelled soon after cancel() has become true. UserError where the process was ended twice, as by a
+    system that is short of memory, and where it takes longer than LONGEST.
     """
-    with _lock:
+    asked = pickle.dumps((function, arguments))
+    while not _lock.acquire(timeout=_LOOK_SECONDS):
+        if cancel and cancel():
+            raise Cancelled
+    try:
         for _ in range(2):
             try:
-                connection = _find()
-                connection.send((function, arguments))
-                worked, result = connection.recv()
-            except (EOFError, OSError):
+                answer = _ask(asked, cancel)
+            except (EOFError, OSError) as error:
+                log.warning("the process that draws was ended, or could not be started", exc_info=error)
                 _end()
                 continue
-            except BaseException:  # nobody would take the answer, and the next work would get it
+            except BaseException:  # nobody takes the answer: the next work would get it
                 _end()
                 raise
+            worked, result, text = pickle.loads(answer)
             if worked:
                 return result
-            raise result
+            raise result from _There(text)
+    finally:
+        _lock.release()
     raise UserError("This could not be drawn: the process that draws was ended. Try again later.")
+
+
+def _ask(asked: bytes, cancel: Callable[[], bool] | None) -> bytes:
+    """Send work to the process, and return its answer."""
+    connection, began = _find(), time.monotonic()
+    connection.send_bytes(asked)
+    while not connection.poll(_LOOK_SECONDS):
+        if cancel and cancel():
+            raise Cancelled
+        if time.monotonic() - began > LONGEST:
+            raise UserError(f"This took more than {LONGEST:g} seconds to draw, and was given up: ask for less of it.")
+    return connection.recv_bytes()
 
 
 def _find() -> Connection:
@@ -81,9 +114,18 @@ def _work(connection: Connection) -> None:
         os.nice(NICENESS)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            function, arguments = connection.recv()
-            try:
-                answer = True, function(*arguments)
-            except Exception as error:
-                answer = False, error
-            connection.send(answer)
+            connection.send_bytes(_answer(connection.recv_bytes()))
+
+
+def _answer(asked: bytes) -> bytes:
+    """Do a piece of work; return whether it worked, its result or error, and where that came from, pickled."""
+    try:
+        function, arguments = pickle.loads(asked)
+        return pickle.dumps((True, function(*arguments), ""))
+    except Exception as error:
+        answer = pickle.dumps((False, RuntimeError(repr(error)), traceback.format_exc()))
+        with contextlib.suppress(Exception):  # it cannot be pickled, or cannot be made again from its arguments
+            as_it_is = pickle.dumps((False, error, traceback.format_exc()))
+            pickle.loads(as_it_is)
+            answer = as_it_is
+        return answer

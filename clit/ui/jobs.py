@@ -18,6 +18,7 @@ from clit.exports.film import Film, predict_film_seconds, save_film
 from clit.networks.model import SRModel
 from clit.pictures.files import to_bytes
 from clit.system.apart import run_apart
+from clit.system.turns import Turn
 from clit.ui.entries import read_picture, read_run, read_token
 from clit.ui.failures import Stale, describe_failure
 from clit.ui.pictures import Picture
@@ -82,7 +83,8 @@ class Job:
 
 
 Make = Callable[[Job, clit.Renderer, Path, Progress], tuple[int, int]]
-Predict = Callable[[Job, clit.Renderer], float]
+Predict = Callable[[Job, clit.Renderer, Turn], float]
+"""Renders a little within a turn, to see how long that takes."""
 
 
 def make_picture(job: Job, renderer: clit.Renderer, path: Path, progress: Progress) -> tuple[int, int]:
@@ -95,12 +97,13 @@ def make_picture(job: Job, renderer: clit.Renderer, path: Path, progress: Progre
     )  # fmt: skip
 
 
-def predict_picture(job: Job, renderer: clit.Renderer) -> float:
+def predict_picture(job: Job, renderer: clit.Renderer, turn: Turn) -> float:
     """Return the seconds that `make_picture` will take."""
     [model] = job.models.values()
     enlargement = job.request.enlargement
     view = model.view(job.picture.size, enlargement.size, chain=enlargement.chain)
-    return renderer.predict_seconds(job.picture.rgb, [(model, [view])])
+    with turn():
+        return renderer.predict_seconds(job.picture.rgb, [(model, [view])])
 
 
 def make_film(job: Job, renderer: clit.Renderer, path: Path, progress: Progress) -> tuple[int, int]:
@@ -111,10 +114,11 @@ def make_film(job: Job, renderer: clit.Renderer, path: Path, progress: Progress)
     )  # fmt: skip
 
 
-def predict_film(job: Job, renderer: clit.Renderer) -> float:
+def predict_film(job: Job, renderer: clit.Renderer, turn: Turn) -> float:
     """Return the seconds that `make_film` will take."""
     film, chain = _film_of(job.request), job.request.chain
-    return predict_film_seconds(job.models, job.picture.rgb, job.suffix, film, chain=chain, renderer=renderer)
+    with turn():
+        return predict_film_seconds(job.models, job.picture.rgb, job.suffix, film, chain=chain, renderer=renderer)
 
 
 def _film_of(request: FilmRequest) -> Film:
@@ -129,16 +133,16 @@ def make_sheet(job: Job, renderer: clit.Renderer, path: Path, progress: Progress
         crops=_crops_of(job.request), chain=enlargement.chain, renderer=renderer,
         progress=progress.report, cancel=progress.is_stopped,
     )  # fmt: skip
-    path.write_bytes(run_apart(draw_comparison, found, path.suffix.removeprefix(".")))
+    path.write_bytes(run_apart(draw_comparison, found, path.suffix.removeprefix("."), cancel=progress.is_stopped))
     return enlargement.size
 
 
-def predict_sheet(job: Job, renderer: clit.Renderer) -> float:
+def predict_sheet(job: Job, renderer: clit.Renderer, turn: Turn) -> float:
     """Return the seconds that `make_sheet` will take."""
     enlargement, scored, crops = job.request.enlargement, job.picture.truth is not None, _crops_of(job.request)
-    rendering = predict_pair_seconds(
-        job.models, job.picture.rgb, scored, enlargement.size, crops=crops, chain=enlargement.chain, renderer=renderer
-    )
+    options = {"crops": crops, "chain": enlargement.chain, "renderer": renderer}
+    with turn():
+        rendering = predict_pair_seconds(job.models, job.picture.rgb, scored, enlargement.size, **options)
     panels = (len(job.models) + scored) * max(1, len(crops))
     return rendering + run_apart(predict_comparison_seconds, panels, job.suffix.removeprefix("."))
 
@@ -168,8 +172,8 @@ def predict_file(site: Site, sent: Any) -> dict:
     """Say how long a file will take: {as `make_file`} -> {seconds}."""
     session = site.session(read_token(sent))
     kind, job = _read_job(site, session, sent)
-    with site.line.join(session.token, "ahead", lambda: session.is_stale(job.picture)) as place, place.turn():
-        seconds = kind.predict(job, site.renderer)
+    with site.line.join(session.token, "ahead", lambda: session.is_stale(job.picture)) as place:
+        seconds = kind.predict(job, site.renderer, place.turn)
     session.expected = job.key, seconds
     return {"seconds": seconds}
 
@@ -209,8 +213,7 @@ def _make_file(site: Site, sent: Any) -> Iterator[dict]:
         with site.line.join(session.token, "file", progress.is_stopped) as place:
             expected = session.expected
             if expected is None or expected[0] != job.key:  # it was not asked how long it will take
-                with place.turn():
-                    expected = job.key, kind.predict(job, site.renderer)
+                expected = job.key, kind.predict(job, site.renderer, place.turn)
             progress.begin(expected[1])
             return kind.make(job, site.render_at(place), path, progress)
 

@@ -327,8 +327,12 @@ def look_file(site: Site, sent: Any) -> dict:
     looks = [
         Look(name, found) for pixel in request.pixels for name, found in _attend(site, session, picture, pixel).items()
     ]
-    with site.desk.join(session.token, "exact", lambda: session.is_stale(picture)) as place, place.turn():
-        data = run_apart(encode_attention, looks, picture.rgb, request.suffix)
+
+    def is_stale() -> bool:
+        return session.is_stale(picture)
+
+    with site.easel.join(session.token, "exact", is_stale) as place, place.turn():
+        data = run_apart(encode_attention, looks, picture.rgb, request.suffix, cancel=is_stale)
     return {"file": base64.b64encode(data).decode("ascii"), "name": request.file_name(picture)}
 
 

@@ -45,7 +45,8 @@ class Site:
         room = {"preview": self.limits.previews, "exact": self.limits.views}
         self.painters = painters
         self.line = Lines(room, painters.count if painters else 1)
-        self.desk = Line(room)  # for what is no rendering and cannot be cut: reading a file, drawing a figure
+        self.desk = Line(room)  # for what is no rendering and cannot be cut: reading a file, counting a score
+        self.easel = Line(room)  # for the figures that another process draws, see `run_apart`
         self._paces = [Pace() for _ in range(self.line.count)]
         self.began = time.monotonic()
         self._sessions: dict[str, Session] = {}  # by token; who asked last comes last

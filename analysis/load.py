@@ -3,7 +3,8 @@
     python analysis/load.py [--visitors 1,4,8,20] [--minutes 2] [--think 1.5-4] [--beside score,program,...]
         [--before ../checkout] [--ray [ADDRESS]] [--seed 1]
 
-Starts a server of its own on the loopback address. `visitors.py` says what a visitor does, who then looks for a while.
+Starts a server of its own on the loopback address, which loads networks and encodes its examples before they come.
+`visitors.py` says what a visitor does, who then looks for a while.
 A movement fails if it gets an error, or no answer in two minutes. Each visitor has a loopback address of their own, so
 that no limit of one address is met.
 
@@ -39,7 +40,7 @@ from clit.training.evaluate import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "analysis" / "load.csv"
-QUIET = 3.0  # seconds without change of what a server holds, after which it has done what it does by itself
+STAND = 120.0  # seconds in which a server must have encoded its examples
 COLUMNS = (
     "which", "visitors", "beside", "minutes", "movements", "preview_p50", "preview_p95", "exact_p50", "exact_p95",
     "look_p95", "refused", "failed", "spread", "rss_mb", "slope_mb",
@@ -55,13 +56,13 @@ def compile_kernels(root: Path) -> None:
 
 def stand(url: str) -> None:
     """Let a server stand as one does before visitors come: it encodes its examples while nobody asks."""
-    held, since, until = {}, time.monotonic(), time.monotonic() + 60
-    while time.monotonic() < min(since + QUIET, until):
-        with urllib.request.urlopen(f"{url}/status") as answer:
-            now = json.load(answer)["memory"]
-        if now != held:
-            held, since = now, time.monotonic()
+    until = time.monotonic() + STAND
+    while time.monotonic() < until:
+        with urllib.request.urlopen(f"{url}/status", timeout=10) as answer:
+            if not json.load(answer).get("to_encode"):  # earlier versions encode nothing ahead
+                return
         time.sleep(0.2)
+    raise SystemExit(f"After {STAND:g} seconds the server still encodes its examples.")
 
 
 def run(

@@ -260,7 +260,7 @@ ABLATIONS: dict[str, Recipe] = {
     "clit-light-cumulative": Recipe(PRESETS["clit-light-plain"]),
     "clit-light-at-once": Recipe(PRESETS["clit-light-plain"], cumulative=False),
 }
-"""Variants of the light presets, each with one change; they train like presets.
+"""Variants of the light presets, each with one change; they train like presets, cascades with a loss on the last stage.
 
 `lit-light-x32` is `lit-light` on the cascade's scales. The others change a plain preset: smaller windows (r1, r2), a
 branch of 32 frequencies, no positional bias, no cumulative training. `lit-light-r3` and `clit-light-cumulative` change

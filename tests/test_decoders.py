@@ -265,9 +265,9 @@ def test_stopping_early_is_a_cascade_with_fewer_stages(stages):
         assert torch.equal(rgb, model.render(whole))
     else:
         assert (rgb - model.render(whole)).abs().max() > 1e-3
-    after = list(model.decoder.render_stages(whole))
+    after = list(model.render_stages(whole))
     assert len(after) == 3
-    torch.testing.assert_close(after[stages - 1] / 2 + 0.5, rgb, rtol=0, atol=1e-6)
+    torch.testing.assert_close(after[stages - 1], rgb, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("decoder", [LIIFConfig(hidden=(6, 5)), LTEConfig(width=6, hidden=(5,)), CLITConfig(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -137,6 +137,11 @@ class SRModel(nn.Module):
         Raises Cancelled soon after cancel() has become true.
         """
         return self.decoder.render(field, cancel) / 2 + 0.5
+
+    def render_stages(self, field) -> Iterator[Tensor]:
+        """Yield what is predicted after each stage in use, as RGB (B, R, S, 3), unclipped; the last as by `render`."""
+        for colours in self.decoder.render_stages(field):
+            yield colours / 2 + 0.5
 
     def sees(self, view: View) -> Region:
         """Return the part of the small picture that the features which a view reads depend on."""

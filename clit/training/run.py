@@ -181,7 +181,7 @@ class Run:
         model, size = self.models[name], tuple(sample.batch.hr.shape[-2:])
         view = View(features.size, size, sample.pixels, tuple((factor, factor) for factor in sample.factors))
         with self.accelerator.autocast():
-            return [colours.float() / 2 + 0.5 for colours in model.decoder.render_stages(model.prepare(features, view))]
+            return [rgb.float() for rgb in model.render_stages(model.prepare(features, view))]
 
     def _start_stages(self, name: str, stages: int) -> None:
         """Start those of the first `stages` stages that have not been trained yet, in the model and in its average."""

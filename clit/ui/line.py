@@ -1,9 +1,10 @@
 """The line for rendering: one is drawn at a time, and others have their turn every fraction of a second.
 
-A visitor has one place in line, however many panes wait, and whoever has been served least comes next. Whoever comes
-back begins with as much as those have who are served now, less what was owed then: so nobody saves up turns, a newcomer
-stands no worse than the rest, and nobody waits forever. What
-follows the hand comes a little sooner than that and a file a little later; what is drawn ahead waits for nobody.
+A visitor has one place in line, however many panes wait. Whoever has been served least comes next; of those who have
+been served alike, who came first. Whoever comes back begins with as much as those have who are served now, less what
+was owed then if that was a moment ago: so nobody saves up turns, a newcomer stands no worse than the rest, and nobody
+waits forever. What follows the hand comes a little sooner than that and a file a little later; what is drawn ahead
+waits for nobody.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ and one that waits are better than two halves.
 
 ALIKE = 0.5
 """Of those who wait for the same kind of work, and have been served alike but for so many seconds, who came first is
-next: all panes of one before any of another.
+next: all panes of one before any of another. Not more than RUN: else who makes way would be next again.
 """
 
 QUANTUM = 0.1
 """Nobody is interrupted before so many seconds."""
 
 AWAY = 5.0
-"""Who has been away for so many seconds has come back, and begins anew."""
+"""Who has been away for so many seconds has come back, and begins anew: nothing is owed any more."""
 
 PATIENCE = 4.0
 """An exact view whose turn has not come after so many seconds is refused: its visitor asks again."""
@@ -133,7 +134,7 @@ class Line:
                     self._send_away(place)
 
     def _find(self, visitor: Hashable) -> _Visitor:
-        """Return what is known of a visitor, who begins anew after a while; forget those of whom that tells nothing."""
+        """Return what is known of a visitor; forget those who have been away, but who was served more than others."""
         now = self.clock()
         for name, each in list(self._visitors.items()):
             if not each.is_here and now - each.left >= AWAY and each.served <= self._floor:
@@ -270,7 +271,7 @@ class Place:
         return HANDICAPS["exact" if is_slow else self.kind]
 
     def rank(self) -> tuple[float, int]:
-        """Return what the next one in line has least of."""
+        """Return what those next in line have least of, and which of them came first."""
         return self.visitor.served + (self.handicap or 0.0), self.number
 
     @contextlib.contextmanager

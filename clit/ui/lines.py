@@ -41,6 +41,10 @@ class Lines:
         """Stand in the visitor's line; a new one's has the fewest visitors. See `Line.join`."""
         return self._find(visitor).join(visitor, kind, is_stale)
 
+    def at(self, machine: int) -> Line:
+        """Return the line of a machine."""
+        return self._lines[machine]
+
     def drop_stale(self) -> None:
         """Send away those in line for whom nobody waits any more."""
         for line in self._lines:

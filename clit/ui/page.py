@@ -63,7 +63,7 @@ takes a tenth of the time of the threads that render: each look holds Python's l
 
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep Python's lock from another that wants it, in place of 5 ms. Those that render want it some
-hundred times a view, for a moment; one that draws a figure wants it all the time.
+hundred times a view, for a moment; one that works in Python alone, as for a program's figure, wants it all the time.
 """
 
 SYSTEM = ["ui-sans-serif", "system-ui", "sans-serif"]

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from clit.system.memory import resident
-from clit.ui.ahead import AHEAD_SECONDS, ExamplesAhead
+from clit.ui.ahead import AHEAD_SECONDS, encode_next
 from clit.ui.site import Site
 from clit.ui.spare import LOOK_SECONDS, SpareMemory
 from clit.ui.tags import CARD
@@ -68,7 +68,8 @@ def make_routes(site: Site, viewer: Path) -> list[BaseRoute]:
 
 
 def describe_status(site: Site) -> dict:
-    """Return what a server has to do: visitors, visitors in line, memory by kind and in all, uptime, files kept.
+    """Return what a server has to do: visitors, visitors in line, memory by kind and in all, uptime, files kept,
+    examples that are left to encode while nobody asks.
 
     Bytes and seconds. rss: all memory that the process holds; None where the system does not say. painters: the actors
     that are there; None where this process draws.
@@ -81,6 +82,7 @@ def describe_status(site: Site) -> dict:
         "rss": resident(),
         "uptime": round(time.monotonic() - site.began, 1),
         "files": site.count_files(),
+        "to_encode": len(site.to_encode),
         "painters": site.painters and site.painters.count_here(),
     }
 
@@ -103,10 +105,9 @@ def look_after(site: Site):
             await run_in_threadpool(look)
 
     async def encode_examples() -> None:
-        ahead = ExamplesAhead(site)
-        while ahead.left:
+        while site.to_encode:
             await asyncio.sleep(AHEAD_SECONDS)
-            await run_in_threadpool(ahead.encode_next)
+            await run_in_threadpool(encode_next, site)
 
     @contextlib.asynccontextmanager
     async def lifespan(app):

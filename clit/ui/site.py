@@ -47,6 +47,8 @@ class Site:
         self.line = Lines(room, painters.count if painters else 1)
         self.desk = Line(room)  # for what is no rendering and cannot be cut: reading a file, counting a score
         self.easel = Line(room)  # for the figures that another process draws, see `run_apart`
+        self.to_encode = deque((n, name) for name in self.examples.names() for n in range(self.line.count))
+        """What is encoded while nobody asks: by which machine, which example."""
         self._paces = [Pace() for _ in range(self.line.count)]
         self.began = time.monotonic()
         self._sessions: dict[str, Session] = {}  # by token; who asked last comes last

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from clit.networks.model import SRModel
-from clit.ui.ahead import ExamplesAhead
+from clit.ui.ahead import encode_next
 from clit.ui.questions import ask, open_example, render_view
 from clit.ui.site import Site
 from server.visitor import arrive, view
@@ -32,9 +32,8 @@ def site(examples, uploads):
 
 
 def test_who_opens_an_example_need_not_wait_for_its_encoding(site, encoded):
-    ahead = ExamplesAhead(site)
-    while ahead.left:
-        ahead.encode_next()
+    while site.to_encode:
+        encode_next(site)
     assert set(encoded) == {(30, 40), (20, 24)}
     encoded.clear()
     visit = arrive(site)
@@ -46,13 +45,44 @@ def test_who_opens_an_example_need_not_wait_for_its_encoding(site, encoded):
     assert not encoded
 
 
+def test_every_machine_encodes_every_example_whoever_comes_meanwhile(examples, uploads, monkeypatch):
+    from clit.ui.lines import Lines
+
+    site, machines = Site(examples, uploads), []
+    site.line = Lines({}, 3)
+    monkeypatch.setattr(site, "render_at", lambda place: machines.append(place.machine) or site.renderer)
+    names = site.examples.names()
+    site.to_encode.clear()
+    site.to_encode.extend((machine, name) for name in names for machine in range(3))
+    encode_next(site)
+    with site.line.join("somebody", "exact"):
+        while site.to_encode:
+            encode_next(site)
+    assert list(dict.fromkeys(machines)) == [0, 1, 2] and len(machines) % (3 * len(names)) == 0
+    assert {machines.count(machine) for machine in range(3)} == {len(machines) // 3}
+
+
+def test_an_example_that_cannot_be_read_is_logged_and_the_others_are_encoded(site, encoded, monkeypatch, caplog):
+    opened = site.examples.open
+
+    def fail(name):
+        if name == "one.png":
+            raise OSError("no such disk")
+        return opened(name)
+
+    monkeypatch.setattr(site.examples, "open", fail)
+    while site.to_encode:
+        encode_next(site)
+    assert set(encoded) == {(20, 24)}
+    assert "the example one.png could not be encoded ahead" in caplog.text
+
+
 def test_encoding_ahead_makes_way_and_goes_on_later(site, encoded):
-    ahead = ExamplesAhead(site)
     with site.line.join("somebody", "exact") as place, place.turn():
-        ahead.encode_next()
-    assert len(ahead.left) == 2 and not encoded
-    ahead.encode_next()
-    assert len(ahead.left) == 1 and set(encoded) == {(30, 40)}
+        encode_next(site)
+    assert len(site.to_encode) == 2 and not encoded
+    encode_next(site)
+    assert len(site.to_encode) == 1 and set(encoded) == {(30, 40)}
 
 
 def test_encoding_ahead_ends_once_somebody_waits(site, monkeypatch):
@@ -61,7 +91,7 @@ def test_encoding_ahead_ends_once_somebody_waits(site, monkeypatch):
     def draw():
         begun.wait(20)
         with site.line.join("somebody", "exact") as place, place.turn():
-            draws.append(len(ahead.left))
+            draws.append(len(site.to_encode))
 
     encode = SRModel.encode_part
 
@@ -72,15 +102,14 @@ def test_encoding_ahead_ends_once_somebody_waits(site, monkeypatch):
         return encode(model, x, part)
 
     monkeypatch.setattr(SRModel, "encode_part", begin)
-    ahead = ExamplesAhead(site)
     other = threading.Thread(target=draw)
     other.start()
-    ahead.encode_next()
+    encode_next(site)
     other.join(20)
-    assert draws == [2] and len(ahead.left) == 2, "what was begun is not done yet"
+    assert draws == [2] and len(site.to_encode) == 2, "what was begun is not done yet"
 
 
 def test_what_is_encoded_ahead_makes_no_tiles_small(site):
-    ExamplesAhead(site).encode_next()
+    encode_next(site)
     with site.line.join("somebody", "exact") as place:
         assert not place.is_shared()

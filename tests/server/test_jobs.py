@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 import clit
+from clit.exports.figures import draw_comparison, predict_comparison_seconds
 from clit.rendering.renderer import TILE
+from clit.system.apart import run_apart
 from clit.ui import jobs
 from clit.ui.jobs import make_file, predict_file
 from clit.ui.limits import Limits
@@ -104,6 +106,21 @@ def test_how_long_a_file_takes_is_told_before_and_at_its_start(kind, site, visit
     assert heard == [1234.0], "it begins with what was told"
     assert list(make_file(site, {**asked, "scale": 3}))[-1]["state"] == "done"
     assert 0 < heard[1] < 600, "another file was not asked about"
+
+
+def test_nobody_waits_while_another_process_draws(site, visit, monkeypatch):
+    drawn = []
+
+    def draw(function, *arguments, cancel=None):
+        with site.line.join("other", "exact") as place, place.turn():  # Busy after a while, if a turn is held here
+            drawn.append(function)
+        return run_apart(function, *arguments, cancel=cancel)
+
+    monkeypatch.setattr(jobs, "run_apart", draw)
+    asked = {**visit, "models": ["lit-light"], "scale": 4, **SHEET}
+    assert 0 < ask(predict_file, site, asked)["seconds"] < 600
+    assert list(make_file(site, asked))[-1]["state"] == "done"
+    assert drawn == [predict_comparison_seconds, draw_comparison]
 
 
 def test_wrong_files_get_a_sentence_when_their_time_is_asked(site, visit):

@@ -121,6 +121,16 @@ def test_what_came_together_is_drawn_together_before_what_came_later():
     assert visitors.drawn == [name for name in ("first", "second", "third") for _ in range(3)]
 
 
+def test_who_was_served_less_comes_before_who_came_first():
+    visitors = Visitors()
+    with visitors.held():
+        for name in ("first", "second"):
+            visitors.work("busy", "preview", 4, seconds=lines.ALIKE / 3, name=name)
+        visitors.work("modest", "preview", 1)
+    visitors.finish()
+    assert visitors.drawn == [*["first"] * 4, "modest", *["second"] * 4]
+
+
 def test_nobody_starves_while_newcomers_come():
     visitors = Visitors()
     with visitors.held():

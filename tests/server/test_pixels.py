@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import clit
+from clit.system.apart import run_apart
 from clit.ui.questions import ask, inspect, look_file, render_view
 from server.visitor import view
 
@@ -115,6 +116,7 @@ def test_a_figure_of_every_method_and_pixel(site, visit, suffix, opening):
     assert answer["name"] == f"one-x10-attention{suffix}"
     data = base64.b64decode(answer["file"])
     assert data.startswith(opening)
+    assert run_apart(eval, "'matplotlib' in __import__('sys').modules"), "another process drew it"
     if suffix != ".svg":
         return  # text is drawn as paths there, with itself as a comment
     text = data.decode()

@@ -92,7 +92,10 @@ class Decoder(nn.Module, ABC):
         """
 
     def render_stages(self, field: Any, cancel: Callable[[], bool] | None = None) -> Iterator[Tensor]:
-        """Yield the colours predicted after each stage in use; the last ones are what `render` returns."""
+        """Yield the colours (B, R, S, 3) predicted after each stage in use; the last ones are what `render` returns.
+
+        Raises Cancelled as `render` does.
+        """
         yield self.render(field, cancel)
 
     @abstractmethod

@@ -125,7 +125,7 @@ def test_who_was_served_less_comes_before_who_came_first():
     visitors = Visitors()
     with visitors.held():
         for name in ("first", "second"):
-            visitors.work("busy", "preview", 4, seconds=lines.ALIKE / 3, name=name)
+            visitors.work("busy", "preview", 4, seconds=0.32 * lines.ALIKE, name=name)
         visitors.work("modest", "preview", 1)
     visitors.finish()
     assert visitors.drawn == [*["first"] * 4, "modest", *["second"] * 4]

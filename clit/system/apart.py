@@ -43,9 +43,10 @@ class _There(Exception):
 def run_apart(function: Callable[..., Result], *arguments, cancel: Callable[[], bool] | None = None) -> Result:
     """Return function(*arguments), worked out by the other process, one piece of work after another.
 
-    function: of a module, by whose name it is found there. It, the arguments and the result are pickled. What it raises
-    is raised here. Cancelled soon after cancel() has become true. UserError where the process was ended twice, as by a
-    system that is short of memory, and where it takes longer than LONGEST.
+    function: of a module, by whose name it is found there. The program's main module is imported there too, under
+    another name, as `multiprocessing` does: what it runs must stand below `if __name__ == "__main__"`. Function,
+    arguments and result are pickled. What is raised there is raised here. Cancelled soon after cancel() has become true.
+    UserError where the process was ended twice, as by a system that is short of memory, and after LONGEST.
     """
     asked = pickle.dumps((function, arguments))
     while not _lock.acquire(timeout=_LOOK_SECONDS):

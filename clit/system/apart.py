@@ -45,7 +45,7 @@ def run_apart(function: Callable[..., Result], *arguments, cancel: Callable[[], 
 
     function: of a module, by whose name it is found there. The program's main module is imported there too, under
     another name, as `multiprocessing` does: what it runs must stand below `if __name__ == "__main__"`. Function,
-    arguments and result are pickled. What is raised there is raised here. Cancelled soon after cancel() has become true.
+    arguments and result are pickled. What is raised there is raised here. Cancelled soon after cancel() is true.
     UserError where the process was ended twice, as by a system that is short of memory, and after LONGEST.
     """
     asked = pickle.dumps((function, arguments))

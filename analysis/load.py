@@ -28,6 +28,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -58,9 +59,13 @@ def stand(url: str) -> None:
     """Let a server stand as one does before visitors come: it encodes its examples while nobody asks."""
     until = time.monotonic() + STAND
     while time.monotonic() < until:
-        with urllib.request.urlopen(f"{url}/status", timeout=10) as answer:
-            if not json.load(answer).get("to_encode"):  # earlier versions encode nothing ahead
-                return
+        try:
+            with urllib.request.urlopen(f"{url}/status", timeout=10) as answer:
+                left = json.load(answer).get("to_encode", 0)
+        except urllib.error.HTTPError:
+            left = 0  # an earlier version, which encodes nothing ahead
+        if not left:
+            return
         time.sleep(0.2)
     raise SystemExit(f"After {STAND:g} seconds the server still encodes its examples.")
 
@@ -150,7 +155,7 @@ def table(rows: list[dict[str, str]]) -> str:
         pair = lambda kind, row=row: f"{float(row[kind + '_p50']):.2f}, {float(row[kind + '_p95']):.2f} s"  # noqa: E731
         lines.append(
             [row["visitors"], row["beside"].replace(" ", ", ") or "nothing", row["which"], row["movements"],
-             pair("preview"), pair("exact"), f"{float(row['look_p95']):.2f} s", row["refused"], row["failed"],
+             pair("preview"), pair("exact"), "-" if row["look_p95"] == "nan" else f"{float(row['look_p95']):.2f} s", row["refused"], row["failed"],
              f"{float(row['spread']):.1f}", f"{float(row['rss_mb']):.0f} MB", f"{float(row['slope_mb']):.0f} MB"]
         )  # fmt: skip
     return markdown(lines)

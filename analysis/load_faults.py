@@ -224,7 +224,8 @@ def table(rows: list[dict[str, str]]) -> str:
     }
     lines = [["fault", "visitors", *(f"exact views {when}: number, p50, failures" for when in TIMES), "files left"]]
     for row in rows:
-        told = [f"{row[f'views_{t}']}, {float(row[f'exact_{t}']):.1f} s, {row[f'failed_{t}']}" for t in TIMES]
+        median = {t: "-" if row[f"exact_{t}"] == "nan" else f"{float(row[f'exact_{t}']):.1f} s" for t in TIMES}
+        told = [f"{row[f'views_{t}']}, {median[t]}, {row[f'failed_{t}']}" for t in TIMES]
         lines.append([names[row["fault"]], row["visitors"], *told, row["files"]])
     return markdown(lines)
 

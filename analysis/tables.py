@@ -30,6 +30,7 @@ import gpu_adapters
 import latency
 import live_map
 import load
+import load_faults
 import load_memory
 import paired
 import places
@@ -74,6 +75,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "bombs": lambda: bombs.table(bombs.read()),
     "load-memory": lambda: load_memory.text(load_memory.read()),
     "load": lambda: load.table(load.read()),
+    "load-faults": lambda: load_faults.table(load_faults.read()),
     "machines": lambda: load.plan(load.read()),
     "opening": places.line,
     "films": lambda: films.table(films.read()),

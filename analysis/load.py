@@ -152,10 +152,11 @@ def table(rows: list[dict[str, str]]) -> str:
          "failed", "slowest / quickest", "memory", "more in a minute"]
     ]  # fmt: skip
     for row in rows:
+        look = "-" if row["look_p95"] == "nan" else f"{float(row['look_p95']):.2f} s"
         pair = lambda kind, row=row: f"{float(row[kind + '_p50']):.2f}, {float(row[kind + '_p95']):.2f} s"  # noqa: E731
         lines.append(
             [row["visitors"], row["beside"].replace(" ", ", ") or "nothing", row["which"], row["movements"],
-             pair("preview"), pair("exact"), "-" if row["look_p95"] == "nan" else f"{float(row['look_p95']):.2f} s", row["refused"], row["failed"],
+             pair("preview"), pair("exact"), look, row["refused"], row["failed"],
              f"{float(row['spread']):.1f}", f"{float(row['rss_mb']):.0f} MB", f"{float(row['slope_mb']):.0f} MB"]
         )  # fmt: skip
     return markdown(lines)

@@ -16,6 +16,11 @@ LOCAL = "local"
 """Address of a Ray of one's own, on this machine, that ends with the run."""
 
 _CONNECT_SECONDS = 10
+_DEATH_NOTICES = "timeout_ms_task_wait_for_death_info", "core_worker_internal_heartbeat_ms"
+_NOTICE_MS = 100
+"""How often Ray looks, and how long it waits, for why an actor does not answer: by itself a second each, and whoever
+waits for a view waits for that too, before another actor is asked.
+"""
 _STORE = 512 << 20  # bytes of a local Ray's object store; Ray puts on the disk what it does not hold
 
 
@@ -23,6 +28,8 @@ _STORE = 512 << 20  # bytes of a local Ray's object store; Ray puts on the disk 
 def connected(address: str, actors: int | None) -> Iterator[Any]:
     """Yield the module ray, connected; a cluster that the program is connected to already is used, and kept."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    for name in _DEATH_NOTICES:
+        os.environ.setdefault(f"RAY_{name}", str(_NOTICE_MS))
     try:
         import ray
     except ImportError:

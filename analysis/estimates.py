@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.training.evaluate import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="fresh processes a line")
     flags = parser.parse_args()
-    kernels.wait()
+    compiling.wait()
     rows = []
     for case in CASES:
         for beside in ("nothing", "one busy core"):

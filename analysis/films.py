@@ -26,7 +26,7 @@ from speed import product_rate
 
 import clit
 from clit.exports.film import Film, predict_film_seconds, save_film
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.system.process import prepare_process
 from clit.training.evaluate import markdown
 from clit.ui.examples import BUNDLED, Examples
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=400)
     parser.add_argument("--suffixes", default=".webp,.mp4")
     flags = parser.parse_args()
-    kernels.wait()
+    compiling.wait()
     rows = []
     for methods in METHODS:
         for suffix in flags.suffixes.split(","):

@@ -51,7 +51,7 @@ COLUMNS = (
 def compile_kernels(root: Path) -> None:
     """Let a checkout compile its kernels: else its first minute is another's."""
     path = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
-    wait = "from clit.networks import kernels; kernels.wait(300)"
+    wait = "from clit.networks import compiling; compiling.wait(300)"
     subprocess.run([sys.executable, "-c", wait], cwd=root, env=path, check=True)
 
 

@@ -42,7 +42,7 @@ import torch
 
 from clit.config import PRESETS
 from clit.geometry import Window, output_size
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.encoders import prepacked
 from clit.networks.model import SRModel
 from clit.rendering.renderer import Renderer
@@ -90,9 +90,9 @@ def timed(*functions, repeats: int) -> list[tuple[float, float]]:
 
 def vector_bits() -> int:
     """Bits of the vectors that the compiled kernels use; 0 where there are none."""
-    if not kernels.wait():
+    if not compiling.wait():
         return 0
-    from clit.networks.kernels.lanes import WIDE
+    from clit.networks.kernels.tile import WIDE
 
     return 32 * WIDE
 
@@ -148,7 +148,7 @@ def measure(name: str, scale: float, chain: str, repeats: int) -> dict[str, obje
         return renderer.render(model, image, size=size, window=window, method=method, chain=chain, clip=False)
 
     def draw_through_torch() -> np.ndarray:
-        with kernels.switched_off():
+        with compiling.switched_off():
             return draw(window)
 
     x = torch.from_numpy(image).permute(2, 0, 1)[None]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clit.networks import kernels
+from clit.networks import compiling
 
 
 def pytest_addoption(parser):
@@ -12,4 +12,4 @@ def pytest_addoption(parser):
 @pytest.fixture(autouse=True, scope="session")
 def compiled_kernels():
     """Tests run through the compiled kernels from the first to the last, where there are any."""
-    kernels.wait()
+    compiling.wait()

@@ -15,7 +15,7 @@ import torch
 
 from clit.config import CLITConfig, EDSRConfig, LIIFConfig, LTEConfig, ModelConfig
 from clit.geometry import Window
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.model import SRModel
 
 PAGE = mmap.PAGESIZE
@@ -35,13 +35,18 @@ def guard(array: np.ndarray, at_end: bool) -> np.ndarray:
     return copy
 
 
+def guard_all(arrays, at_end: bool):
+    """The same of the arrays of a tuple, and of tuples in it."""
+    if isinstance(arrays, tuple):
+        return type(arrays)(*(guard_all(each, at_end) for each in arrays))
+    return guard(arrays, at_end)
+
+
 def guarded(kernel, at_end: bool):
     """The kernel, called on guarded copies of all its arrays."""
 
     def call(*arguments) -> None:
-        copies = [
-            type(a)(*(guard(x, at_end) for x in a)) if isinstance(a, tuple) else guard(a, at_end) for a in arguments
-        ]
+        copies = [guard_all(a, at_end) for a in arguments]
         kernel(*copies)
         arguments[-1][...] = copies[-1]
 
@@ -64,7 +69,7 @@ def draw_config(rng: random.Random):
 
 @torch.inference_mode()
 def main(count: int) -> None:
-    assert kernels.wait()
+    assert compiling.wait()
     torch.set_num_threads(1)  # every call writes all of its output back
     from clit.networks.kernels import attention, ensemble
 
@@ -82,7 +87,7 @@ def main(count: int) -> None:
         field = model.prepare(model.encode(torch.rand(2, 3, h, w)), model.view((h, w), size, window))
         decoder = model.decoder
         calls = [decoder.render, decoder.survey] if decoder.heads else [decoder.render]
-        with kernels.switched_off():
+        with compiling.switched_off():
             expected = [call(field) for call in calls]
         for at_end in (True, False):
             for (module, name), kernel in plain.items():

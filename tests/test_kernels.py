@@ -19,7 +19,7 @@ from test_decoders import Case, build, list_pixels, random_picture, views
 
 from clit.config import CLITConfig, LIIFConfig, LTEConfig
 from clit.geometry import Window
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.decoders import compiled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reaso
 
 @pytest.fixture(autouse=True, scope="module")
 def no_gradients():
-    assert kernels.wait()
+    assert compiling.wait()
     with torch.no_grad():
         yield
 
@@ -77,7 +77,7 @@ def test_compiled_equals_plain(view, config):
 @given(view=views(), config=decoders().filter(lambda config: config.heads))
 def test_compiled_survey_is_that_of_torch(view, config):
     model, field = prepare(config, view)
-    with kernels.switched_off():
+    with compiling.switched_off():
         expected = model.decoder.survey(field)
     assert_close(model.decoder.survey(field), expected)
 
@@ -116,7 +116,7 @@ def test_torch_does_what_the_kernels_do_not():
     assert not compiled.applies(torch.empty(1, device="meta"))
     with torch.enable_grad():
         assert not compiled.applies(x)
-    with kernels.switched_off():
+    with compiling.switched_off():
         assert not compiled.applies(x)
 
 
@@ -141,7 +141,7 @@ def test_gradients_of_one_pixel_per_latent_are_those_of_torch(config):
 
     with torch.enable_grad():
         rgb, found = train()
-        with kernels.switched_off():
+        with compiling.switched_off():
             expected_rgb, expected = train()
     assert_close(rgb, expected_rgb)
     assert compiled.fits(rgb)
@@ -161,9 +161,9 @@ def test_kernels_touch_nothing_outside_their_arrays():
 RENDER = """
 import torch
 from clit.config import CLITConfig, EDSRConfig, ModelConfig
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.model import SRModel
-ready = kernels.wait()
+ready = compiling.wait()
 model = SRModel(ModelConfig(EDSRConfig(width=4, blocks=1), CLITConfig(width=4, heads=2, radius=1, hidden=(5,))))
 with torch.inference_mode():
     field = model.prepare(model.encode(torch.rand(1, 3, 4, 5)), model.view((4, 5), (9, 10)))
@@ -191,8 +191,8 @@ def finish(process: subprocess.Popen) -> bool:
 @pytest.fixture
 def fresh(monkeypatch):
     """A state as of a process that has just started."""
-    monkeypatch.setattr(kernels, "_ready", threading.Event())
-    monkeypatch.setattr(kernels, "_loader", None)
+    monkeypatch.setattr(compiling, "_ready", threading.Event())
+    monkeypatch.setattr(compiling, "_loader", None)
 
 
 def test_two_that_start_at_once_and_one_whose_compiler_is_killed(tmp_path):
@@ -212,7 +212,7 @@ def test_two_that_start_at_once_and_one_whose_compiler_is_killed(tmp_path):
 
 
 def test_a_cache_that_is_damaged_is_thrown_away(tmp_path):
-    shutil.copytree(kernels._make_folder(), folder := tmp_path / "clit" / "kernels" / kernels._make_folder().name)
+    shutil.copytree(compiling._make_folder(), folder := tmp_path / "clit" / "kernels" / compiling._make_folder().name)
     assert finish(start_rendering(tmp_path))
     for file in folder.rglob("*.nbc"):
         file.write_bytes(file.read_bytes()[:1000])
@@ -224,20 +224,20 @@ def test_a_folder_that_refuses_is_replaced_for_as_long_as_the_process_lives(fres
     def refuse(*_, **__):
         raise PermissionError("read-only")
 
-    known = kernels._make_folder()
+    known = compiling._make_folder()
     monkeypatch.setattr(Path, "mkdir", refuse)
-    monkeypatch.setattr(kernels, "_compile", lambda folder: shutil.copytree(known, folder, dirs_exist_ok=True))
-    assert kernels.wait()
-    assert Path(kernels._temporary.name).is_dir() and Path(kernels._temporary.name) != known
+    monkeypatch.setattr(compiling, "_compile", lambda folder: shutil.copytree(known, folder, dirs_exist_ok=True))
+    assert compiling.wait()
+    assert Path(compiling._temporary.name).is_dir() and Path(compiling._temporary.name) != known
 
 
 def test_without_numba_torch_does_the_work(fresh, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert not kernels.wait() and not kernels.are_ready()
+    assert not compiling.wait() and not compiling.are_ready()
 
 
 def test_a_compiler_that_fails_leaves_the_work_to_torch(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(kernels, "_COMPILE", "raise SystemExit(1)")
-    assert not kernels.wait()
+    monkeypatch.setattr(compiling, "_COMPILE", "raise SystemExit(1)")
+    assert not compiling.wait()
     assert not list(tmp_path.rglob("compiled"))

@@ -23,7 +23,7 @@ from clit.errors import UserError
 from clit.exports.folders import Engine, Made, Outcomes, explain, new_part
 from clit.exports.jobs import Failure, Job
 from clit.exports.manifest import Fingerprint
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.model import SRModel
 from clit.pictures.files import STREAMED, Form, list_losses, read_image, write_finished
 from clit.rendering.output import Output
@@ -64,7 +64,7 @@ class Worker:
     def __init__(self, options: Mapping[str, Any], strict: bool, large: int):
         prepare_process()
         torch.set_num_threads(1)
-        kernels.wait()  # as `upscale_folder` does, so that all actors make the same bytes
+        compiling.wait()  # as `upscale_folder` does, so that all actors make the same bytes
         self._options, self._strict, self._large = options, strict, large
         self._model: SRModel | None = None
         self._cut: tuple[str, Output] | None = None  # the picture that is cut now

@@ -18,7 +18,7 @@ from clit.errors import UserError
 from clit.exports.jobs import Failure, Found, Job, find_jobs
 from clit.exports.manifest import Fingerprint, Manifest, digest_model, lock
 from clit.geometry import check_scale, check_size, resolve_size, whole_numbers
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.model import SRModel, check_model
 from clit.pictures.files import WRITTEN, list_losses, read_image
 from clit.rendering.renderer import Renderer
@@ -141,7 +141,7 @@ def _written_ending(ending: str, format: str | None) -> str:
 
 def upscale_work(model: SRModel, options: Mapping[str, Any], strict: bool = False) -> Work:
     """Return what enlarges one picture. options: of `Renderer.save`. strict: refuse one whose end is missing."""
-    kernels.wait()  # with them colours differ by 1e-7: one run should not be made half of each
+    compiling.wait()  # with them colours differ by 1e-7: one run should not be made half of each
 
     def work(source: str, path: str, progress: Share) -> Iterable[str]:
         picture = read_image(source, strict=strict)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from clit.errors import Cancelled, UserError
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.model import SRModel
 from clit.rendering.features import FeatureCache
 from clit.rendering.output import Cancel
@@ -67,7 +67,7 @@ class Painter:
     def __init__(self, cores: int, cache_bytes: int):
         prepare_process()
         torch.set_num_threads(cores)
-        kernels.wait()
+        compiling.wait()
         self._cache = FeatureCache(cache_bytes)
         self._models: dict[str, SRModel] = {}
         self._images: OrderedDict[str, np.ndarray] = OrderedDict()

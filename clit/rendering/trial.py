@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 
 from clit.geometry import View, Window
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
 from clit.system import turns
@@ -32,7 +32,7 @@ def predict_seconds(model: SRModel, views: Sequence[View], shares: Sequence[floa
     shares: 0..1 for each view, how much of the features that it reads must be computed. The middle view stands for all.
     """
     if model.kind != "plain":
-        kernels.wait(_PATIENCE)
+        compiling.wait(_PATIENCE)
     encoding = sum(model.encoder_work(view) * share for view, share in zip(views, shares, strict=True))
     decoding = sum(model.decoder.multiply_adds(view) for view in views)
     seconds, middle = 0.0, views[len(views) // 2]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from clit.config import recipe, without_fourier
 from clit.geometry import View
-from clit.networks import checkpoints, kernels
+from clit.networks import checkpoints, compiling
 from clit.networks.decoders.base import Features
 from clit.networks.model import SRModel
 from clit.training.curriculum import add_fourier_branch, choose_stage_count, start_stage
@@ -47,7 +47,7 @@ class Run:
         encoder starts from. start: models that presets of these names start from; the encoder too, where `encoder` is
         not given. UserError for weights that do not fit.
         """
-        kernels.wait()  # so that a run that is done again computes every step alike
+        compiling.wait()  # so that a run that is done again computes every step alike
         torch.manual_seed(settings.seed)  # all processes start from the same weights
         start = start or {}
         self.presets, self.settings = presets, settings

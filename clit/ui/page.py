@@ -19,7 +19,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from clit.errors import UserError
-from clit.networks import kernels
+from clit.networks import compiling
 from clit.rendering.elsewhere import Painters
 from clit.system.threads import start_threads
 from clit.ui.connections import bound_connections
@@ -93,7 +93,7 @@ def launch(site: Site, host: str | None, port: int | None, share: bool, block: b
 
     block: return only when the server is stopped. UserError if it cannot listen there.
     """
-    kernels.start()
+    compiling.start()
     start_threads()
     sys.setswitchinterval(SWITCH_SECONDS)
     demo = build(site).queue(max_size=FILES_WAITING)

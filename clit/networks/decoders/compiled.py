@@ -10,22 +10,27 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clit.networks import kernels
-from clit.networks.kernels.arrays import (
+from clit.networks import compiling
+from clit.networks.arrays import (
+    AttentionAxis,
     AttentionScratch,
     AttentionView,
     AttentionWeights,
+    EnsembleAxis,
     EnsembleScratch,
     EnsembleView,
-    EnsembleWeights,
+    Layers,
 )  # fmt: skip
 from clit.system.threads import blocks, parallel_map
 
 _QUERIES = 1024  # of a part of a view, about: its hidden layers stay in the processor's cache
 _U_FLOATS = 160_000  # numbers of U of a part
 _AXIS = 24  # queries of a footprint along an axis, at most
+_ROW = 64  # numbers that loops over a row of weights take at once, at most
+_LOW = -1e9  # what a softmax leaves out
 _CALLS = 48  # that a view is cut into, about: between two of them it can be cancelled
 
 
@@ -36,7 +41,7 @@ def applies(tensor: Tensor) -> bool:
 
 def fits(tensor: Tensor) -> bool:
     """Whether the kernels are there, and the tensor is float32 on the CPU."""
-    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and kernels.are_ready()
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and compiling.are_ready()
 
 
 def render_attention(stage, field, cancel: Callable[[], bool] | None = None) -> Tensor:
@@ -60,31 +65,44 @@ def survey_attention(stage, field, cancel: Callable[[], bool] | None = None) -> 
 
 def _run_attention(stage, field, shape: tuple[int, ...], kernel: Callable, cancel: Callable[[], bool] | None) -> Tensor:
     """Call kernel(view, parts, scratch, out) for all parts of all pictures. Returns out, (B, R, C, *shape)."""
-    out = field.q.new_empty(len(field.q), len(field.rows.nearest), len(field.columns.nearest), *shape)
-    axes = _describe_axes(stage, field)
-    fourier = field.q.new_zeros(len(out), 1, 1, 0) if field.fourier is None else field.fourier
-    for picture, result in enumerate(_numpy(out)):
-        view = AttentionView(*(_numpy(m[picture]) for m in (field.q, field.k, field.v, fourier)), *axes)
-        parts, make_scratch = _cut_parts(stage, view)
-        scratch_of = _by_thread(make_scratch)
+    from clit.networks.packing import pad_width
 
-        def run(some: np.ndarray, view=view, scratch_of=scratch_of, result=result) -> None:
+    out = field.q.new_empty(len(field.q), len(field.rows.nearest), len(field.columns.nearest), *shape)
+    side, width = 2 * stage.config.radius + 1, stage.config.width
+    root = math.sqrt(width // stage.config.heads)
+    rows = _describe_axis(stage, field.rows, field.region.top, field.bias_y.repeat_interleave(side, 1), root)
+    columns = _describe_axis(stage, field.columns, field.region.left, field.bias_x.repeat(1, side, 1))
+    places = np.arange(side)
+    shared = rows, columns, (places[:, None] * field.q.shape[2] + places) * width
+    fourier = field.q.new_empty(*field.q.shape[:3], 0) if field.fourier is None else field.fourier
+    keys = F.pad(field.k.transpose(2, 3), (0, pad_width(side) - side))
+    parts, make_scratch = _cut_parts(stage, rows, columns)
+    scratch_of = _by_thread(make_scratch)
+    for picture, result in enumerate(_numpy(out)):
+        view = AttentionView(*(_numpy(m[picture]) for m in (field.q, keys, field.v, fourier)), *shared)
+
+        def run(some: np.ndarray, view=view, result=result) -> None:
             kernel(view, some, scratch_of(), result)
 
         _call(run, parts, cancel)
     return out
 
 
-def _describe_axes(stage, field) -> tuple[np.ndarray, ...]:
-    """Return the fields of an AttentionView but the maps."""
-    c, rows, columns = stage.config, field.rows, field.columns
-    starts = field.region.top, field.region.left
-    footprints = [_find_footprints(axis.nearest - at) for axis, at in zip((rows, columns), starts, strict=True)]
-    taps = [axis.taps.shift(-at) for axis, at in zip((rows, columns), starts, strict=True)]
-    shares = taps[0].weight / math.sqrt(c.width // c.heads), taps[1].weight
-    bias = [table.permute(2, 1, 0) for table in (field.bias_y, field.bias_x)]
-    rel = [axis.rel[:, c.radius] for axis in (rows, columns)]
-    return *footprints, *map(_numpy, (taps[0].index, taps[1].index, *shares, *bias, *rel))
+def _describe_axis(stage, axis, start: int, bias: Tensor, divisor: float = 1) -> AttentionAxis:
+    """Describe an axis of a stage's view, whose maps begin at latent `start`.
+
+    bias: (R, P, M). divisor: of its shares in samples.
+    """
+    from clit.networks.packing import pad_width
+
+    taps, side = axis.taps.shift(-start), 2 * stage.config.radius + 1
+    written = stage.window - side + pad_width(side)  # numbers of a row of weights that products write
+    empty = written + -written % _ROW - stage.window
+    bias = F.pad(bias.permute(2, 0, 1), (0, empty), value=_LOW)
+    nearest, rel = axis.nearest - start, axis.rel[:, stage.config.radius]
+    return AttentionAxis(
+        _find_footprints(nearest), *map(_numpy, (nearest, taps.index, taps.weight / divisor, bias, rel))
+    )
 
 
 def _find_footprints(nearest: Tensor) -> np.ndarray:
@@ -101,50 +119,49 @@ def _find_footprints(nearest: Tensor) -> np.ndarray:
     return np.array(groups, np.int64)
 
 
-def _cut_parts(stage, view: AttentionView) -> tuple[np.ndarray, Callable[[], AttentionScratch]]:
+def _cut_parts(stage, rows: AttentionAxis, columns: AttentionAxis) -> tuple[np.ndarray, Callable[[], AttentionScratch]]:
     """Return the parts (., 4) of a view, and what makes scratch for any of them."""
-    from clit.networks.kernels.tile import PANEL, WIDE
+    from clit.networks.packing import PANEL, pad_width
 
-    c, (down, across) = stage.config, (np.diff(axis[:, 1:]) for axis in (view.rows, view.columns))
+    c, (down, across) = stage.config, (np.diff(axis.footprints[:, 1:]) for axis in (rows, columns))
     each = float(down.mean() * across.mean())
     most = max(1, min(_U_FLOATS // (stage.window * PANEL), int(_QUERIES / each)))
     parts = _cut(len(down), len(across), most)
     n = int(down.max() * across.max())
     latents = int(((parts[:, 1] - parts[:, 0]) * (parts[:, 3] - parts[:, 2])).max())
-    wide = -(-n // WIDE) * WIDE * (c.heads + 1)  # columns of all heads at most, see `_lay_out`
-    widest = max(*c.hidden, 2 * c.fourier, 3) + WIDE
-    side = 2 * c.radius + 1
+    widest = pad_width(max(*c.hidden, 2 * c.fourier, 3))
 
     def make_scratch() -> AttentionScratch:
         def floats(*shape: int) -> np.ndarray:
-            return np.empty(shape, np.float32)
+            return np.zeros(shape, np.float32)
 
         def ints(*shape: int) -> np.ndarray:
             return np.empty(shape, np.int64)
 
+        queries = latents * n
         return AttentionScratch(
-            floats(c.width), floats(c.width * wide), floats(side * wide), floats(latents, side * wide),
-            floats(latents * (stage.window + 2) * wide), floats(latents * stage.window * PANEL),
-            floats(latents * n * widest), floats(latents * n * widest), ints(latents * n, 2),
-            ints(max(latents * n, stage.window)), ints(stage.window), ints(latents), ints(latents + 1), ints(latents),
+            floats(queries, c.width), floats(c.heads, queries, rows.bias.shape[2]), floats(c.heads, queries, 2),
+            floats(latents * stage.window * PANEL), floats(queries * widest), floats(queries * widest),
+            ints(queries, 2), ints(queries), ints(latents), ints(latents + 1),
         )  # fmt: skip
 
     return parts, make_scratch
 
 
 def _pack_attention(stage, cell: Tensor) -> AttentionWeights:
-    from clit.networks.kernels.mlp import pack_layers
-    from clit.networks.kernels.tile import pack, pad
+    from clit.networks.packing import pack, pack_layers, pad
 
     c, (first, *rest) = stage.config, list(stage.mlp)[::2]
     values, cells, fourier = first.weight.split((stage.value_inputs, 2, 2 * c.fourier), 1)
 
-    def make() -> tuple[np.ndarray, ...]:
+    def make() -> tuple[np.ndarray, Layers]:
         w1 = values.unflatten(1, (stage.window, c.heads, -1)).permute(2, 1, 3, 0)  # (M, P, d, H)
         layers = [(fourier, first.bias), *((layer.weight, layer.bias) for layer in rest)]
-        return pack(_numpy(w1)), *pack_layers([(_numpy(weight), _numpy(bias)) for weight, bias in layers])
+        return pack(_numpy(w1)), pack_layers([(_numpy(weight), _numpy(bias)) for weight, bias in layers])
 
-    return AttentionWeights(*_keep(stage, make), pad(_numpy(first.bias + cells @ cell)))
+    w1, layers = _keep(stage, make)
+    constant = pad(_numpy(first.bias + cells @ cell))
+    return AttentionWeights(w1, layers._replace(biases=np.concatenate([constant, layers.biases[len(constant) :]])))
 
 
 class EnsembleStart(NamedTuple):
@@ -153,8 +170,7 @@ class EnsembleStart(NamedTuple):
     map: Tensor  # (B, h, w, width)
     frequency: Tensor
     cell: Tensor
-    along_y: Tensor
-    along_x: Tensor
+    along: Tensor
     layers: list[nn.Linear]
     """The layers that come after it."""
 
@@ -162,17 +178,16 @@ class EnsembleStart(NamedTuple):
 def render_ensemble(decoder, field, weights: Tensor, cancel: Callable[[], bool] | None = None) -> Tensor:
     """Do as `EnsembleDecoder.render`, without the skip. weights: (2, 2, R, C) of the four latents."""
     from clit.networks.kernels import ensemble
-    from clit.networks.kernels.mlp import pack_layers
-    from clit.networks.kernels.tile import WIDE
+    from clit.networks.packing import pack_layers, pad_width
 
     start = decoder.describe_start(field)
     layers = [(_numpy(layer.weight), _numpy(layer.bias)) for layer in start.layers]
-    packed = EnsembleWeights(*_keep(decoder, lambda: pack_layers(layers)))
-    starts = field.region.top, field.region.left
-    nearest = [_numpy(axis.nearest - at) for axis, at in zip((field.rows, field.columns), starts, strict=True)]
-    shared = *map(_numpy, start[2:5]), *nearest, *map(_numpy, (field.rows.rel, field.columns.rel, weights))
+    packed = _keep(decoder, lambda: pack_layers(layers))
+    places = (field.rows, field.region.top), (field.columns, field.region.left)
+    axes = [EnsembleAxis(_numpy(axis.nearest - begin), _numpy(axis.rel)) for axis, begin in places]
+    shared = _numpy(start.cell), _numpy(start.along), *axes, _numpy(weights)
     out = start.map.new_empty(len(start.map), *weights.shape[2:], 3)
-    widest = max(start.map.shape[-1], *(len(bias) for _, bias in layers)) + WIDE
+    widest = pad_width(max(start.map.shape[-1], *(len(bias) for _, bias in layers)))
     parts = _cut(*weights.shape[2:], _QUERIES // 2)
     most = int(((parts[:, 1] - parts[:, 0]) * (parts[:, 3] - parts[:, 2])).max())
 
@@ -223,7 +238,7 @@ def _numpy(tensor: Tensor) -> np.ndarray:
 _kept: weakref.WeakKeyDictionary[nn.Module, tuple] = weakref.WeakKeyDictionary()
 
 
-def _keep(module: nn.Module, make: Callable[[], tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+def _keep(module: nn.Module, make: Callable[[], tuple]) -> tuple:
     """Return what `make` makes of a module's weights, kept until they are written to or moved."""
     parameters = list(module.mlp.parameters())
     if any(parameter.is_inference() for parameter in parameters):  # nobody counts how often these are written to

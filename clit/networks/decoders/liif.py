@@ -49,4 +49,4 @@ class LIIF(EnsembleDecoder):
     def describe_start(self, field: EnsembleField) -> EnsembleStart:
         along, cell = self.mlp[0].weight[:, 9 * self.channels :].split(2, 1)
         none = field.cell.new_empty(len(field.features), 0, 0, 0)
-        return EnsembleStart(*field.maps, none, cell @ field.cell, *along.T, list(self.mlp)[2::2])
+        return EnsembleStart(*field.maps, none, cell @ field.cell, along.T, list(self.mlp)[2::2])

@@ -53,5 +53,5 @@ class LTE(EnsembleDecoder):
         return self.mlp.to_last_hidden(self.mlp[0](features))
 
     def describe_start(self, field: EnsembleField) -> EnsembleStart:
-        none = field.cell.new_empty(0)
-        return EnsembleStart(*field.maps, self.phase(field.cell), none, none, list(self.mlp)[::2])
+        none = field.cell.new_empty(2, 0)
+        return EnsembleStart(*field.maps, self.phase(field.cell), none, list(self.mlp)[::2])

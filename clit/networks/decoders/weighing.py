@@ -21,17 +21,17 @@ class WeighAndApply(torch.autograd.Function):
 
         q: (B, N, D), divided by sqrt(d); k, v: (B, K, D); index: (N, P) into the K latents; bias: (N, M, P).
         """
-        from clit.networks.kernels import weighing
+        from clit.networks import weighing_loops
 
         tensors = [tensor.detach().contiguous() for tensor in (q, k, v, index, bias, weight)]
         q, k, v, index, bias, weight = tensors
         weights = bias.new_empty(len(q), *bias.shape)
 
         def work(b: int) -> Tensor:
-            weighted = q.new_empty(len(index), weight.shape[1])
+            weighted = q.new_empty(*index.shape, q.shape[-1])
             arrays = (q[b], k[b], v[b], index, bias, weights[b], weighted)
-            weighing.forward(*(array.numpy() for array in arrays))
-            return weighted @ weight.T
+            weighing_loops.forward(*(array.numpy() for array in arrays))
+            return weighted.flatten(1) @ weight.T
 
         hidden = torch.stack(list(parallel_map(work, range(len(q)))))
         ctx.save_for_backward(q, k, v, index, weight, weights)
@@ -40,16 +40,16 @@ class WeighAndApply(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from clit.networks.kernels import weighing
+        from clit.networks import weighing_loops
 
         q, k, v, index, weight, weights = ctx.saved_tensors
         grads = [torch.zeros_like(tensor) for tensor in (q, k, v, weights)]
 
         def work(b: int) -> Tensor:
-            along = grad[b] @ weight
+            along = (grad[b] @ weight).view(*index.shape, -1)
             arrays = (q[b], k[b], v[b], index, weights[b], along, *(each[b] for each in grads))
-            weighing.backward(*(array.numpy() for array in arrays))
-            return grad[b].T @ along  # which now holds the weighted values
+            weighing_loops.backward(*(array.numpy() for array in arrays))
+            return grad[b].T @ along.flatten(1)  # which now holds the weighted values
 
         of_weight = sum(parallel_map(work, range(len(q))))
         grad_q, grad_k, grad_v, grad_bias = grads

@@ -1,209 +1,178 @@
 """Local attention over windows, a stage of LIT and CLIT: residual colours and the survey of whole views.
 
-A *footprint* is a latent with the n queries, i0..i1 down and j0..j1 across, whose nearest latent it is. They share its
-window of P = S S latents. A *part* is a rectangle of N footprints with Q queries in all. For each part:
+A *footprint* is a latent with the n queries whose nearest latent it is. They share its window of P = S S latents. A
+*part* is a rectangle of N footprints with Q queries in all. For each part:
 
-1. `_attend`, footprint by footprint: the queries' bilinear samples as columns (d, n); per head logits (P, n) = keys
-   (P, d) times those columns, the keys read where they lie in the map; the softmax down the columns.
-2. `_mix_values`, panel by panel of the H outputs of the first layer, and head by head: U (N, P, panel) = values (N, d)
-   times W1 (d, panel) of each place in the window is computed once per footprint. It is still in the processor's cache
-   when hidden (n, panel) += weights (n, P) times U (P, panel).
-3. The Fourier features (Q, 2F) go through their part of the first layer; then all Q go through the other layers.
+1. The queries' bilinear samples (Q, D). Footprint by footprint, head by head: logits (n, S) = samples (n, d) times keys
+   (d, S) of each row of the window, read where they lie in the map. Then the softmax of each query.
+2. The Fourier features (Q, 2F) go through their part of the first layer: hidden (Q, H).
+3. Panel by panel of H, head by head: U (N, P, panel) = values (N, d) times W1 (d, panel) of each place in the window,
+   once per footprint. While it is in the processor's cache, hidden (n, panel) += weights (n, P) times U (P, panel).
+4. All Q go through the other layers.
 
-The arrays: `View`, `Weights` and `Scratch` in `arrays`. M heads of d = D / M channels.
+The arrays: `AttentionView`, `AttentionWeights` and `AttentionScratch` in `arrays`. M heads of d = D / M channels.
 """
-
-from __future__ import annotations
 
 import math
 
 import numpy as np
 from numba import njit
 
-from clit.networks.kernels.functions import softmax, wave
-from clit.networks.kernels.lanes import WIDE, at, lanewise, shift
-from clit.networks.kernels.mlp import add_gelu, dense, hidden_layers
-from clit.networks.kernels.tile import OPTIONS, PANEL, kernel, multiply, multiply_add
-
-_sample = lanewise(lambda a, b, c, d, wa, wb, wc, wd: a * wa + b * wb + c * wc + d * wd, arrays=4, scalars=4)
-_fourier = lanewise(lambda a, b, fy, fx, y, x: wave(a, b, fy * y + fx * x), arrays=4, scalars=2, outputs=2)
-_add_scaled = lanewise(lambda sum, x, s: sum + x * s, arrays=2, scalars=1)
+from clit.networks.kernels.functions import exp, wave
+from clit.networks.kernels.mlp import activate, dense, hidden_layers
+from clit.networks.kernels.tile import OPTIONS, PANEL, at, fill_starts, kernel, multiply
 
 
 @kernel
-def _lay_out(n):
-    """Return how n queries lie in columns: each head's columns, the heads side by side, the columns of those.
+def _list_queries(view, part, scratch):
+    """List a part's queries, footprint by footprint. Returns N and Q."""
+    (_, across, width), reach = view.q.shape, len(view.window) // 2
+    f, n = 0, 0
+    for y, i0, i1 in view.rows.footprints[part[0] : part[1]]:
+        for x, j0, j1 in view.columns.footprints[part[2] : part[3]]:
+            scratch.corner[f], scratch.first[f] = ((y - reach) * across + x - reach) * width, n
+            f += 1
+            for i in range(i0, i1):
+                for j in range(j0, j1):
+                    scratch.places[n, 0], scratch.places[n, 1] = i, j
+                    n += 1
+    scratch.first[f] = n
+    return f, n
 
-    Few queries fill a vector together with those of other heads.
+
+@kernel
+def _sample_queries(view, scratch, count):
+    """Write the bilinear samples of the map q at the queries."""
+    (ty, sy), (tx, sx) = (view.rows.taps, view.rows.shares), (view.columns.taps, view.columns.shares)
+    for n in range(count):
+        i, j = scratch.places[n, 0], scratch.places[n, 1]
+        above, below, left, right = ty[i, 0], ty[i, 1], tx[j, 0], tx[j, 1]
+        a, b, c, d = sy[i, 0] * sx[j, 0], sy[i, 0] * sx[j, 1], sy[i, 1] * sx[j, 0], sy[i, 1] * sx[j, 1]
+        for k in range(view.q.shape[2]):
+            sample = view.q[above, left, k] * a + view.q[above, right, k] * b
+            scratch.queries[n, k] = sample + view.q[below, left, k] * c + view.q[below, right, k] * d
+
+
+@kernel
+def _compare(view, scratch, footprints):
+    """Write the logits without the bias: samples times keys."""
+    (heads, room, row), (_, across, width), stride = scratch.weights.shape, view.q.shape, view.k.shape[2]
+    side, d = len(view.window), width // heads
+    lanes = stride - across + side  # each product writes so many numbers: the next one writes over those after S
+    fill_starts(scratch.starts, width)
+    for f in range(footprints):
+        first, n, latent = scratch.first[f], scratch.first[f + 1] - scratch.first[f], scratch.corner[f] // width
+        for m in range(heads):
+            for p in range(side):
+                for x in range(0, lanes, PANEL):
+                    logits = at(scratch.weights, (m * room + first) * row + p * side + x)
+                    samples, starts = at(scratch.queries, first * width + m * d), at(scratch.starts, 0)
+                    keys = at(view.k, ((latent // across + p) * width + m * d) * stride + latent % across + x)
+                    multiply(n, min(PANEL, lanes - x), False, logits, row, samples, starts, keys, stride, d)
+
+
+@njit(**{**OPTIONS, "fastmath": {*OPTIONS["fastmath"], "reassoc"}})  # sums in any order
+def _softmax(view, scratch, count):
+    """Add the bias to the logits and replace them by their softmax. Write the sums of e and of e log(e) besides.
+
+    e = exp(logit - most), where most is the whole part of the largest logit. Vectors find it sooner than the largest.
     """
-    row = 4 if n <= 4 else 8 if n <= 8 else (n + WIDE - 1) // WIDE * WIDE
-    together = max(1, WIDE // row)
-    return row, together, row * together
-
-
-@kernel
-def _spread_bias(bias, axis, places, out):
-    """Write the bias of a footprint's queries, of a table (M, S, .) along an axis, laid out as logits are."""
-    heads, side = bias.shape[:2]
-    row, together, columns = _lay_out(len(places))
+    weights, sums, by, bx = scratch.weights, scratch.sums, view.rows.bias, view.columns.bias
+    (heads, _, row), zero = weights.shape, np.float32(0)
     for m in range(heads):
-        for s in range(side):
-            first = (m // together * side + s) * columns + m % together * row
-            for n in range(len(places)):
-                out[first + n] = bias[m, s, places[n, axis]]
-
-
-@kernel
-def _sample_queries(view, places, line, queries, row):
-    """Write the samples of the map at a footprint's queries, as columns of queries (D, row)."""
-    across, width = view.q.shape[1:]
-    for n in range(len(places)):
-        i, j = places[n]
-        above, below = view.tap_y[i] * across
-        left, right = view.tap_x[j]
-        up, down, near, far = view.share_y[i, 0], view.share_y[i, 1], view.share_x[j, 0], view.share_x[j, 1]
-        _sample(
-            at(line, 0), at(view.q, (above + left) * width), at(view.q, (above + right) * width),
-            at(view.q, (below + left) * width), at(view.q, (below + right) * width),
-            up * near, up * far, down * near, down * far, width,
-        )  # fmt: skip
-        for k in range(width):
-            queries[k * row + n] = line[k]
+        for n in range(count):
+            i, j, most = scratch.places[n, 0], scratch.places[n, 1], np.int32(-(2**31))
+            for p in range(row):
+                weights[m, n, p] += by[m, i, p] + bx[m, j, p]
+                most = max(most, np.int32(weights[m, n, p]))
+            sums[m, n, 0] = most
+        for n in range(count):
+            most, total, moment = sums[m, n, 0], zero, zero
+            for p in range(row):
+                lower = weights[m, n, p] - most
+                weights[m, n, p] = exp(lower)
+                total += weights[m, n, p]
+                moment += weights[m, n, p] * lower
+            sums[m, n, 0], sums[m, n, 1] = total, moment
+        for n in range(count):
+            scale = np.float32(1) / sums[m, n, 0]
+            for p in range(row):
+                weights[m, n, p] *= scale
 
 
 @kernel
 def _attend(view, part, scratch):
-    """Compute the weights of all footprints of a part: (M / together, P + 2, columns) each. Returns N and Q.
+    """Compute the weights of a part's queries. Returns N and Q."""
+    footprints, count = _list_queries(view, part, scratch)
+    _sample_queries(view, scratch, count)
+    _compare(view, scratch, footprints)
+    _softmax(view, scratch, count)
+    return footprints, count
 
-    `_lay_out` and `softmax` say where the weights of a head and a query are.
-    """
-    heads, side = view.bias_y.shape[:2]
-    across, width = view.q.shape[1:]
-    window, d = side * side, width // heads
-    for p in range(window):
-        scratch.window[p] = (p // side * across + p % side) * width
-    starts, queries = at(scratch.window, 0), scratch.queries
-    y0, y1, x0, x1 = part
-    f, first, begin = 0, 0, 0
-    for y in range(y0, y1):
-        latent_y, i0, i1 = view.rows[y]
-        known = 0  # queries across for which the bias along y is spread
-        for x in range(x0, x1):
-            latent_x, j0, j1 = view.columns[x]
-            n = (i1 - i0) * (j1 - j0)
-            places, along_x = scratch.places[first : first + n], scratch.along_x[x - x0]
-            for k in range(n):
-                places[k, 0], places[k, 1] = i0 + k // (j1 - j0), j0 + k % (j1 - j0)
-            corner = ((latent_y - side // 2) * across + latent_x - side // 2) * width
-            scratch.corner[f], scratch.first[f], scratch.begin[f] = corner, first, begin
-            if known != j1 - j0:
-                known = j1 - j0
-                _spread_bias(view.bias_y, 0, places, scratch.along_y)
-            if y == y0 or i1 - i0 != view.rows[y - 1, 2] - view.rows[y - 1, 1]:
-                _spread_bias(view.bias_x, 1, places, along_x)
-            row, together, columns = _lay_out(n)
-            _sample_queries(view, places, scratch.line, queries, row)
-            for m in range(heads):
-                logits = begin + m // together * (window + 2) * columns + m % together * row
-                keys, c = at(view.k, corner + m * d), at(scratch.weights, logits)
-                for k in range(0, row, PANEL):
-                    b = at(queries, m * d * row + k)
-                    multiply(window, min(PANEL, row - k), shift(c, k), columns, keys, 1, starts, b, row, d)
-            for m in range(0, heads, together):
-                bias = m // together * side * columns
-                softmax(at(scratch.weights, begin), at(scratch.along_y, bias), at(along_x, bias), side, columns)
-                begin += (window + 2) * columns
-            f, first = f + 1, first + n
-    scratch.first[f] = first
-    return f, first
+
+@kernel
+def _apply_fourier(view, packed, scratch, count):
+    """Write hidden (Q, H): the Fourier features through their part of the first layer. Returns H."""
+    half = view.fourier.shape[2] // 4
+    for n in range(count):
+        i, j = scratch.places[n, 0], scratch.places[n, 1]
+        y, x, out = view.rows.rel[i], view.columns.rel[j], scratch.other[2 * half * n : 2 * half * (n + 1)]
+        latent = view.fourier[view.rows.nearest[i], view.columns.nearest[j]]
+        for k in range(half):
+            cosine, sine = wave(latent[2 * half + k] * y + latent[3 * half + k] * x)
+            out[k], out[half + k] = latent[k] * cosine, latent[half + k] * sine
+    return dense(packed.layers, 0, count, scratch.other, 2 * half, scratch.hidden, scratch.starts)
 
 
 @kernel
 def _mix_values(view, packed, scratch, footprints):
     """Add all windows' weighted values times W1 to hidden (Q, H)."""
-    heads, side = view.bias_y.shape[:2]
-    width, outputs = view.q.shape[2], len(packed.constant)
-    d, window = width // heads, side * side
-    for i in range(len(scratch.starts)):
-        scratch.starts[i] = i
+    (heads, room, row), (side, _), width = scratch.weights.shape, view.window.shape, view.q.shape[2]
+    window, d, outputs = side * side, width // heads, packed.layers.table[0, 1]
+    fill_starts(scratch.starts, row)
     for column in range(0, outputs, PANEL):
         panel = min(PANEL, outputs - column)
         for m in range(heads):
             for p in range(window):
-                values, u = at(view.v, scratch.window[p] + m * d), at(scratch.u, p * panel)
+                values, u = at(view.v, view.window[p // side, p % side] + m * d), at(scratch.u, p * panel)
                 w1 = at(packed.first, (width * column + m * d * panel) * window + p * d * panel)
-                multiply(footprints, panel, u, window * panel, values, 1, at(scratch.corner, 0), w1, panel, d)
+                multiply(footprints, panel, False, u, window * panel, values, at(scratch.corner, 0), w1, panel, d)
             for f in range(footprints):
                 first, n = scratch.first[f], scratch.first[f + 1] - scratch.first[f]
-                row, together, columns = _lay_out(n)
-                begin = scratch.begin[f] + m // together * (window + 2) * columns + m % together * row
-                weights, u = at(scratch.weights, begin), at(scratch.u, f * window * panel)
+                weights, u = at(scratch.weights, (m * room + first) * row), at(scratch.u, f * window * panel)
                 hidden = at(scratch.hidden, first * outputs + column)
-                multiply_add(n, panel, hidden, outputs, weights, columns, at(scratch.starts, 0), u, panel, window)
-
-
-@kernel
-def _apply_fourier(view, packed, scratch, footprints):
-    """hidden (Q, H) = the Fourier features times their part of the first layer: 0 where there are none."""
-    (across, width), side, maps = view.q.shape[1:], view.bias_y.shape[1], view.fourier.shape[2]
-    half = maps // 4
-    for f in range(footprints):
-        latent = (scratch.corner[f] // width + side // 2 * (across + 1)) * maps
-        a, b = at(view.fourier, latent), at(view.fourier, latent + half)
-        fy, fx = shift(a, 2 * half), shift(b, 2 * half)
-        for n in range(scratch.first[f], scratch.first[f + 1]):
-            i, j = scratch.places[n]
-            out = at(scratch.other, n * 2 * half)
-            _fourier(out, shift(out, half), a, b, fy, fx, view.rel_y[i], view.rel_x[j], half)
-    count = scratch.first[footprints]
-    dense(packed.table[0], packed.weights, count, scratch.other, 2 * half, scratch.hidden, scratch.starts)
+                multiply(n, panel, True, hidden, outputs, weights, at(scratch.starts, 0), u, panel, window)
 
 
 @njit(cache=True, **OPTIONS)
 def render(view, packed, parts, scratch, out):
-    """Write the residual colours (R, C, 3) of some parts (., 4): footprints y0..y1 down and x0..x1 across."""
-    width, last = len(packed.constant), packed.table[-1]
+    """Write the residual colours (R, C, 3) of some parts (., 4): footprints from y0 to y1 and from x0 to x1."""
+    layers = packed.layers
     for part in parts:
         footprints, count = _attend(view, part, scratch)
-        _apply_fourier(view, packed, scratch, footprints)
+        width = _apply_fourier(view, packed, scratch, count)
         _mix_values(view, packed, scratch, footprints)
-        for n in range(count):
-            row = at(scratch.hidden, n * width)
-            add_gelu(row, row, at(packed.constant, 0), width)
+        activate(scratch.hidden, count * width, True)
         room = scratch.hidden, width, scratch.other, scratch.starts
-        x, y, row = hidden_layers(packed, packed.table[1:], True, count, *room)
-        dense(last, packed.weights, count, x, row, y, scratch.starts)
+        x, y, row = hidden_layers(layers, 1, True, count, *room)
+        row_y = dense(layers, len(layers.table) - 1, count, x, row, y, scratch.starts)
         for n in range(count):
-            i, j = scratch.places[n]
             for c in range(3):
-                out[i, j, c] = y[n * last[1] + c] + packed.biases[last[3] + c]
+                out[scratch.places[n, 0], scratch.places[n, 1], c] = y[n * row_y + c]
 
 
 @njit(cache=True, **OPTIONS)
 def survey(view, parts, scratch, out):
     """Write each head's entropy in bits and mean offset (dy, dx) from the query, (R, C, M, 3), of some parts."""
-    heads, side = view.bias_y.shape[:2]
-    window = side * side
+    side = len(view.window)
     for part in parts:
-        footprints, count = _attend(view, part, scratch)
-        for f in range(footprints):
-            first, n = scratch.first[f], scratch.first[f + 1] - scratch.first[f]
-            row, together, columns = _lay_out(n)
-            dy, dx = scratch.along_y[:columns], scratch.along_x[0, :columns]
-            for m in range(heads):
-                begin = scratch.begin[f] + m // together * (window + 2) * columns
-                if m % together == 0:
-                    dy[:], dx[:] = 0, 0
-                    for p in range(window):
-                        weights = at(scratch.weights, begin + p * columns)
-                        y, x = p // side - side // 2, p % side - side // 2
-                        _add_scaled(at(dy, 0), at(dy, 0), weights, np.float32(y), columns)
-                        _add_scaled(at(dx, 0), at(dx, 0), weights, np.float32(x), columns)
-                for k in range(n):
-                    i, j = scratch.places[first + k]
-                    column = m % together * row + k
-                    total = scratch.weights[begin + window * columns + column]
-                    moment = scratch.weights[begin + (window + 1) * columns + column]
-                    out[i, j, m, 0] = (math.log(total) - moment / total) / np.float32(math.log(2))
-                    out[i, j, m, 1] = dy[column] - view.rel_y[i] / 2
-                    out[i, j, m, 2] = dx[column] - view.rel_x[j] / 2
+        _, count = _attend(view, part, scratch)
+        for m in range(len(scratch.weights)):
+            for n in range(count):
+                (i, j), (total, moment) = scratch.places[n], scratch.sums[m, n]
+                dy, dx = -view.rows.rel[i] / 2, -view.columns.rel[j] / 2
+                for p in range(side * side):
+                    dy += scratch.weights[m, n, p] * (p // side - side // 2)
+                    dx += scratch.weights[m, n, p] * (p % side - side // 2)
+                bits = (math.log(total) - moment / total) / math.log(2)
+                out[i, j, m, 0], out[i, j, m, 1], out[i, j, m, 2] = bits, dy, dx

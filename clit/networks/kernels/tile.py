@@ -1,86 +1,91 @@
-"""The matrix product c = a b. A tile of c stays in registers while numbers of `a` meet rows of `b`, one after another.
+"""The matrix product. A tile of the result stays in registers while numbers of `a` meet rows of `b`.
 
-The rows of `a` begin anywhere (`starts`), and its numbers are `a_step` apart: so rows of a window of latents, of a
-matrix, or columns of one are all read where they lie. `b` is a panel, at most COLUMNS vectors wide.
+The rows of `a` begin anywhere (`starts`), so those of a window of latents are read where they lie. `b` is a panel, at
+most PANEL numbers wide. Numba has no vectors: this one kernel is written in LLVM's instructions, the others as loops.
 """
 
-from __future__ import annotations
-
-import numpy as np
+import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import njit
-from numba.core import cgutils
+from numba import njit, types
+from numba.core import cgutils, config
+from numba.extending import intrinsic
 
-from clit.networks.kernels.lanes import REGISTERS, WIDE, Lanes, instruction
+_FEATURES = (config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()).split(",")
+WIDE = 16 if "+avx512f" in _FEATURES else 8 if "+avx2" in _FEATURES else 4  # numbers in a vector register
+PANEL = (4 if WIDE == 16 or "+neon" in _FEATURES else 2) * WIDE  # these have 32 registers, the others 16
+"""Width of a panel. The last panel of a matrix may have half as many numbers, or a quarter... but at least 4."""
+_ROWS = 6  # of a tile: its sums, a row of b and one number of a stay in registers
 
-ROWS, COLUMNS = (8, 3) if REGISTERS == 32 else (6, 2)  # of a tile: its sums, a row of b, one number of a in registers
-PANEL = COLUMNS * WIDE
-"""Width of a panel. The last panel of a matrix may have fewer vectors."""
-
+# Without Python's lock, and without checks for division by zero, which keep loops from vectors.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
-"""Numba's options for kernels: without the lock, without checks for division by zero."""
 kernel = njit(**OPTIONS)
 
 
-def _multiply_rows(builder: ir.IRBuilder, rows: int, columns: int, lanes: int, add: bool, start, *arguments) -> None:
-    """Write c[i, j] = (c[i, j] +) sum over k < depth of a[starts[i] + k a_step] b[k, j], j a vector, i from `start`."""
-    c, c_row, a, a_step, starts, b, b_row, depth = arguments
+@intrinsic
+def at(typing, array, index):
+    """Return a pointer to array[index], counted through a contiguous array of any shape."""
 
-    def place(row: ir.Value, i: ir.Value, j: int) -> ir.Value:
-        return builder.add(builder.mul(i, row), ir.Constant(row.type, j * lanes))
+    def lower(context, builder, signature, values):
+        return builder.gep(context.make_array(array)(context, builder, values[0]).data, [values[1]])
+
+    return types.CPointer(array.dtype)(array, types.int64), lower
+
+
+def _multiply_rows(builder, rows, width, start, add, c, c_row, a, starts, b, b_row, depth):
+    """Write what `multiply` does for some rows, counted from `start`. rows and width are Python's numbers."""
+    vector, index = ir.VectorType(ir.FloatType(), width), ir.IntType(32)
+    zero, first = ir.Constant(vector, None), ir.Constant(ir.VectorType(index, width), None)
+
+    def find_row(pointer, length, i):
+        return builder.bitcast(builder.gep(pointer, [builder.mul(i, length)]), vector.as_pointer())
 
     numbers = [builder.add(start, ir.Constant(depth.type, i)) for i in range(rows)]
     begins = [builder.gep(a, [builder.load(builder.gep(starts, [i]))]) for i in numbers]
-    places = {(i, j): place(c_row, numbers[i], j) for i in range(rows) for j in range(columns)}
-    sums = {}
-    for ij, at in places.items():
-        first = Lanes.load(builder, c, at, lanes) if add else Lanes.constant(builder, 0.0, lanes)
-        sums[ij] = cgutils.alloca_once(builder, first.value.type)
-        builder.store(first.value, sums[ij])
+    sums = [cgutils.alloca_once_value(builder, zero) for _ in numbers]
     with cgutils.for_range(builder, depth) as loop:
-        across = [Lanes.load(builder, b, place(b_row, loop.index, j), lanes) for j in range(columns)]
-        step = builder.mul(loop.index, a_step)
-        for i in range(rows):
-            x = Lanes.repeat(builder, builder.load(builder.gep(begins[i], [step])), lanes)
-            for j in range(columns):
-                builder.store((Lanes(builder, builder.load(sums[i, j])) + x * across[j]).value, sums[i, j])
-    for ij, at in places.items():
-        Lanes(builder, builder.load(sums[ij])).store(c, at)
+        y = builder.load(find_row(b, b_row, loop.index), align=4)
+        for begin, total in zip(begins, sums, strict=True):
+            x = builder.insert_element(zero, builder.load(builder.gep(begin, [loop.index])), ir.Constant(index, 0))
+            x = builder.fmul(builder.shuffle_vector(x, zero, first), y, flags=("contract",))  # rounded with the sum
+            builder.store(builder.fadd(builder.load(total), x, flags=("contract",)), total)
+    places = [find_row(c, c_row, i) for i in numbers]
+    with builder.if_then(add):
+        for total, place in zip(sums, places, strict=True):
+            builder.store(builder.fadd(builder.load(total), builder.load(place, align=4)), total)
+    for total, place in zip(sums, places, strict=True):
+        builder.store(builder.load(total), place, align=4)
 
 
-def _make_product(add: bool):
-    """Make a kernel of that, for any number of rows, and `width` numbers across: 4, 8, or 1 to COLUMNS vectors."""
-    shapes = {4: (4, 1), 8: (8, 1), **{n * WIDE: (WIDE, n) for n in range(1, COLUMNS + 1)}}
-
-    @instruction
-    def product(builder: ir.IRBuilder, count, width, c, c_row, a, a_step, starts, b, b_row, depth) -> None:
-        for numbers, (lanes, columns) in shapes.items():
+@intrinsic
+def _multiply(typing, count, width, add, c, c_row, a, starts, b, b_row, depth):
+    def lower(context, builder, signature, values):
+        count, width, *arguments = values
+        for numbers in (PANEL >> n for n in range(PANEL.bit_length() - 2)):
             with builder.if_then(builder.icmp_signed("==", width, ir.Constant(width.type, numbers))):
                 start = ir.Constant(count.type, 0)
-                for rows in (ROWS, 4, 2, 1):
+                for rows in (_ROWS, 4, 2, 1):
                     step = ir.Constant(count.type, rows)
                     stop = builder.sub(count, builder.srem(builder.sub(count, start), step))
                     with cgutils.for_range_slice(builder, start, stop, step) as (i, _):
-                        arguments = c, c_row, a, a_step, starts, b, b_row, depth
-                        _multiply_rows(builder, rows, columns, lanes, add, i, *arguments)
+                        _multiply_rows(builder, rows, numbers, i, *arguments)
                     start = stop
+        return context.get_dummy_value()
 
-    @kernel
-    def multiply(count, width, c, c_row, a, a_step, starts, b, b_row, depth):
-        product(count, width, c, c_row, a, a_step, starts, b, b_row, depth)
-
-    return multiply
+    n = types.int64
+    return types.void(n, n, types.boolean, c, n, a, starts, b, n, n), lower
 
 
-multiply, multiply_add = _make_product(False), _make_product(True)
+@kernel
+def multiply(count, width, add, c, c_row, a, starts, b, b_row, depth):
+    """Write c[i, j] = sum over k < depth of a[starts[i] + k] b[k, j], plus c[i, j] if `add`: i < count, j < width.
+
+    c, a, starts and b are pointers. c_row and b_row are the lengths of rows. The width is one that panels can have.
+    """
+    _multiply(count, width, add, c, c_row, a, starts, b, b_row, depth)
 
 
-def pad(array: np.ndarray) -> np.ndarray:
-    """Return the array with zeros after its last axis, up to whole vectors."""
-    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, -array.shape[-1] % WIDE)])
-
-
-def pack(matrix: np.ndarray) -> np.ndarray:
-    """Return a padded matrix (..., depth, width) flat, its panels (..., depth, PANEL) one after another."""
-    whole = pad(matrix)
-    return np.concatenate([whole[..., x : x + PANEL].ravel() for x in range(0, whole.shape[-1], PANEL)])
+@kernel
+def fill_starts(starts, step):
+    """Let rows begin `step` numbers apart."""
+    for i in range(len(starts)):
+        starts[i] = i * step

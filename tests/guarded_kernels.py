@@ -9,6 +9,7 @@ import ctypes
 import mmap
 import random
 import sys
+from functools import partial
 
 import numpy as np
 import torch
@@ -48,7 +49,9 @@ def guarded(kernel, at_end: bool):
     def call(*arguments) -> None:
         copies = [guard_all(a, at_end) for a in arguments]
         kernel(*copies)
-        arguments[-1][...] = copies[-1]
+        for argument, copy in zip(arguments, copies, strict=True):
+            if isinstance(argument, np.ndarray):
+                argument[...] = copy
 
     return call
 
@@ -62,14 +65,42 @@ def draw_config(rng: random.Random):
         return LTEConfig(width=2 * rng.choice([1, 5, 8, 36]), hidden=hidden)
     heads = rng.choice([1, 2, 3, 4, 8])
     return CLITConfig(
-        width=heads * rng.choice([1, 3, 16]), heads=heads, radius=rng.randint(0, 4), hidden=hidden,
+        width=heads * rng.choice([1, 3, 16]), heads=heads, radius=rng.choice([0, 1, 2, 3, 4, 8]), hidden=hidden,
         stages=rng.choice([1, 2]), fourier=rng.choice([0, 3, 32]),
     )  # fmt: skip
+
+
+def weigh(rng: random.Random, wrap) -> list[np.ndarray]:
+    """What `weighing_loops` writes for arrays drawn by chance. wrap: what each kernel is called through."""
+    from clit.networks import weighing_loops
+
+    heads, queries, latents, window = (rng.randint(1, 9) for _ in range(4))
+    width, draw = heads * rng.choice([1, 3, 16]), np.random.default_rng(rng.randrange(1000))
+
+    def floats(*shape: int) -> np.ndarray:
+        return draw.standard_normal(shape, np.float32)
+
+    q, k, v, grad = floats(queries, width), *(floats(latents, width) for _ in "kv"), floats(queries, window, width)
+    index = draw.integers(0, latents, (queries, window))
+    weights, weighted = (np.zeros(shape, np.float32) for shape in ((queries, heads, window), grad.shape))
+    wrap(weighing_loops.forward)(q, k, v, index, floats(queries, heads, window), weights, weighted)
+    grads = [np.zeros_like(array) for array in (q, k, v, weights)]
+    wrap(weighing_loops.backward)(q, k, v, index, weights, grad, *grads)
+    return [weights, weighted, grad, *grads]
+
+
+def check_weighing(count: int) -> None:
+    for case in range(count):
+        expected = weigh(random.Random(case), lambda kernel: kernel)
+        for at_end in (True, False):
+            for found, array in zip(weigh(random.Random(case), partial(guarded, at_end=at_end)), expected, strict=True):
+                assert np.array_equal(found, array)
 
 
 @torch.inference_mode()
 def main(count: int) -> None:
     assert compiling.wait()
+    check_weighing(count)
     torch.set_num_threads(1)  # every call writes all of its output back
     from clit.networks.kernels import attention, ensemble
 

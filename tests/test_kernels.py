@@ -45,8 +45,8 @@ def decoders(draw):
         return LTEConfig(width=2 * draw(WIDTHS), hidden=hidden)
     heads = draw(st.integers(1, 9))
     return CLITConfig(
-        width=heads * draw(st.sampled_from([1, 4, 16, 18])), heads=heads, radius=draw(st.integers(0, 4)), hidden=hidden,
-        stages=draw(st.integers(1, 3)), octaves=draw(st.sampled_from([0.0, 10.0])),
+        width=heads * draw(st.sampled_from([1, 4, 16, 18])), heads=heads, hidden=hidden,
+        radius=draw(st.sampled_from([0, 1, 2, 3, 4, 8])), stages=draw(st.integers(1, 3)), octaves=draw(st.sampled_from([0.0, 10.0])),
         fourier=draw(st.sampled_from([0, 1, 20, 32])),
     )  # fmt: skip
 

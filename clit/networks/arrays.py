@@ -13,7 +13,7 @@ Ints1, Ints2 = (Annotated[np.ndarray, np.int64, axes] for axes in (1, 2))
 class Layers(NamedTuple):
     """Layers of an MLP, made by `pack_layers`."""
 
-    table: Ints2  # (layers, 4): inputs, outputs, where the weights and where the biases begin
+    table: Ints2  # (layers, 4): inputs; outputs, padding included; where the weights and where the biases begin
     weights: Floats1
     biases: Floats1
 
@@ -53,10 +53,10 @@ class AttentionScratch(NamedTuple):
 
     queries: Floats2  # (Q, D)
     weights: Floats3  # (M, Q, row)
-    sums: Floats3  # (M, Q, 2)
+    sums: Floats3  # (M, Q, 2): the sums of e and of e log(e) of each softmax
     u: Floats1  # (N, P, panel)
     hidden: Floats1  # (Q, widest layer)
-    other: Floats1
+    other: Floats1  # the same
     places: Ints2  # (Q, 2): the row and the column of each query in the view
     starts: Ints1  # where the rows that a product reads begin
     corner: Ints1  # (N,): where a footprint's window begins in v
@@ -75,7 +75,7 @@ class EnsembleView(NamedTuple):
 
     map: Floats3  # (h, w, width): the first layer's part that reads the features, or amplitudes
     frequency: Floats3  # (h, w, width): along y, along x; empty for LIIF
-    cell: Floats1  # (width,): what the cell adds to the first layer; or to the phase
+    cell: Floats1  # (width,): what the cell adds to the first layer; LTE: (width / 2,), to the phase
     along: Floats2  # (2, width): what relative coordinates are multiplied by in the first layer; empty for LTE
     rows: EnsembleAxis
     columns: EnsembleAxis
@@ -85,10 +85,10 @@ class EnsembleView(NamedTuple):
 class EnsembleScratch(NamedTuple):
     """Room for one block."""
 
-    x: Floats1
-    y: Floats1
-    blended: Floats1
-    starts: Ints1
+    x: Floats1  # (Q, widest layer)
+    y: Floats1  # the same
+    blended: Floats1  # the same
+    starts: Ints1  # where the rows that a product reads begin
 
 
 def make_example(kind: type[tuple]) -> tuple:

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_CODE = [_HERE / "arrays.py", _HERE / "weighing_loops.py", *sorted(_HERE.glob("kernels/*.py"))]
+_CODE = [_HERE / "arrays.py", _HERE / "compiling.py", _HERE / "weighing_loops.py", *sorted(_HERE.glob("kernels/*.py"))]
 _COMPILE = "import os, sys; getattr(os, 'nice', int)(10); import clit.networks.compiling as c; c._load(sys.argv[1])"
 _ready = threading.Event()
 _lock = threading.Lock()
@@ -140,7 +140,5 @@ def _load(folder: str | Path) -> None:
     view, scratch = make_example(EnsembleView), make_example(EnsembleScratch)
     ensemble.render(view, make_example(Layers), parts, scratch, colours)
     rows, places = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int64)
-    rows, places = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int64)
-    of_heads = np.zeros((0, 0, 0), np.float32)
-    weighing_loops.forward(rows, rows, rows, places, of_heads, of_heads, of_heads)
-    weighing_loops.backward(rows, rows, rows, places, of_heads, of_heads, rows, rows, rows, of_heads)
+    weighing_loops.forward(rows, rows, rows, places, colours, colours, colours)
+    weighing_loops.backward(rows, rows, rows, places, colours, colours, rows, rows, rows, colours)

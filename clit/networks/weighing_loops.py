@@ -9,13 +9,12 @@ import numpy as np
 from numba import njit
 
 from clit.networks.kernels.functions import exp
-from clit.networks.kernels.tile import OPTIONS
+from clit.networks.kernels.tile import SUMS
 
-_OPTIONS = {**OPTIONS, "fastmath": {"contract", "nsz", "reassoc"}}  # sums in any order, several numbers at once
 _ZERO = np.float32(0)
 
 
-@njit(**_OPTIONS)
+@njit(**SUMS)
 def _weigh(v, index, weights, weighted):
     """Write the weighted values of one query: (P, D)."""
     (heads, window), d = weights.shape, v.shape[1] // len(weights)
@@ -25,7 +24,7 @@ def _weigh(v, index, weights, weighted):
                 weighted[p, c] = weights[m, p] * v[index[p], c]
 
 
-@njit(cache=True, **_OPTIONS)
+@njit(cache=True, **SUMS)
 def forward(q, k, v, index, bias, weights, weighted):
     """Write the weights and the weighted values."""
     (count, heads, window), d = weights.shape, q.shape[1] // weights.shape[1]
@@ -45,7 +44,7 @@ def forward(q, k, v, index, bias, weights, weighted):
         _weigh(v, index[n], weights[n], weighted[n])
 
 
-@njit(cache=True, **_OPTIONS)
+@njit(cache=True, **SUMS)
 def backward(q, k, v, index, weights, grad, grad_q, grad_k, grad_v, slopes):
     """Add to the gradients of q, k and v, and write those of the logits: slopes (N, M, P).
 

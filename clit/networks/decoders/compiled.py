@@ -1,4 +1,4 @@
-"""The arrays that the compiled kernels read and write, made of fields and modules. See clit/networks/kernels."""
+"""The arrays that compiled kernels read and write (clit.networks.arrays), made of fields and modules."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _QUERIES = 1024  # of a part of a view, about: its hidden layers stay in the pro
 _U_FLOATS = 160_000  # numbers of U of a part
 _AXIS = 24  # queries of a footprint along an axis, at most
 _ROW = 64  # numbers that loops over a row of weights take at once, at most
-_LOW = -1e9  # what a softmax leaves out
+_LOW = -1e9  # what a softmax leaves out: twice this is a logit there, and logits fit into int32
 _CALLS = 48  # that a view is cut into, about: between two of them it can be cancelled
 
 
@@ -96,8 +96,8 @@ def _describe_axis(stage, axis, start: int, bias: Tensor, divisor: float = 1) ->
     from clit.networks.packing import pad_width
 
     taps, side = axis.taps.shift(-start), 2 * stage.config.radius + 1
-    written = stage.window - side + pad_width(side)  # numbers of a row of weights that products write
-    empty = written + -written % _ROW - stage.window
+    used = stage.window - side + pad_width(side)  # numbers of a row of weights that products write
+    empty = used + -used % _ROW - stage.window
     bias = F.pad(bias.permute(2, 0, 1), (0, empty), value=_LOW)
     nearest, rel = axis.nearest - start, axis.rel[:, stage.config.radius]
     return AttentionAxis(
@@ -121,7 +121,8 @@ def _find_footprints(nearest: Tensor) -> np.ndarray:
 
 def _cut_parts(stage, rows: AttentionAxis, columns: AttentionAxis) -> tuple[np.ndarray, Callable[[], AttentionScratch]]:
     """Return the parts (., 4) of a view, and what makes scratch for any of them."""
-    from clit.networks.packing import PANEL, pad_width
+    from clit.networks.kernels.tile import PANEL
+    from clit.networks.packing import pad_width
 
     c, (down, across) = stage.config, (np.diff(axis.footprints[:, 1:]) for axis in (rows, columns))
     each = float(down.mean() * across.mean())

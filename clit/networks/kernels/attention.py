@@ -10,7 +10,7 @@ A *footprint* is a latent with the n queries whose nearest latent it is. They sh
    once per footprint. While it is in the processor's cache, hidden (n, panel) += weights (n, P) times U (P, panel).
 4. All Q go through the other layers.
 
-The arrays: `AttentionView`, `AttentionWeights` and `AttentionScratch` in `arrays`. M heads of d = D / M channels.
+M heads of d = D / M channels. clit.networks.arrays describes the arrays.
 """
 
 import math
@@ -20,7 +20,7 @@ from numba import njit
 
 from clit.networks.kernels.functions import exp, wave
 from clit.networks.kernels.mlp import activate, dense, hidden_layers
-from clit.networks.kernels.tile import OPTIONS, PANEL, at, fill_starts, kernel, multiply
+from clit.networks.kernels.tile import OPTIONS, PANEL, SUMS, at, fill_starts, kernel, multiply
 
 
 @kernel
@@ -58,24 +58,24 @@ def _compare(view, scratch, footprints):
     """Write the logits without the bias: samples times keys."""
     (heads, room, row), (_, across, width), stride = scratch.weights.shape, view.q.shape, view.k.shape[2]
     side, d = len(view.window), width // heads
-    lanes = stride - across + side  # each product writes so many numbers: the next one writes over those after S
+    written = side + stride - across  # numbers that a product writes: the next one writes over those after S
     fill_starts(scratch.starts, width)
     for f in range(footprints):
         first, n, latent = scratch.first[f], scratch.first[f + 1] - scratch.first[f], scratch.corner[f] // width
         for m in range(heads):
             for p in range(side):
-                for x in range(0, lanes, PANEL):
+                for x in range(0, written, PANEL):
                     logits = at(scratch.weights, (m * room + first) * row + p * side + x)
                     samples, starts = at(scratch.queries, first * width + m * d), at(scratch.starts, 0)
                     keys = at(view.k, ((latent // across + p) * width + m * d) * stride + latent % across + x)
-                    multiply(n, min(PANEL, lanes - x), False, logits, row, samples, starts, keys, stride, d)
+                    multiply(n, min(PANEL, written - x), False, logits, row, samples, starts, keys, stride, d)
 
 
-@njit(**{**OPTIONS, "fastmath": {*OPTIONS["fastmath"], "reassoc"}})  # sums in any order
+@njit(**SUMS)
 def _softmax(view, scratch, count):
     """Add the bias to the logits and replace them by their softmax. Write the sums of e and of e log(e) besides.
 
-    e = exp(logit - most), where most is the whole part of the largest logit. Vectors find it sooner than the largest.
+    e = exp(logit - most), most the whole part of the largest logit: vectors find that of integers alone, here of int32.
     """
     weights, sums, by, bx = scratch.weights, scratch.sums, view.rows.bias, view.columns.bias
     (heads, _, row), zero = weights.shape, np.float32(0)

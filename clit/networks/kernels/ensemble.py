@@ -6,7 +6,7 @@
 3. The blend, by the weights of `compute_weights`, of the last hidden layers. The last layer comes after it: both are
    linear, and the weights sum to 1.
 
-The arrays: `EnsembleView`, `Layers` and `EnsembleScratch` in `arrays`.
+clit.networks.arrays describes the arrays.
 """
 
 from numba import njit

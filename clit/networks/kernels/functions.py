@@ -11,7 +11,7 @@ def _floats(*numbers: float) -> tuple[np.float32, ...]:
     return tuple(map(np.float32, numbers))
 
 
-# The coefficients are those of Cephes (exp, sine, cosine) and of a rational fit of erf, from the highest power down.
+# From the highest power down: exp, erf = _A / _B, sine and cosine. All but the rational fit of erf are those of Cephes.
 _E = _floats(1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 _LN2 = _floats(0.693359375, -2.12194440e-4)  # in parts whose products with small whole numbers are exact
 _A = _floats(2.2905065861e-4, 3.4082910107e-3, 5.0955695062e-2, 1.8520832240e-1, 1.1283791435)
@@ -20,13 +20,14 @@ _S = _floats(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
 _C = _floats(2.4433157118e-5, -1.3887316255e-3, 4.1666645683e-2)
 _HALF_PI = _floats(1.5703125, 4.837512969970703e-4, 7.549789948768648e-8)
 _LOG2E, _ROOT, _TURN, _PI = _floats(math.log2(math.e), math.sqrt(0.5), 2 / math.pi, math.pi)
-_LOWEST, _ERF_LIMIT, _HALF, _ONE = _floats(-87, 3.8325069, 0.5, 1)  # beyond the limit erf is 1 in float32
+_LOWEST = np.float32(-80)  # such weights are no subnormal numbers yet: many processors are slow with those
+_ERF_LIMIT, _HALF, _ONE = _floats(3.8325069, 0.5, 1)  # beyond the limit erf is 1 in float32
 _WHOLE = np.float32(1.5 * 2**23)  # a number plus this has its nearest whole number in the lowest bits
 
 
 @kernel
 def exp(x):
-    """Return e^x for x <= 88, as 2^n e^r with n whole and |r| <= ln(2) / 2. Below -87 it is e^-87."""
+    """Return e^x for x <= 88, as 2^n e^r with n whole and |r| <= ln(2) / 2. Below -80 it is e^-80."""
     x = x if x > _LOWEST else _LOWEST
     whole = x * _LOG2E + _WHOLE
     n = whole - _WHOLE
@@ -51,7 +52,7 @@ def gelu(x):
 
 @kernel
 def relu(x):
-    """Return the larger of x and 0, without a comparison: those keep AVX2 from vectors here."""
+    """Return the larger of x and 0, for |x| < 1e38. Loops with a comparison alone become no vectors with AVX2."""
     return (x + abs(x)) * _HALF
 
 

@@ -6,7 +6,7 @@ from clit.networks.kernels.tile import PANEL, at, fill_starts, kernel, multiply
 
 @kernel
 def dense(layers, number, count, x, x_row, y, starts):
-    """Write y (count, outputs): a layer of x (count, x_row), without activation. Returns the number of outputs."""
+    """Write y (count, outputs), a layer of x (count, x_row >= its inputs), without activation. Returns outputs."""
     depth, width, weight, bias = layers.table[number]
     fill_starts(starts, x_row)
     biases = layers.biases[bias : bias + width]

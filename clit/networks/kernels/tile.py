@@ -18,6 +18,7 @@ _ROWS = 6  # of a tile: its sums, a row of b and one number of a stay in registe
 
 # Without Python's lock, and without checks for division by zero, which keep loops from vectors.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+SUMS = {**OPTIONS, "fastmath": OPTIONS["fastmath"] | {"reassoc"}}  # in any order: not for x + _WHOLE - _WHOLE
 kernel = njit(**OPTIONS)
 
 
@@ -79,7 +80,7 @@ def _multiply(typing, count, width, add, c, c_row, a, starts, b, b_row, depth):
 def multiply(count, width, add, c, c_row, a, starts, b, b_row, depth):
     """Write c[i, j] = sum over k < depth of a[starts[i] + k] b[k, j], plus c[i, j] if `add`: i < count, j < width.
 
-    c, a, starts and b are pointers. c_row and b_row are the lengths of rows. The width is one that panels can have.
+    c, a, starts and b are pointers, c_row and b_row lengths of rows. Of a width that no panel has, nothing is written.
     """
     _multiply(count, width, add, c, c_row, a, starts, b, b_row, depth)
 

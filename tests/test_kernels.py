@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -46,8 +47,8 @@ def decoders(draw):
     heads = draw(st.integers(1, 9))
     return CLITConfig(
         width=heads * draw(st.sampled_from([1, 4, 16, 18])), heads=heads, hidden=hidden,
-        radius=draw(st.sampled_from([0, 1, 2, 3, 4, 8])), stages=draw(st.integers(1, 3)), octaves=draw(st.sampled_from([0.0, 10.0])),
-        fourier=draw(st.sampled_from([0, 1, 20, 32])),
+        radius=draw(st.sampled_from([0, 1, 2, 3, 4, 8])), stages=draw(st.integers(1, 3)),
+        octaves=draw(st.sampled_from([0.0, 10.0])), fourier=draw(st.sampled_from([0, 1, 20, 32])),
     )  # fmt: skip
 
 
@@ -150,10 +151,24 @@ def test_gradients_of_one_pixel_per_latent_are_those_of_torch(config):
         assert (found[name] - gradient).abs().max() <= 1e-4 * gradient.abs().max() + 1e-7 * largest
 
 
+def run_guarded(cases: int, environment: dict[str, str]) -> int:
+    command = [sys.executable, ROOT / "tests" / "guarded_kernels.py", str(cases)]
+    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 def test_kernels_touch_nothing_outside_their_arrays():
-    run = subprocess.run([sys.executable, ROOT / "tests" / "guarded_kernels.py", "150"], cwd=ROOT, env=environment())
-    assert run.returncode == 0
+    assert run_guarded(150, environment()) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="needs mprotect, and AVX2")
+def test_narrower_vectors(tmp_path):
+    from llvmlite import binding
+
+    if not binding.get_host_cpu_features().get("avx2"):
+        pytest.skip("the processor has no AVX2")
+    narrow = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
+    assert run_guarded(40, environment(tmp_path) | narrow) == 0
 
 
 # Loading them

@@ -110,13 +110,12 @@ def _find_footprints(nearest: Tensor) -> np.ndarray:
 
     Groups larger than _AXIS are cut: they would need much room, and are many queries for few U as they are.
     """
-    latents, counts = torch.unique_consecutive(nearest, return_counts=True)
-    groups, end = [], 0
-    for latent, count in zip(latents.tolist(), counts.tolist(), strict=True):
-        start, end = end, end + count
-        cuts = np.linspace(start, end, math.ceil(count / _AXIS) + 1).astype(int).tolist()
-        groups += [(latent, *pair) for pair in zip(cuts, cuts[1:], strict=False)]
-    return np.array(groups, np.int64)
+    latents, counts = (found.numpy() for found in torch.unique_consecutive(nearest, return_counts=True))
+    pieces = -(-counts // _AXIS)  # of each group
+    part = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)  # 0, 1... within its group
+    first, count, of = (np.repeat(each, pieces) for each in (np.cumsum(counts) - counts, counts, pieces))
+    ends = [first + count * at // of for at in (part, part + 1)]
+    return np.stack([np.repeat(latents, pieces), *ends], 1)
 
 
 def _cut_parts(stage, rows: AttentionAxis, columns: AttentionAxis) -> tuple[np.ndarray, Callable[[], AttentionScratch]]:
